@@ -1,0 +1,128 @@
+"""The asynchronous client: the same as `synchronous`, to be awaited."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx2
+
+from slm_client import wire
+from slm_client.async_resources import AsyncDatasets, AsyncEvaluations, AsyncExperiments, AsyncModels, AsyncRuns
+from slm_client.calls import Call, ProgressCallback, overview
+from slm_client.errors import UnexpectedAnswerError, UnreachableError
+from slm_client.feed import FeedPosition
+from slm_client.models import LiveEvent, Overview
+from slm_client.retrying import RetryPolicy
+
+T = TypeVar("T")
+
+
+class AsyncSlmClient:
+    """One connection pool to one gateway; use it as an async context manager or call `aclose`.
+
+    Raises SlmError for whatever the platform refuses and UnreachableError when it does not answer.
+    """
+
+    def __init__(self, gateway: str | None = None, *, retry: RetryPolicy | None = None) -> None:
+        self.address = wire.gateway_address(gateway)
+        self._retry = retry or RetryPolicy()
+        self._http = httpx2.AsyncClient(**wire.client_options(self.address))
+        self.datasets = AsyncDatasets(self)
+        self.runs = AsyncRuns(self)
+        self.experiments = AsyncExperiments(self)
+        self.models = AsyncModels(self)
+        self.evaluations = AsyncEvaluations(self)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def send(self, call: Call[T]) -> T:
+        """Send one request, again where that is safe and promising, and read its answer."""
+        async with self._response(call, stream=False) as response:
+            return wire.answer_of(call, response)
+
+    async def overview(self) -> Overview:
+        """The platform at a glance."""
+        return await self.send(overview())
+
+    async def save(self, call: Call[Any], target: Path, *, on_progress: ProgressCallback | None = None) -> int:
+        """Stream an answer into a file, which appears under its name only when it is complete; returns its bytes."""
+        with wire.PartialFile(target, on_progress) as file, wire.told_as_unreachable(self.address):
+            async with self._response(call) as response:
+                async for chunk in response.aiter_bytes():
+                    file.write(chunk)
+        return file.size_bytes
+
+    async def events(
+        self, *, types: tuple[str, ...] = (), after: int | None = None, follow: bool = True
+    ) -> AsyncIterator[LiveEvent]:
+        """The live feed: events after the stream sequence `after` (None: from now on), then new ones as they happen.
+
+        A broken connection is taken up again where it broke; with `follow=False` it ends with the latest event.
+        """
+        position = FeedPosition(types=types, after=after, follow=follow)
+        while True:
+            try:
+                async with self._response(position.call(), headers=position.headers()) as response:
+                    async for event in httpx2.EventSource(response):
+                        if (live := position.take(event)) is not None:
+                            yield live
+                if not follow:
+                    return
+            except httpx2.SSEError as error:
+                raise UnexpectedAnswerError("The live feed", status=200) from error
+            except httpx2.TransportError:
+                pass
+            await asyncio.sleep(self._retry.first_delay_s)
+
+    @asynccontextmanager
+    async def _response(
+        self, call: Call[Any], *, headers: Mapping[str, str] | None = None, stream: bool = True
+    ) -> AsyncIterator[httpx2.Response]:
+        """An open, successful response; its body is not read yet when it is a `stream`."""
+        options = wire.request_options(call)
+        try:
+            response = await self._send_patiently(
+                call, options, {**wire.headers_for(call), **(headers or {})}, stream=stream
+            )
+            try:
+                if not response.is_success:
+                    await response.aread()
+                    wire.raise_for_problem(response)
+                yield response
+            finally:
+                await response.aclose()
+        finally:
+            wire.close_files(options)
+
+    async def _send_patiently(
+        self, call: Call[Any], options: Mapping[str, Any], headers: Mapping[str, str], *, stream: bool
+    ) -> httpx2.Response:
+        for attempt in itertools.count(1):
+            request = self._http.build_request(call.method, call.path, headers=headers, **options)
+            try:
+                response = await self._http.send(request, stream=stream)
+            except httpx2.TransportError as error:
+                delay = self._retry.delay_after_error(error, attempt=attempt)
+                if delay is None:
+                    raise UnreachableError(self.address) from error
+            else:
+                delay = self._retry.delay_after_answer(response, attempt=attempt)
+                if delay is None:
+                    return response
+                await response.aclose()
+            await asyncio.sleep(delay)
+        raise AssertionError("unreachable")

@@ -1,0 +1,91 @@
+"""What can go wrong, as one tree: `SlmError` is what the platform answered, its subclasses what never got an answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class SlmError(Exception):
+    """A refused or failed request.
+
+    `status` is the HTTP status (0 when no answer came), `code` the platform's stable name for the error, `hint` says
+    what to do, `request_id` finds the request in the platform's logs.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "error",
+        status: int = 0,
+        hint: str | None = None,
+        request_id: str | None = None,
+        errors: tuple[FieldError, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+        self.hint = hint
+        self.request_id = request_id
+        self.errors = errors
+
+    @classmethod
+    def from_problem(cls, status: int, problem: Mapping[str, Any]) -> "SlmError":
+        """Read an RFC 9457 body; whatever is missing or of another shape is left out."""
+        listed = problem.get("errors")
+        errors = tuple(
+            FieldError(str(entry.get("field", "")), str(entry.get("message", "")))
+            for entry in (listed if isinstance(listed, list) else [])
+            if isinstance(entry, dict)
+        )
+        return cls(
+            str(problem.get("detail") or problem.get("title") or f"The platform answered {status}."),
+            code=str(problem.get("code") or "error"),
+            status=status,
+            hint=_text(problem.get("hint")),
+            request_id=_text(problem.get("request_id")),
+            errors=errors,
+        )
+
+
+class UnreachableError(SlmError):
+    """No answer came from the address, also not after retrying."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"No answer from the platform at {address}.",
+            code="unreachable",
+            hint="start it with `make up`, or give its address with --gateway or SLM_GATEWAY_URL",
+        )
+
+
+class UnexpectedAnswerError(SlmError):
+    """Something answered, but not this platform: the body is not what its API promises."""
+
+    def __init__(self, what: str, *, status: int) -> None:
+        super().__init__(
+            f"{what} was not answered in the platform's form.",
+            code="unexpected_answer",
+            status=status,
+            hint="check that the address is that of an SLM Platform gateway of a matching version",
+        )
+
+
+class WaitTimeoutError(SlmError):
+    """A wait helper reached its deadline; the work itself goes on."""
+
+    def __init__(self, what: str, *, timeout_s: float) -> None:
+        super().__init__(f"{what} did not happen within {timeout_s:.0f} s.", code="wait_timeout")
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None

@@ -1,0 +1,50 @@
+"""When a request is sent again, and after how long.
+
+Every request of this client may be repeated: reads and deletes by nature, everything else because it carries an
+Idempotency-Key under which the platform answers a repetition with the first result.
+"""
+
+from dataclasses import dataclass
+
+import httpx2
+
+MAX_DELAY_S = 5.0
+RETRYABLE_STATUSES = {502, 503, 504}
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """At most `attempts` tries; the delay doubles from `first_delay_s` up to `max_delay_s`."""
+
+    attempts: int = 4
+    first_delay_s: float = 0.2
+    max_delay_s: float = 2.0
+
+    def delay_after_error(self, error: httpx2.TransportError, *, attempt: int) -> float | None:
+        """How long to wait after the `attempt`-th try (from 1) broke off; None to give up.
+
+        A read timeout is not repeated: whoever did not answer in a minute will not do so sooner when asked twice.
+        """
+        if attempt >= self.attempts or isinstance(error, httpx2.ReadTimeout | httpx2.UnsupportedProtocol):
+            return None
+        return self._delay(attempt)
+
+    def delay_after_answer(self, response: httpx2.Response, *, attempt: int) -> float | None:
+        """How long to wait before asking again; None to take this answer."""
+        if attempt >= self.attempts or not _asks_for_patience(response):
+            return None
+        try:
+            asked = float(response.headers.get("Retry-After", ""))
+        except ValueError:
+            asked = 0.0
+        return min(max(asked, self._delay(attempt)), MAX_DELAY_S)
+
+    def _delay(self, attempt: int) -> float:
+        return min(self.first_delay_s * 2.0 ** (attempt - 1), self.max_delay_s)
+
+
+def _asks_for_patience(response: httpx2.Response) -> bool:
+    """A service is away for the moment, or (409 with Retry-After) the same request is still being worked on."""
+    if response.status_code in RETRYABLE_STATUSES:
+        return True
+    return response.status_code == 409 and "Retry-After" in response.headers

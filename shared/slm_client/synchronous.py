@@ -1,0 +1,129 @@
+"""The synchronous client."""
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx2
+
+from slm_client import wire
+from slm_client.calls import Call, ProgressCallback, overview
+from slm_client.errors import UnexpectedAnswerError, UnreachableError
+from slm_client.feed import FeedPosition
+from slm_client.models import LiveEvent, Overview
+from slm_client.resources import Datasets, Evaluations, Experiments, Models, Runs
+from slm_client.retrying import RetryPolicy
+
+T = TypeVar("T")
+
+
+class SlmClient:
+    """One connection pool to one gateway; use it as a context manager or call `close`.
+
+    Raises SlmError for whatever the platform refuses and UnreachableError when it does not answer.
+    """
+
+    def __init__(self, gateway: str | None = None, *, retry: RetryPolicy | None = None) -> None:
+        self.address = wire.gateway_address(gateway)
+        self._retry = retry or RetryPolicy()
+        self._http = httpx2.Client(**wire.client_options(self.address))
+        self.datasets = Datasets(self)
+        self.runs = Runs(self)
+        self.experiments = Experiments(self)
+        self.models = Models(self)
+        self.evaluations = Evaluations(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def send(self, call: Call[T]) -> T:
+        """Send one request, again where that is safe and promising, and read its answer."""
+        with self._response(call, stream=False) as response:
+            return wire.answer_of(call, response)
+
+    def overview(self) -> Overview:
+        """The platform at a glance."""
+        return self.send(overview())
+
+    def save(self, call: Call[Any], target: Path, *, on_progress: ProgressCallback | None = None) -> int:
+        """Stream an answer into a file, which appears under its name only when it is complete; returns its bytes."""
+        with (
+            wire.PartialFile(target, on_progress) as file,
+            wire.told_as_unreachable(self.address),
+            self._response(call) as response,
+        ):
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+        return file.size_bytes
+
+    def events(
+        self, *, types: tuple[str, ...] = (), after: int | None = None, follow: bool = True
+    ) -> Iterator[LiveEvent]:
+        """The live feed: events after the stream sequence `after` (None: from now on), then new ones as they happen.
+
+        A broken connection is taken up again where it broke; with `follow=False` it ends with the latest event.
+        """
+        position = FeedPosition(types=types, after=after, follow=follow)
+        while True:
+            try:
+                with self._response(position.call(), headers=position.headers()) as response:
+                    for event in httpx2.EventSource(response):
+                        if (live := position.take(event)) is not None:
+                            yield live
+                if not follow:
+                    return
+            except httpx2.SSEError as error:
+                raise UnexpectedAnswerError("The live feed", status=200) from error
+            except httpx2.TransportError:
+                pass
+            time.sleep(self._retry.first_delay_s)
+
+    @contextmanager
+    def _response(
+        self, call: Call[Any], *, headers: Mapping[str, str] | None = None, stream: bool = True
+    ) -> Iterator[httpx2.Response]:
+        """An open, successful response; its body is not read yet when it is a `stream`."""
+        options = wire.request_options(call)
+        try:
+            response = self._send_patiently(call, options, {**wire.headers_for(call), **(headers or {})}, stream=stream)
+            try:
+                if not response.is_success:
+                    response.read()
+                    wire.raise_for_problem(response)
+                yield response
+            finally:
+                response.close()
+        finally:
+            wire.close_files(options)
+
+    def _send_patiently(
+        self, call: Call[Any], options: Mapping[str, Any], headers: Mapping[str, str], *, stream: bool
+    ) -> httpx2.Response:
+        for attempt in itertools.count(1):
+            request = self._http.build_request(call.method, call.path, headers=headers, **options)
+            try:
+                response = self._http.send(request, stream=stream)
+            except httpx2.TransportError as error:
+                delay = self._retry.delay_after_error(error, attempt=attempt)
+                if delay is None:
+                    raise UnreachableError(self.address) from error
+            else:
+                delay = self._retry.delay_after_answer(response, attempt=attempt)
+                if delay is None:
+                    return response
+                response.close()
+            time.sleep(delay)
+        raise AssertionError("unreachable")

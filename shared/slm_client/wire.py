@@ -1,0 +1,179 @@
+"""Between a `Call` and HTTP: headers, bodies, answers, errors. Shared by both clients, without any I/O of its own."""
+
+import io
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import httpx2
+from pydantic import TypeAdapter, ValidationError
+
+from slm_client.calls import Call, Nothing, ProgressCallback
+from slm_client.errors import SlmError, UnexpectedAnswerError, UnreachableError
+
+DEFAULT_GATEWAY = "http://127.0.0.1:8000"
+GATEWAY_VARIABLE = "SLM_GATEWAY_URL"
+LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 60.0
+UPLOAD_READ_TIMEOUT_S = 600.0
+
+T = TypeVar("T")
+
+
+def gateway_address(given: str | None) -> str:
+    """The address to use: the one given, else `SLM_GATEWAY_URL`, else the single-machine stack's."""
+    address = (given or os.environ.get(GATEWAY_VARIABLE) or DEFAULT_GATEWAY).rstrip("/")
+    try:
+        url = httpx2.URL(address)
+    except httpx2.InvalidURL:
+        url = httpx2.URL("")
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise SlmError(
+            "The gateway address is not an http(s) URL.",
+            code="address_invalid",
+            status=422,
+            hint=f"e.g. {DEFAULT_GATEWAY}",
+        )
+    return address
+
+
+def client_options(address: str) -> dict[str, Any]:
+    """How both HTTP clients are set up; a proxy from the environment is never asked for this very machine."""
+    return {
+        "base_url": address,
+        "timeout": httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        "trust_env": httpx2.URL(address).host not in LOOPBACK_HOSTS,
+        "headers": {"User-Agent": "slm-client", "Accept": "application/json"},
+    }
+
+
+class CountingFile(io.RawIOBase):
+    """A file that tells how many bytes were read from it; a repeated upload starts it over and counts anew."""
+
+    def __init__(self, file: io.BufferedReader, on_progress: ProgressCallback | None) -> None:
+        super().__init__()
+        self._file = file
+        self._on_progress = on_progress
+        self._told = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        position = self._file.seek(offset, whence)
+        self._tell_progress(position - self._told)
+        return position
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._file.readinto(buffer)
+        self._tell_progress(count)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _tell_progress(self, count: int) -> None:
+        self._told += count
+        if self._on_progress and count:
+            self._on_progress(count)
+
+
+def headers_for(call: Call[Any]) -> dict[str, str]:
+    """A fresh Idempotency-Key for what creates or launches; the same one is sent again with every retry."""
+    return {"Idempotency-Key": str(uuid.uuid4())} if call.method == "POST" else {}
+
+
+def request_options(call: Call[Any]) -> dict[str, Any]:
+    """The arguments of `build_request` beside method, address and headers; opens the file of an upload."""
+    options: dict[str, Any] = {"params": dict(call.params)}
+    if call.json is not None:
+        options["json"] = dict(call.json)
+    if call.upload is not None:
+        file = CountingFile(call.upload.path.open("rb"), call.upload.on_progress)
+        options["files"] = {"file": (call.upload.filename, file)}
+        options["data"] = dict(call.upload.fields)
+        options["timeout"] = httpx2.Timeout(UPLOAD_READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    return options
+
+
+def close_files(options: Mapping[str, Any]) -> None:
+    """Close what `request_options` opened."""
+    for _, file in options.get("files", {}).values():
+        file.close()
+
+
+class PartialFile:
+    """A file being received: it appears under its name only once it is complete, and leaves nothing otherwise."""
+
+    def __init__(self, target: Path, on_progress: ProgressCallback | None) -> None:
+        self._target = target
+        self._partial = target.with_name(f".{target.name}.partial")
+        self._on_progress = on_progress
+        self.size_bytes = 0
+
+    def __enter__(self) -> Self:
+        self._file = self._partial.open("wb")
+        return self
+
+    def write(self, chunk: bytes) -> None:
+        """Append what just arrived."""
+        self._file.write(chunk)
+        self.size_bytes += len(chunk)
+        if self._on_progress:
+            self._on_progress(len(chunk))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if kind is None:
+            self._partial.replace(self._target)
+        self._partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_as_unreachable(address: str) -> Iterator[None]:
+    """Turn a connection that breaks inside the block into UnreachableError."""
+    try:
+        yield
+    except httpx2.TransportError as error:
+        raise UnreachableError(address) from error
+
+
+def answer_of(call: Call[T], response: httpx2.Response) -> T:
+    """The typed answer; raises SlmError for a refusal and UnexpectedAnswerError for something else entirely."""
+    raise_for_problem(response)
+    if call.answer is str:
+        return cast(T, response.text)
+    if call.answer is Nothing:
+        return call.answer()
+    try:
+        return TypeAdapter(call.answer).validate_json(response.content)
+    except ValidationError as error:
+        raise UnexpectedAnswerError(f"{call.method} {call.path}", status=response.status_code) from error
+
+
+def raise_for_problem(response: httpx2.Response) -> None:
+    """Raise the SlmError that a read response describes, if it is not a success."""
+    if response.is_success:
+        return
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict) or "status" not in problem:
+        what = f"{response.request.method} {response.request.url.path}"
+        raise UnexpectedAnswerError(what, status=response.status_code)
+    raise SlmError.from_problem(response.status_code, problem)

@@ -1,0 +1,56 @@
+"""The connection to NATS: one per process, reconnecting for ever.
+
+nats-py alone carries the events, without a framework on top: consumption, acknowledgement and dead letters are what
+this platform promises, and they are written here and in `bus` (ADR 0002).
+"""
+
+import asyncio
+
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+log = structlog.get_logger()
+
+RECONNECT_WAIT_S = 0.25
+PING_INTERVAL_S = 10
+MAX_OUTSTANDING_PINGS = 2
+PUBLISH_TIMEOUT_S = 5.0
+
+
+class Broker:
+    """A shared connection, made by whoever asks first."""
+
+    def __init__(self, url: str, *, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._client = Client()
+        self._connecting = asyncio.Lock()
+
+    async def jetstream(self) -> JetStreamContext:
+        """The JetStream context; waits until the server was reached for the first time."""
+        async with self._connecting:
+            if not self._client.is_connected and not self._client.is_reconnecting:
+                self._client = Client()
+                await self._client.connect(
+                    self._url,
+                    name=self._name,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # annotated int, slept as it is
+                    ping_interval=PING_INTERVAL_S,
+                    max_outstanding_pings=MAX_OUTSTANDING_PINGS,
+                    error_cb=self._on_error,
+                )
+        return self._client.jetstream(timeout=PUBLISH_TIMEOUT_S)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server answers at this moment, as far as the client knows."""
+        return self._client.is_connected
+
+    async def close(self) -> None:
+        """Close the connection; what was not acknowledged is delivered again to somebody else."""
+        await self._client.close()
+
+    async def _on_error(self, error: Exception) -> None:
+        log.warning("nats.error", error=type(error).__name__)

@@ -1,0 +1,171 @@
+"""One PostgreSQL database per service: sessions, transactions, and the tables that delivery needs.
+
+The only place of the platform that commits. PostgreSQL's transaction is the moment at which a fact exists.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+
+from slm_shared.errors import UnavailableError
+
+POOL_SIZE = 10
+POOL_TIMEOUT_S = 1.5
+CONNECT_TIMEOUT_S = 1.5
+STATEMENT_TIMEOUT_MS = 10_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+# Connection-level failures as PostgreSQL classes them: 08 connection, 53 resources, 57P shutdown, 40 serialisation.
+TRANSIENT_SQLSTATES = ("08", "53", "57P", "40")
+# Key in `session.info` that says the transaction holds an outbox row.
+PUBLISHES = "publishes"
+
+delivery_metadata = MetaData()
+
+outbox_table = Table(
+    "outbox",
+    delivery_metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=True),
+    Column("event_id", Uuid, nullable=False, unique=True),
+    Column("subject", String(200), nullable=False),
+    Column("aggregate_id", Uuid, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("traceparent", String(100)),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("claim_token", Uuid),
+    Column("claim_expires_at", DateTime(timezone=True)),
+    Column("published_at", DateTime(timezone=True)),
+    Column("stream_seq", BigInteger),
+)
+Index("ix_outbox_unpublished", outbox_table.c.position, postgresql_where=outbox_table.c.published_at.is_(None))
+
+inbox_table = Table(
+    "inbox",
+    delivery_metadata,
+    Column("consumer", String(200), primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("handled_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+dead_letter_table = Table(
+    "dead_letter",
+    delivery_metadata,
+    Column("consumer", String(200), primary_key=True),
+    Column("event_id", String(200), primary_key=True),
+    Column("subject", String(200), nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+idempotency_table = Table(
+    "idempotency_key",
+    delivery_metadata,
+    Column("principal", String(200), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False, server_default=text("0")),
+    Column("body", JSONB),
+    Column("headers", JSONB),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+
+class Database:
+    """A pool of connections to one database.
+
+    `on_commit` callbacks run after every committed transaction of this process that published an event; the relay
+    and the work queues use them to be woken at once.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+        self._engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_TIMEOUT_S,
+            connect_args={
+                "timeout": CONNECT_TIMEOUT_S,
+                "server_settings": {
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+                    "jit": "off",
+                },
+            },
+        )
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.on_commit: list[Callable[[], None]] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session whose work is committed when the block ends and rolled back when it raises.
+
+        Raises UnavailableError when the database does not answer.
+        """
+        async with _translated(), AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+            yield session
+        if session.info.get(PUBLISHES):
+            for callback in self.on_commit:
+                callback()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session for queries: each statement stands alone, which saves the BEGIN and COMMIT round trips."""
+        async with _translated(), AsyncSession(self._autocommit, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A bare connection inside one transaction, for migrations and administration."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise UnavailableError unless the database answers."""
+        async with self.read() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        await self._engine.dispose()
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """Turn the many ways of losing a database into UnavailableError; everything else passes."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, ConnectionError, TimeoutError) as error:
+        raise UnavailableError("The database does not answer.") from error
+    except DBAPIError as error:
+        sqlstate = str(getattr(error.orig, "sqlstate", None) or "")
+        if error.connection_invalidated or sqlstate.startswith(TRANSIENT_SQLSTATES):
+            raise UnavailableError("The database does not answer.") from error
+        raise
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The database's clock, the only one that decides about expiry."""
+    now: datetime = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    return now

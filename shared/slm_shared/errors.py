@@ -1,0 +1,116 @@
+"""The one error tree of the platform.
+
+Services subclass these with a stable `code`; the web edge renders them as RFC 9457 problem documents. A message is
+written for the user: what, where and what to do. It never contains another library's exception text or raw input.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One thing wrong with one field of a request; `field` is a dotted path such as `config.epochs`."""
+
+    field: str
+    message: str
+
+
+class PlatformError(Exception):
+    """Root of all errors that may reach a user.
+
+    `status` is the HTTP status, `code` the stable machine-readable name, `hint` says what to do,
+    `retry_after_s` becomes the `Retry-After` header.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        errors: Sequence[FieldProblem] = (),
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.errors = tuple(errors)
+        self.retry_after_s = retry_after_s
+
+    def problem(self, request_id: str) -> dict[str, Any]:
+        """The RFC 9457 body."""
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.message,
+            "code": self.code,
+            "request_id": request_id,
+        }
+        if self.hint:
+            body["hint"] = self.hint
+        if self.errors:
+            body["errors"] = [asdict(problem) for problem in self.errors]
+        return body
+
+
+class MalformedError(PlatformError):
+    """The request cannot be read at all."""
+
+    status, code, title = 400, "malformed_request", "Malformed request"
+
+
+class UnauthenticatedError(PlatformError):
+    """Nobody, or nobody we know, is asking."""
+
+    status, code, title = 401, "unauthenticated", "Not signed in"
+
+
+class ForbiddenError(PlatformError):
+    """The caller is known and may not do this."""
+
+    status, code, title = 403, "forbidden", "Not allowed"
+
+
+class NotFoundError(PlatformError):
+    """No such thing, or none that the caller may see."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class ConflictError(PlatformError):
+    """The state of the thing does not allow this now."""
+
+    status, code, title = 409, "conflict", "Conflict"
+
+
+class TooLargeError(PlatformError):
+    """The request body exceeds a limit."""
+
+    status, code, title = 413, "too_large", "Too large"
+
+
+class UnsupportedTypeError(PlatformError):
+    """The content is of a kind that is not accepted here."""
+
+    status, code, title = 415, "type_not_allowed", "Type not allowed"
+
+
+class InvalidError(PlatformError):
+    """The request was understood and is wrong; `errors` names each field."""
+
+    status, code, title = 422, "invalid", "Invalid request"
+
+
+class UnavailableError(PlatformError):
+    """Something this service needs does not answer; trying again later is safe."""
+
+    status, code, title = 503, "unavailable", "Temporarily unavailable"
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after_s: int = 2) -> None:
+        super().__init__(message, hint=hint, retry_after_s=retry_after_s)

@@ -1,0 +1,49 @@
+"""Background parts of a process: relay, bus, reaper, work queue. They start with the app and end with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger()
+RESTART_DELAY_S = 1.0
+
+
+class Part(Protocol):
+    """Something that runs beside the requests.
+
+    `run` works until it is cancelled and rides out outages of what it needs; `problem` is None while all is
+    well, or one sentence for `/readyz`.
+    """
+
+    name: str
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+    def problem(self) -> str | None:
+        """Why this part is not ready, or None."""
+
+
+async def _keep_running(part: Part) -> None:
+    while True:
+        try:
+            await part.run()
+            return
+        except Exception:
+            log.exception("part.crashed", part=part.name)
+            await asyncio.sleep(RESTART_DELAY_S)
+
+
+@asynccontextmanager
+async def running_parts(parts: Sequence[Part]) -> AsyncIterator[None]:
+    """Run every part while the block runs; cancel and await them in reverse order at its end."""
+    tasks = [asyncio.create_task(_keep_running(part), name=part.name) for part in parts]
+    try:
+        yield
+    finally:
+        for task in reversed(tasks):
+            task.cancel()
+            await asyncio.wait([task])

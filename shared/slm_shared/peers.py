@@ -1,0 +1,75 @@
+"""Asking another service's REST, with a signed principal and within a second or two."""
+
+from typing import Any
+
+import aiohttp
+
+from slm_shared.errors import UnavailableError
+from slm_shared.principal import HEADER, Principal, Role, Signer
+from slm_shared.settings import PlatformSettings
+from slm_shared.telemetry import current_traceparent
+
+TIMEOUT_S = 2.0
+
+
+class Peer:
+    """Another service as this process sees it; never called inside a transaction."""
+
+    def __init__(self, settings: PlatformSettings, *, service: str, principal: Principal | None = None) -> None:
+        self.service = service
+        self._base = settings.service_url(service)
+        self._signer = Signer(settings.signing_key) if settings.signing_key else None
+        self._principal = principal or Principal(subject="service", role=Role.VIEWER)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, path: str, *, params: dict[str, str] | None = None) -> dict[str, Any] | None:
+        """The JSON object under `path`, or None when the service answers 404.
+
+        Raises UnavailableError when it does not answer in time or answers anything else.
+        """
+        status, body = await self.request("GET", path, params=params)
+        if status == 404:
+            return None
+        if status != 200 or body is None:
+            raise UnavailableError(f"The {self.service} service did not give an answer.")
+        return body
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        json: dict[str, Any] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> tuple[int, dict[str, Any] | None]:
+        """Status and JSON body (None for an empty one) of one request; a status of 5xx raises UnavailableError."""
+        session = self._session = self._session or aiohttp.ClientSession()
+        try:
+            async with session.request(
+                method,
+                self._base + path,
+                params=params,
+                json=json,
+                headers=self._headers(),
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as response:
+                if response.status >= 500:
+                    raise UnavailableError(f"The {self.service} service cannot answer now.")
+                is_json = response.content_type.endswith("json")
+                return response.status, await response.json(content_type=None) if is_json else None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnavailableError(f"The {self.service} service does not answer.") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        if self._signer is not None:
+            headers[HEADER] = self._signer.token(self.service, self._principal)
+        if traceparent := current_traceparent():
+            headers["traceparent"] = traceparent
+        return headers

@@ -1,0 +1,154 @@
+"""The web edge of every service: app, health, errors, access policies, sessions.
+
+`create_app` is what a composition root ends with. Whatever a service raises becomes a problem document here; nothing
+below this file knows HTTP.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import JSONResponse
+
+from slm_shared.access import Public, missing_policies, verifier_for
+from slm_shared.database import Database
+from slm_shared.errors import UnavailableError
+from slm_shared.parts import Part, running_parts
+from slm_shared.problems import Problem, install_problem_handlers
+from slm_shared.requests import RequestContext, StrictRoute
+from slm_shared.settings import ServiceSettings
+from slm_shared.telemetry import configure_logging
+
+log = structlog.get_logger()
+
+GRACEFUL_SHUTDOWN_S = 5
+KEEP_ALIVE_S = 75
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Problem, "description": "Problem", "content": {"application/problem+json": {}}}
+}
+
+Closer = Callable[[], Awaitable[None]]
+
+
+def router(*, tags: list[str]) -> APIRouter:
+    """A router whose routes read bodies strictly and document their problems."""
+    return APIRouter(tags=list(tags), route_class=StrictRoute, responses=PROBLEMS)
+
+
+def create_app(
+    *,
+    service: str,
+    title: str,
+    description: str,
+    settings: ServiceSettings,
+    database: Database | None,
+    routers: Sequence[APIRouter],
+    parts: Sequence[Part] = (),
+    closers: Sequence[Closer] = (),
+) -> FastAPI:
+    """Assemble one service.
+
+    `parts` run beside the requests; `closers` (object stores, peers, the broker) are awaited at the end. Refuses to
+    build an app with a route that declares no access policy.
+    """
+    configure_logging(service, level=settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with running_parts(parts):
+            yield
+        for close in closers:
+            await close()
+        if database is not None:
+            await database.close()
+
+    app = FastAPI(
+        title=title,
+        description=description,
+        version=version("slm-platform"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        max_body_size=settings.max_json_body_bytes,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.service = service
+    app.state.database = database
+    app.state.parts = tuple(parts)
+    app.state.verifier = verifier_for(settings.platform, audience=service)
+    install_problem_handlers(app)
+    app.include_router(_health)
+    for each in routers:
+        app.include_router(each)
+    if undeclared := missing_policies(app):
+        raise RuntimeError(f"routes without an access policy: {', '.join(undeclared)}")
+    app.add_middleware(RequestContext)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+_health = APIRouter(tags=["health"])
+
+
+@_health.get("/healthz", include_in_schema=False)
+async def live(_: Public) -> dict[str, str]:
+    """Whether the process itself is alive; says nothing of what it depends on."""
+    return {"status": "ok"}
+
+
+@_health.get("/readyz", include_in_schema=False)
+async def ready(request: Request, _: Public) -> JSONResponse:
+    """200 when the database answers and every part works, else 503 with what is missing."""
+    problems: dict[str, str] = {}
+    database: Database | None = request.app.state.database
+    if database is not None:
+        try:
+            await database.ping()
+        except UnavailableError:
+            problems["database"] = "does not answer"
+    for part in request.app.state.parts:
+        if problem := part.problem():
+            problems[part.name] = problem
+    body = {"status": "unavailable" if problems else "ok", "problems": problems}
+    return JSONResponse(body, status_code=503 if problems else 200)
+
+
+async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.database.read() as session:
+        yield session
+
+
+async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.database.transaction() as session:
+        yield session
+
+
+# scope="function" ends the transaction before the response is sent; the default would commit after the client has read
+# a success that may yet fail.
+ReadSession = Annotated[AsyncSession, Depends(_read_session, scope="function")]
+WriteSession = Annotated[AsyncSession, Depends(_write_session, scope="function")]
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Serve an app until SIGTERM or SIGINT."""
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+    )
