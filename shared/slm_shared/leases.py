@@ -13,10 +13,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, declarative_mixin, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 
-@declarative_mixin
 class LeaseColumns:
     """Columns of a row that workers lease. `id` is the row's own key; `retry_at` holds it back until then."""
 

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from slm_shared.errors import MalformedError, PlatformError
+from slm_shared.errors import MalformedError, PlatformError, TooLargeError
 from slm_shared.ids import new_id
 from slm_shared.problems import problem_response
 from slm_shared.telemetry import tracing
@@ -50,6 +50,18 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """The parsed body. Raises RejectedBodyError with a 400 for anything else."""
         return parse_json(await self.body())
+
+    async def body(self) -> bytes:
+        """The bytes of the body, read no further than the app's limit. Raises RejectedBodyError with a 413."""
+        if not hasattr(self, "_body"):
+            limit: int = self.app.state.max_json_body_bytes
+            body = bytearray()
+            async for chunk in self.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise RejectedBodyError(TooLargeError(f"The body is larger than {limit} bytes."))
+            self._body = bytes(body)
+        return self._body
 
 
 class StrictRoute(APIRoute):
@@ -101,11 +113,11 @@ def _bounded_int(digits: str) -> int | float:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth < 0:
-        raise RecursionError
     if isinstance(value, str):
         if _SURROGATE.search(value):
             raise _malformed("The body holds a NUL character or half of a surrogate pair.")
+    elif depth == 0 and isinstance(value, dict | list):
+        raise RecursionError
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check(key, depth)

@@ -47,7 +47,7 @@ T = TypeVar("T")
 async def eventually(check: Callable[[], Awaitable[T | None]], *, timeout_s: float = DEADLINE_S) -> T:
     """Ask `check` until it gives something true, and return that. Raises TimeoutError after `timeout_s`."""
     async with asyncio.timeout(timeout_s):
-        while not (found := await check()):
+        while not (found := await check()):  # noqa: ASYNC110  what is waited for may lie in another process
             await asyncio.sleep(POLL_S)
         return found
 
@@ -57,24 +57,24 @@ async def platform_settings(tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     """Settings that lead to real servers with bucket, streams and signing keys in place."""
     keys = tmp_path_factory.mktemp("keys")
     generate_keys(keys, dict(SIGNERS))
-    common = {"principal_keys": keys / "principals.json", "signing_key": keys / "service.json"}
     if nats_url := os.environ.get("SLM_TEST_NATS_URL"):
-        yield await _prepared(_from_environment(nats_url, common))
+        yield await _prepared(_from_environment(nats_url, keys))
         return
     async with embedded_servers(tmp_path_factory.mktemp("servers"), durable=False) as servers:
-        yield await _prepared(_from_servers(servers, common))
+        yield await _prepared(_from_servers(servers, keys))
 
 
-def _from_environment(nats_url: str, common: dict[str, Path]) -> PlatformSettings:
+def _from_environment(nats_url: str, keys: Path) -> PlatformSettings:
     return PlatformSettings(
         nats_url=nats_url,
         postgres_url=os.environ["SLM_TEST_POSTGRES_URL"],
         s3_endpoint=os.environ["SLM_TEST_S3_ENDPOINT"],
-        **common,
+        principal_keys=keys / "principals.json",
+        signing_key=keys / "service.json",
     )
 
 
-def _from_servers(servers: Servers, common: dict[str, Path]) -> PlatformSettings:
+def _from_servers(servers: Servers, keys: Path) -> PlatformSettings:
     return PlatformSettings(
         nats_url=servers.nats_url,
         postgres_url=servers.postgres_url,
@@ -82,7 +82,8 @@ def _from_servers(servers: Servers, common: dict[str, Path]) -> PlatformSettings
         s3_endpoint=servers.s3_endpoint,
         s3_access_key=SecretStr(servers.s3_access_key),
         s3_secret_key=SecretStr(servers.s3_secret_key),
-        **common,
+        principal_keys=keys / "principals.json",
+        signing_key=keys / "service.json",
     )
 
 

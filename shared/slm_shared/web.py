@@ -76,11 +76,11 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        max_body_size=settings.max_json_body_bytes,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         generate_unique_id_function=_operation_id,
     )
     app.state.service = service
+    app.state.max_json_body_bytes = settings.max_json_body_bytes
     app.state.database = database
     app.state.parts = tuple(parts)
     app.state.verifier = verifier_for(settings.platform, audience=service)

@@ -1,0 +1,1 @@
+"""The gateway's rules: who owns which path, which headers pass, who may speak, how API descriptions are merged."""

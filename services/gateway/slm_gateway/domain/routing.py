@@ -1,0 +1,27 @@
+"""Which service owns which path."""
+
+PREFIX = "/api/"
+OWNERS = {
+    "datasets": "datasets",
+    "evaluations": "evaluation",
+    "experiments": "training",
+    "models": "registry",
+    "runs": "training",
+}
+"""First path segment below `/api/` to service. What is not listed (leases above all) is not public."""
+
+SERVICES = tuple(sorted(set(OWNERS.values())))
+
+
+def owner_of(path: str) -> str | None:
+    """The service that owns a path, or None.
+
+    >>> owner_of("/api/runs/0190:cancel")
+    'training'
+    >>> owner_of("/api/leases:claim") is None
+    True
+    """
+    if not path.startswith(PREFIX):
+        return None
+    segment = path[len(PREFIX) :].partition("/")[0]
+    return OWNERS.get(segment.partition(":")[0])

@@ -1,0 +1,1 @@
+"""What the gateway does itself: ask the services, count, describe."""

@@ -1,0 +1,171 @@
+"""The rules of the house that a machine can check."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("datasets", "evaluation", "gateway", "registry", "training")
+PACKAGES = {path.parent for path in ROOT.glob("*/**/py.typed") if ".venv" not in path.parts}
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "util", "helper", "misc"}
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 40
+TORCH_SIDE = {"torch", "transformers", "trl", "peft", "accelerate", "tokenizers", "safetensors"}
+# Alembic's operations are one long list of columns by nature.
+GENERATED = "migrations/versions"
+
+
+def source_files() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in package.rglob("*.py"))
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+
+
+def called_names(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                yield node.func.id, node.lineno
+            elif isinstance(node.func, ast.Attribute):
+                yield "." + node.func.attr, node.lineno
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def package_of(path: Path) -> str:
+    return next(part for part in path.parts if part.startswith("slm_"))
+
+
+def test_there_is_something_to_check() -> None:
+    assert {package_of(path) for path in source_files()} >= {f"slm_{service}" for service in SERVICES}
+
+
+def test_services_import_only_the_shared_code_and_themselves() -> None:
+    wrong = [
+        f"{relative(path)} imports {module}"
+        for path in source_files()
+        if package_of(path).removeprefix("slm_") in SERVICES
+        for module in imported_modules(path)
+        if module.startswith("slm_") and module.split(".")[0] not in {"slm_shared", "slm_ml", package_of(path)}
+    ]
+    assert wrong == []
+
+
+def test_only_workers_and_slm_ml_import_the_torch_side() -> None:
+    wrong = [
+        f"{relative(path)} imports {module}"
+        for path in source_files()
+        if package_of(path) != "slm_ml" and "worker" not in path.parts
+        for module in imported_modules(path)
+        if module.split(".")[0] in TORCH_SIDE | {"slm_ml"}
+    ]
+    assert wrong == []
+
+
+def test_shared_code_imports_no_service() -> None:
+    owners = {"slm_shared": {"slm_shared"}, "slm_client": {"slm_client"}, "slm_ml": {"slm_ml"}}
+    wrong = [
+        f"{relative(path)} imports {module}"
+        for path in source_files()
+        if package_of(path) in owners and path.name != "testing.py"
+        for module in imported_modules(path)
+        if module.startswith("slm_") and module.split(".")[0] not in owners[package_of(path)]
+    ]
+    assert wrong == []
+
+
+def test_domain_imports_only_the_standard_library() -> None:
+    domains = [path for path in source_files() if path.name == "domain.py" or path.parent.name == "domain"]
+    assert domains
+    wrong = [
+        f"{relative(path)} imports {module}"
+        for path in domains
+        for module in imported_modules(path)
+        if module.split(".")[0] not in sys.stdlib_module_names and f"{package_of(path)}.domain" not in module
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("call", "home"), [("select", "store"), ("update", "store"), ("delete", "store")])
+def test_services_query_only_in_their_store(call: str, home: str) -> None:
+    wrong = [
+        f"{relative(path)}:{line}"
+        for path in source_files()
+        if package_of(path).removeprefix("slm_") in SERVICES and path.stem != home and path.parent.name != home
+        for name, line in called_names(path)
+        if name == call
+    ]
+    assert wrong == []
+
+
+def test_only_the_database_module_commits() -> None:
+    wrong = [
+        f"{relative(path)}:{line}"
+        for path in source_files()
+        if relative(path) != "shared/slm_shared/database.py"
+        for name, line in called_names(path)
+        if name == ".commit"
+    ]
+    assert wrong == []
+
+
+def test_no_file_is_longer_than_the_wall() -> None:
+    tests = [path for path in (ROOT / "tests").rglob("*.py")]
+    long = {relative(path): len(path.read_text().splitlines()) for path in [*source_files(), *tests]}
+    assert {path: lines for path, lines in long.items() if lines > MAX_FILE_LINES} == {}
+
+
+def test_no_function_is_longer_than_the_wall() -> None:
+    long = [
+        f"{relative(path)}:{node.lineno} {node.name}"
+        for path in source_files()
+        if GENERATED not in relative(path)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_no_drawer_for_leftovers() -> None:
+    assert [relative(path) for path in source_files() if path.stem in FORBIDDEN_NAMES] == []
+
+
+def test_public_things_have_docstrings() -> None:
+    missing = []
+    for path in source_files():
+        if GENERATED in relative(path) or path.name == "env.py":
+            continue
+        tree = ast.parse(path.read_text())
+        if ast.get_docstring(tree) is None:
+            missing.append(relative(path))
+        for node in tree.body:
+            public = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            if public and not node.name.startswith("_") and ast.get_docstring(node) is None:
+                missing.append(f"{relative(path)}:{node.lineno} {node.name}")
+    assert missing == []
+
+
+def test_tests_never_sleep_or_patch_our_own_code() -> None:
+    wrong = [
+        f"{relative(path)}:{line}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for name, line in called_names(path)
+        if name in {".sleep", "sleep", ".patch", "patch", ".setattr"}
+    ]
+    assert wrong == []
+
+
+def test_tests_are_no_packages() -> None:
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
