@@ -58,7 +58,11 @@ class Stop(StrEnum):
 
 
 class Lease:
-    """One granted lease. `body` is what the service sent; `step` is how far the work got, told with each heartbeat."""
+    """One granted lease.
+
+    `body` is what the service sent, `step` how far the work got (told with each heartbeat), `started` set once the
+    service knows that the work has begun.
+    """
 
     def __init__(self, body: dict[str, Any], *, key: str) -> None:
         self.key: str = body[key]
@@ -66,6 +70,7 @@ class Lease:
         self.heartbeat_s: float = body["heartbeat_s"]
         self.body = body
         self.step = 0
+        self.started = asyncio.Event()
 
 
 class LeaseClient:

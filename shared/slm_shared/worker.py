@@ -91,7 +91,9 @@ class WakeUps:
             return None
         except (NatsError, OSError, TimeoutError) as error:
             log.warning("worker.no_wakeups", durable=self._durable, error=type(error).__name__)
-            self._pull = self._connecting = None
+            self._pull = None
+            if self._connecting is not None and self._connecting.done():
+                self._connecting = None
             await asyncio.sleep(begun + self._poll_s - asyncio.get_running_loop().time())
             return None
 
@@ -153,20 +155,27 @@ class Worker:
         stop = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({job, hold, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if job.done():
+            if job.done() and await self._is_started(lease, hold):
                 await self._report(lease, job)
-                return
-            why = hold.result() if hold.done() else Stop.DRAINED
-            await _cancelled(job)
-            await self._give_up(lease, why)
+            else:
+                await _cancelled(job)
+                await self._give_up(lease, hold.result() if hold.done() else Stop.DRAINED)
         finally:
             await _cancelled(job, hold, stop)
+
+    async def _is_started(self, lease: Lease, hold: "asyncio.Task[Stop]") -> bool:
+        """Wait until the service knows of the start: it would refuse the end of what never began."""
+        started = asyncio.create_task(lease.started.wait())
+        await asyncio.wait({started, hold}, return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
+        return lease.started.is_set()
 
     async def _hold(self, lease: Lease) -> Stop:
         """Announce the start and keep the lease; returns when the job has to end."""
         within_s = self._settings.no_contact_s
         try:
             await persist(lambda: self._leases.start(lease), within_s=within_s, what="start")
+            lease.started.set()
             while True:
                 await asyncio.sleep(lease.heartbeat_s)
                 asked = await persist(lambda: self._leases.heartbeat(lease), within_s=within_s, what="heartbeat")
@@ -180,12 +189,19 @@ class Worker:
 
     async def _report(self, lease: Lease, job: "asyncio.Future[Mapping[str, Any]]") -> None:
         """Tell the service how a finished job ended, however long it takes to reach it."""
-        report = _report_of(self._leases, lease, job)
+        call = _report_of(self._leases, lease, job)
+        report = asyncio.ensure_future(persist(call, within_s=self._settings.no_contact_s, what="report"))
         try:
-            await persist(report, within_s=self._settings.no_contact_s, what="report")
+            await self._unless_stopping(asyncio.shield(report))
+            # When told to stop, the answer to what is on its way is still worth some seconds.
+            await asyncio.wait_for(report, GIVE_UP_S)
             log.info("job.reported", key=lease.key, epoch=lease.epoch)
         except LeaseLostError:
             log.warning("job.report_refused", key=lease.key, epoch=lease.epoch)
+        except TimeoutError:
+            log.warning("job.not_reported", key=lease.key, epoch=lease.epoch)
+        finally:
+            await _cancelled(report)
 
     async def _give_up(self, lease: Lease, why: Stop) -> None:
         """The job was stopped before its end: say so, unless the lease is gone."""

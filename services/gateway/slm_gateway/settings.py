@@ -4,9 +4,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
-from slm_shared.settings import ServiceSettings
 
 from slm_gateway.domain.access import is_loopback
+from slm_shared.settings import ServiceSettings
 
 
 class GatewaySettings(ServiceSettings):

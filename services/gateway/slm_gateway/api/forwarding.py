@@ -7,19 +7,18 @@ cost more than all the rest of the hop.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import aiohttp
 import structlog
-from slm_shared.errors import PlatformError
-from slm_shared.principal import HEADER, Principal
-from slm_shared.problems import problem_response
-from slm_shared.requests import REQUEST_ID
 from starlette.types import Receive, Scope, Send
 
 from slm_gateway.domain.headers import to_client, to_upstream
 from slm_gateway.errors import ServiceUnavailableError, TargetMalformedError
 from slm_gateway.service.upstreams import Upstreams
+from slm_shared.errors import PlatformError
+from slm_shared.principal import HEADER, Principal
+from slm_shared.problems import problem_response
+from slm_shared.requests import REQUEST_ID
 
 log = structlog.get_logger()
 RETRY_AFTER_S = 1
@@ -106,11 +105,13 @@ class _Exchange:
         if REQUEST_ID not in response.headers:
             headers.append((REQUEST_ID.lower().encode(), request_id.encode()))
         content = response.content
-        chunk = await content.readany()
+        # A body of known length follows at once; the head of a stream must not wait for its first part.
+        chunk = await content.readany() if response.content_length is not None else b""
         await self.send({"type": "http.response.start", "status": response.status, "headers": headers})
         self.has_started = True
         while not content.at_eof():
-            await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if chunk:
+                await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
             chunk = await content.readany()
         self._is_answered = True
         await self.send({"type": "http.response.body", "body": chunk, "more_body": False})
@@ -150,8 +151,6 @@ class _Abandoning:
             if isinstance(error, asyncio.CancelledError) and self._task is not None:
                 self._task.uncancel()
             raise ClientGoneError from error
-        with suppress(asyncio.CancelledError):
-            await self._watcher
 
 
 def _target(scope: Scope) -> str:
@@ -161,7 +160,9 @@ def _target(scope: Scope) -> str:
     try:
         return (raw + b"?" + query if query else raw).decode("ascii")
     except UnicodeDecodeError:
-        raise TargetMalformedError("The path and query of a request must be ASCII, other characters %-encoded.") from None
+        raise TargetMalformedError(
+            "The path and query of a request must be ASCII, other characters %-encoded."
+        ) from None
 
 
 def _has_body(scope: Scope) -> bool:

@@ -1,4 +1,4 @@
-"""Who may reach a gateway that has no sign-in yet: this machine, and no web page of another site through its browser."""
+"""Who may reach a gateway without sign-in: this machine, but no other site's web page through its browser."""
 
 import ipaddress
 from urllib.parse import urlsplit

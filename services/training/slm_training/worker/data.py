@@ -1,0 +1,62 @@
+"""From canonical rows to what the trainer eats, through the one encoding that trainer and evaluator share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from slm_ml.data import read_rows
+from slm_ml.encoding import Example, encode_row
+from slm_training.worker.trainer import IGNORED
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """The usable rows of a dataset, and how many were left out because nothing of them can be learned."""
+
+    examples: list[Example]
+    left_out: int
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return max((len(example.input_ids) for example in self.examples), default=0)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows together."""
+        return sum(len(example.input_ids) for example in self.examples)
+
+
+def encode_dataset(description: dict[str, Any], *, tokenizer: Any, max_length: int) -> EncodedRows:
+    """Encode a local Parquet file; `description` has `path`, `row_format` and `mapping`."""
+    rows = read_rows(Path(description["path"]))
+    encoded = [
+        encode_row(
+            row,
+            row_format=description["row_format"],
+            mapping=description["mapping"],
+            tokenizer=tokenizer,
+            max_length=max_length,
+        )
+        for row in rows
+    ]
+    examples = [example for example in encoded if example is not None and any(example.loss_mask[1:])]
+    return EncodedRows(examples, left_out=len(encoded) - len(examples))
+
+
+def training_dataset(rows: EncodedRows) -> Dataset:
+    """Columns `input_ids` and `labels`; a label is ignored where no loss is wanted, and at the first token."""
+    return Dataset.from_dict(
+        {
+            "input_ids": [example.input_ids for example in rows.examples],
+            "labels": [_labels(example) for example in rows.examples],
+        }
+    )
+
+
+def _labels(example: Example) -> list[int]:
+    labels = [token if counted else IGNORED for token, counted in zip(example.input_ids, example.loss_mask, strict=True)]
+    # Nothing predicts the first token: counting it would only shrink the mean.
+    return [IGNORED, *labels[1:]]
