@@ -161,12 +161,17 @@ class AsyncExperiments(_AsyncResource):
         return await self._client.send(calls.experiment_log(experiment_id, limit=limit))
 
     async def wait(
-        self, experiment_id: object, *, timeout_s: float = DAY_S, on_change: Callable[[Experiment], None] | None = None
+        self,
+        experiment_id: object,
+        *,
+        timeout_s: float = DAY_S,
+        until: Callable[[Experiment], bool] = lambda experiment: experiment.is_finished,
+        on_change: Callable[[Experiment], None] | None = None,
     ) -> Experiment:
-        """The experiment once it is completed, failed or cancelled; `on_change` sees every look at it."""
+        """The experiment once it has ended (or `until` says so); `on_change` sees every look at it."""
         return await _poll(
             lambda: self.get(experiment_id),
-            lambda experiment: experiment.is_finished,
+            until,
             what=f"The end of experiment {experiment_id}",
             timeout_s=timeout_s,
             on_change=on_change,

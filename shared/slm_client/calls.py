@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from pydantic import ConfigDict
-
 from slm_client.models import (
     Answer,
     Dataset,
@@ -29,8 +27,6 @@ ProgressCallback = Callable[[int], None]
 
 class JsonObject(Answer):
     """An answer whose shape this client passes on as it is, e.g. a model card or a lineage graph."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
     def content(self) -> dict[str, Any]:
         """The object as it was answered."""

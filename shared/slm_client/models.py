@@ -1,4 +1,4 @@
-"""What the platform answers, typed. Fields that a newer platform adds are ignored; ones it may lack have a default."""
+"""What the platform answers, typed where it is known. Fields this client does not know are kept as they came."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ T = TypeVar("T")
 class Answer(BaseModel):
     """Root of all answers."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
 
 class Page(Answer, Generic[T]):

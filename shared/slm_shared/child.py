@@ -25,6 +25,7 @@ LINE_LIMIT_BYTES = 16 * 1024 * 1024
 LOG_TAIL_BYTES = 16 * 1024
 LOG_TAIL_LINES = 40
 EXIT_ORPHANED = 71
+READ_BYTES = 64 * 1024
 PR_SET_PDEATHSIG = 1
 
 # Nothing else of the supervisor's environment reaches a child: every credential of the platform travels there.
@@ -36,6 +37,7 @@ INHERITED_VARIABLES = (
     "LD_LIBRARY_PATH",
     "MKL_NUM_THREADS",
     "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
     "PATH",
     "PYTHONPATH",
     "SYSTEMROOT",
@@ -46,9 +48,13 @@ INHERITED_VARIABLES = (
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment of a child: an allow-list of the supervisor's own, and what is given here."""
+    """The environment of a child: an allow-list of the supervisor's own, and what is given here.
+
+    OpenMP threads are told to sleep, not to spin, while they wait for each other. Beside another busy process the
+    spinning ones take each other's cores: training was measured at 570 tokens/s that way, and at 9,900 with this.
+    """
     kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-    return {**kept, **extra}
+    return {"OMP_WAIT_POLICY": "passive", "PYTHONHASHSEED": "0", **kept, **extra}
 
 
 class Child:
@@ -157,8 +163,12 @@ class Parent:
         threading.Thread(target=self._listen, name="parent", daemon=True).start()
 
     def _listen(self) -> None:
-        for line in sys.stdin.buffer:
-            self._inbox.put(json.loads(line))
+        # Not through sys.stdin: its buffer is locked while we wait, and the interpreter could not end.
+        rest = b""
+        while chunk := os.read(0, READ_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._inbox.put(json.loads(line))
         # Its end closed: the supervisor is gone or wants us gone, in the middle of whatever we do.
         os._exit(EXIT_ORPHANED)
 

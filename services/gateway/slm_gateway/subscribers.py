@@ -51,6 +51,7 @@ class LiveFeed:
         self._broker = broker
         self._max_readers = max_readers
         self._readers = 0
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     async def position(self, *, after: int | None, from_start: bool) -> int:
         """The sequence behind which to read: `after` itself, or the stream's end (its start if `from_start`).
@@ -117,7 +118,10 @@ class LiveFeed:
                     pending = message.metadata.num_pending
                     yield _event_of(message)
         finally:
-            await self._forget(jetstream, pull, info.name)
+            # A task of its own: this block also ends by cancellation, when nothing may be awaited any more.
+            forgetting = asyncio.create_task(self._forget(jetstream, pull, info.name))
+            self._forgetting.add(forgetting)
+            forgetting.add_done_callback(self._forgetting.discard)
 
     async def _forget(self, jetstream: JetStreamContext, pull: Pull, consumer: str) -> None:
         if not self._broker.is_connected:

@@ -55,7 +55,7 @@ class Forwarder:
                     # Returns a finished connection to the pool and closes one that still has something to say.
                     response.close()
         except PlatformError as error:
-            await problem_response(error, request_id)(scope, receive, send)
+            await refuse(error, scope, receive, send, request_id=request_id)
         except ClientGoneError:
             log.info("forward.client_gone", service=service, request_id=request_id)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -69,7 +69,14 @@ class Forwarder:
             # Half an answer cannot be taken back: ending without its last part breaks the connection, which tells.
             return
         problem = ServiceUnavailableError(f"The {service} service does not answer.", retry_after_s=RETRY_AFTER_S)
-        await problem_response(problem, request_id)(exchange.scope, exchange.receive, exchange.send)
+        await refuse(problem, exchange.scope, exchange.receive, exchange.send, request_id=request_id)
+
+
+async def refuse(error: PlatformError, scope: Scope, receive: Receive, send: Send, *, request_id: str) -> None:
+    """Answer with a problem document."""
+    response = problem_response(error, request_id)
+    response.headers[REQUEST_ID] = request_id
+    await response(scope, receive, send)
 
 
 class _Exchange:

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from slm_gateway.api.forwarding import Forwarder
+from slm_gateway.api.forwarding import Forwarder, refuse
 from slm_gateway.domain.access import is_foreign_name, is_foreign_write
 from slm_gateway.domain.headers import is_identity
 from slm_gateway.domain.routing import owner_of
@@ -12,7 +12,6 @@ from slm_gateway.service.upstreams import Upstreams
 from slm_gateway.settings import GatewaySettings
 from slm_shared.errors import PlatformError
 from slm_shared.principal import HEADER, Principal, Role
-from slm_shared.problems import problem_response
 from slm_shared.requests import REQUEST_ID, request_id_of
 
 LOCAL_ADMIN = Principal(subject="local", role=Role.ADMIN)
@@ -44,7 +43,7 @@ class Front:
                 await self._own(self._with_identity(scope, principal, request_id), receive, send)
                 return
         except PlatformError as error:
-            await problem_response(error, request_id)(scope, receive, send)
+            await refuse(error, scope, receive, send, request_id=request_id)
             return
         await self._forwarder.forward(scope, receive, send, service=service, principal=principal, request_id=request_id)
 

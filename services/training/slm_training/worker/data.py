@@ -1,13 +1,13 @@
 """From canonical rows to what the trainer eats, through the one encoding that trainer and evaluator share."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
 from slm_ml.data import read_rows
 from slm_ml.encoding import Example, encode_row
+from slm_training.worker.job import LocalDataset
 from slm_training.worker.trainer import IGNORED
 
 
@@ -29,14 +29,14 @@ class EncodedRows:
         return sum(len(example.input_ids) for example in self.examples)
 
 
-def encode_dataset(description: dict[str, Any], *, tokenizer: Any, max_length: int) -> EncodedRows:
-    """Encode a local Parquet file; `description` has `path`, `row_format` and `mapping`."""
-    rows = read_rows(Path(description["path"]))
+def encode_dataset(dataset: LocalDataset, *, tokenizer: Any, max_length: int) -> EncodedRows:
+    """Encode every row of a local dataset."""
+    rows = read_rows(dataset.path)
     encoded = [
         encode_row(
             row,
-            row_format=description["row_format"],
-            mapping=description["mapping"],
+            row_format=dataset.source.row_format,
+            mapping=dataset.source.mapping,
             tokenizer=tokenizer,
             max_length=max_length,
         )

@@ -66,10 +66,13 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
 
     On a CPU, TRL projects every position onto the vocabulary and does so twice; here only the positions that carry a
     label are projected, once. The loss is the same: mean negative log-likelihood over labelled tokens.
-    `seen_tokens` counts the tokens trained on so far, padding left out.
+    `seen_tokens` counts the tokens trained on so far, padding left out; `step_losses` has one loss per step.
     """
 
-    seen_tokens = 0
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.seen_tokens = 0
+        self.step_losses: list[float] = []
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         dataset = self.train_dataset if train_dataset is None else train_dataset
@@ -85,9 +88,10 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
             loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         else:
             loss = self._compact_loss(model, inputs)
-        value = loss[0] if return_outputs else loss
-        if not math.isfinite(value.item()):
+        value = (loss[0] if return_outputs else loss).item()
+        if not math.isfinite(value):
             raise DivergedError(self.state.global_step + 1)
+        self.step_losses.append(value)
         return loss
 
     def _compact_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:

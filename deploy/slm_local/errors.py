@@ -1,0 +1,31 @@
+"""What can go wrong with a part of the stack, told in one line."""
+
+from pathlib import Path
+
+
+class StackError(Exception):
+    """A problem for the person at the terminal: what happened, and what to do about it."""
+
+    def __init__(self, problem: str, *, hint: str) -> None:
+        super().__init__(f"{problem}; {hint}")
+
+
+class PartError(StackError):
+    """A part of the stack did not start, or ended by itself."""
+
+    def __init__(self, part: str, problem: str, *, log_path: Path | None, hint: str | None = None) -> None:
+        advice = hint or "the log says why"
+        super().__init__(f"{part} {problem}", hint=f"{advice} (log: {log_path})" if log_path else advice)
+        self.part = part
+
+
+class PortTakenError(PartError):
+    """The port a part was to listen on is in use."""
+
+    def __init__(self, part: str, port: int) -> None:
+        super().__init__(
+            part,
+            f"cannot listen on 127.0.0.1:{port}: the port is taken",
+            log_path=None,
+            hint="stop the program that uses it, or choose other ports (--port, --free-ports)",
+        )

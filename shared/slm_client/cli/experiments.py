@@ -1,0 +1,112 @@
+"""`slm experiments …`."""
+
+from typing import Annotated
+
+import typer
+
+from slm_client.cli.following import describe, follow_experiment
+from slm_client.cli.options import Cursor, Gateway, Json, Limit, patient_client
+from slm_client.cli.progress import Stages
+from slm_client.cli.terminal import moment, number, print_facts, print_json, print_table, print_text
+from slm_client.models import Experiment
+from slm_client.synchronous import SlmClient
+
+app = typer.Typer(help="Watch trainings and look at what came of them.", rich_markup_mode=None)
+
+ExperimentId = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Id of the experiment.")]
+
+
+@app.command("list")
+def list_experiments(
+    status: Annotated[
+        str | None, typer.Option(help="Only queued, running, completed, failed or cancelled ones.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """List experiments, newest first."""
+    with SlmClient(gateway) as client:
+        page = client.experiments.list(status=status, limit=limit, cursor=cursor)
+    print_json(page) if json else print_experiments(list(page.items))
+
+
+@app.command()
+def show(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
+    """Show one experiment."""
+    with SlmClient(gateway) as client:
+        found = client.experiments.get(experiment)
+    print_json(found) if json else print_experiment(found)
+
+
+@app.command()
+def watch(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
+    """Show progress until the training ends; exit code 1 if it does not complete."""
+    with patient_client(gateway) as client, Stages() as stages:
+        found = follow_experiment(client, stages, experiment)
+    print_json(found) if json else print_experiment(found)
+
+
+@app.command()
+def log(
+    experiment: ExperimentId,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many lines.")] = 200,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Print the last lines of the trainer's log."""
+    with SlmClient(gateway) as client:
+        found = client.experiments.log(experiment, limit=limit)
+    if json:
+        print_json(found)
+        return
+    for line in found.lines:
+        print_text(f"{moment(line.time) or ''} {line.level:<8}{line.message}".strip())
+
+
+def print_experiments(experiments: list[Experiment]) -> None:
+    """Print experiments as a table."""
+    print_table(
+        experiments,
+        [
+            ("ID", lambda each: each.id),
+            ("NAME", lambda each: each.name),
+            ("STATUS", lambda each: each.status),
+            ("DATASET", lambda each: each.training_dataset and each.training_dataset.name),
+            ("STEP", _step),
+            ("TRAIN LOSS", lambda each: number(each.train_loss)),
+            ("EVAL LOSS", lambda each: number(each.eval_loss)),
+            ("STARTED", lambda each: moment(each.started_at)),
+        ],
+    )
+
+
+def print_experiment(experiment: Experiment) -> None:
+    """Print one experiment."""
+    config = ", ".join(f"{name}={value}" for name, value in experiment.config.items())
+    print_facts(
+        [
+            ("Name", experiment.name),
+            ("Id", experiment.id),
+            ("Run", experiment.run_id),
+            ("Status", experiment.status),
+            ("Error", describe(experiment.error) if experiment.error else None),
+            ("Attempt", experiment.attempt),
+            ("Base model", experiment.base_model and experiment.base_model.name),
+            ("Training dataset", experiment.training_dataset and experiment.training_dataset.name),
+            ("Evaluation dataset", experiment.evaluation_dataset and experiment.evaluation_dataset.name),
+            ("Step", _step(experiment)),
+            ("Train loss", number(experiment.train_loss)),
+            ("Eval loss", number(experiment.eval_loss)),
+            ("Settings", config or None),
+            ("Started", moment(experiment.started_at)),
+            ("Completed", moment(experiment.completed_at)),
+        ]
+    )
+
+
+def _step(experiment: Experiment) -> str | None:
+    if experiment.progress is None or experiment.steps is not None:
+        return str(experiment.steps) if experiment.steps is not None else None
+    return f"{experiment.progress.step}/{experiment.progress.total_steps or '?'}"

@@ -1,0 +1,64 @@
+"""`slm overview` and `slm events`."""
+
+from collections import deque
+from typing import Annotated
+
+import typer
+
+from slm_client.cli.experiments import print_experiments
+from slm_client.cli.options import Gateway, Json
+from slm_client.cli.terminal import moment, output, print_facts, print_json, print_json_line, print_text
+from slm_client.models import Count, LiveEvent
+from slm_client.synchronous import SlmClient
+
+WORTH_SHOWING = ("name", "run_name", "model_name", "dataset_name", "code", "worker")
+
+
+def overview(gateway: Gateway = None, json: Json = False) -> None:
+    """Show how much there is, what runs now and the last experiments."""
+    with SlmClient(gateway) as client:
+        found = client.overview()
+    if json:
+        print_json(found)
+        return
+    print_facts(
+        [
+            ("Datasets", _told(found.datasets)),
+            ("Experiments", _told(found.experiments)),
+            ("Models", _told(found.models)),
+            ("Not answering", ", ".join(found.unavailable) or None),
+        ]
+    )
+    if found.recent_experiments:
+        output.print()
+        print_experiments(list(found.recent_experiments))
+
+
+def events(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay and show events as they happen.")] = False,
+    types: Annotated[str | None, typer.Option(help="Only these, e.g. run.launched,model.registered.")] = None,
+    after: Annotated[int | None, typer.Option(min=0, help="Begin behind this place in the stream.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Without --follow: at most so many, the latest.")] = 50,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Show what happened on the platform, and with --follow what happens."""
+    wanted = tuple(name.strip() for name in (types or "").split(",") if name.strip())
+    show = print_json_line if json else _print_event
+    with SlmClient(gateway) as client:
+        feed = client.events(types=wanted, after=after, follow=follow)
+        for event in feed if follow else deque(feed, maxlen=limit):
+            show(event)
+
+
+def _print_event(event: LiveEvent) -> None:
+    told = " ".join(f"{name}={event.data[name]}" for name in WORTH_SHOWING if event.data.get(name) is not None)
+    print_text(f"{event.sequence:>6}  {moment(event.time) or '-':<19}  {event.type:<22} {told}".rstrip())
+
+
+def _told(count: Count | None) -> str | None:
+    if count is None:
+        return None
+    kinds = ", ".join(f"{number} {status}" for status, number in sorted(count.by_status.items()))
+    total = f"{count.total}" if count.is_exact else f"more than {count.total}"
+    return f"{total} ({kinds})" if kinds else total
