@@ -29,3 +29,9 @@ class PortTakenError(PartError):
             log_path=None,
             hint="stop the program that uses it, or choose other ports (--port, --free-ports)",
         )
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first among things that were done at the same time."""
+    first = group.exceptions[0]
+    return first_error(first) if isinstance(first, BaseExceptionGroup) else first

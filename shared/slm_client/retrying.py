@@ -33,11 +33,9 @@ class RetryPolicy:
         """How long to wait before asking again; None to take this answer."""
         if attempt >= self.attempts or not _asks_for_patience(response):
             return None
-        try:
-            asked = float(response.headers.get("Retry-After", ""))
-        except ValueError:
-            asked = 0.0
-        return min(max(asked, self._delay(attempt)), MAX_DELAY_S)
+        told = response.headers.get("Retry-After", "")
+        asked_s = float(told) if told.isdecimal() else 0.0
+        return min(max(asked_s, self._delay(attempt)), MAX_DELAY_S)
 
     def _delay(self, attempt: int) -> float:
         return min(self.first_delay_s * 2.0 ** (attempt - 1), self.max_delay_s)

@@ -48,7 +48,7 @@ class WorkerSettings(BaseSettings):
     work_dir: Path
     poll_s: float = Field(5.0, gt=0)
     no_contact_s: float = Field(900.0, gt=0)
-    stop_grace_s: float = Field(10.0, ge=0)
+    stop_grace_s: float = Field(5.0, ge=0)
     log_level: str = "INFO"
     ready_file: Path | None = Field(None, validation_alias="SLM_READY_FILE")
     platform: PlatformSettings = Field(default_factory=PlatformSettings)
@@ -123,29 +123,32 @@ class Worker:
         self._mark_ready(False)
         try:
             await self._unless_stopping(persist(self._leases.forget, within_s=math.inf, what="forget"))
+            message: Msg | None = None
             while not self._stopping.is_set():
                 await self._unless_stopping(self._work.ready())
-                await self._next_job()
+                if not self._stopping.is_set() and await self._claim_and_serve(message):
+                    message = None
+                else:
+                    message = await self._unless_stopping(self._wakeups.wait())
         finally:
             self._mark_ready(False)
             await self._work.close()
 
-    async def _next_job(self) -> None:
-        """Claim and serve one job, or wait for a wake-up when there is none."""
-        message: Msg | None = None
-        while not self._stopping.is_set():
-            try:
-                lease = await self._leases.claim()
-            except UnavailableError as error:
-                # The message, if there was one, stays unacknowledged and comes back.
-                log.warning("worker.cannot_claim", why=error.message)
-            else:
-                self._mark_ready(True)
-                if message is not None:
-                    await _acknowledge(message)
-                if lease is not None:
-                    return await self._serve(lease)
-            message = await self._unless_stopping(self._wakeups.wait())
+    async def _claim_and_serve(self, message: Msg | None) -> bool:
+        """Claim one job and serve it to its end; False when there was none. Acknowledges what woke us."""
+        try:
+            lease = await self._leases.claim()
+        except UnavailableError as error:
+            # The message, if there was one, stays unacknowledged and comes back.
+            log.warning("worker.cannot_claim", why=error.message)
+            return False
+        self._mark_ready(True)
+        if message is not None:
+            await _acknowledge(message)
+        if lease is None:
+            return False
+        await self._serve(lease)
+        return True
 
     async def _serve(self, lease: Lease) -> None:
         """Run one job under its lease and report how it ended."""

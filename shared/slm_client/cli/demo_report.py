@@ -37,7 +37,8 @@ class DemoResult:
             "training_dataset": self.training,
             "evaluation_dataset": self.evaluation_dataset,
             "experiment": self.experiment,
-            "evaluations": {"model": self.tuned, "base": self.base},
+            "evaluation": self.tuned,
+            "base_evaluation": self.base,
         }
 
 

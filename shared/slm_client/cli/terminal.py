@@ -1,12 +1,12 @@
 """The two consoles, and how things are written on them."""
 
+import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -36,9 +36,11 @@ def cell(value: object) -> Text:
     return Text("-" if value is None or value == "" else printable(value))
 
 
-def print_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
-    """Print for a machine."""
-    sys.stdout.write(to_json(value, indent=2).decode() + "\n")
+def print_json(value: BaseModel | Mapping[str, Any]) -> None:
+    """Print for a machine; what the platform answered is printed as it answered it."""
+    fields = value.items() if isinstance(value, Mapping) else _as_answered(value).items()
+    plain = {name: _as_answered(each) if isinstance(each, BaseModel) else each for name, each in fields}
+    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
@@ -46,6 +48,10 @@ def print_json_line(value: BaseModel) -> None:
     """Print one of many things for a machine that reads along."""
     sys.stdout.write(value.model_dump_json() + "\n")
     sys.stdout.flush()
+
+
+def _as_answered(value: BaseModel) -> dict[str, Any]:
+    return value.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
 
 def print_text(text: str) -> None:

@@ -15,7 +15,7 @@ ASSETS = {
     "favicon.png": "image/png",
 }
 START = """window.onload = () => SwaggerUIBundle({
-  url: "/api/openapi.json", dom_id: "#docs", deepLinking: true, docExpansion: "none", tryItOutEnabled: true,
+  url: "/api/openapi.json", dom_id: "#docs", deepLinking: true, docExpansion: "list", tryItOutEnabled: true,
 });
 """
 PAGE = """<!doctype html>

@@ -4,7 +4,7 @@ import json
 import shutil
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
@@ -44,15 +44,15 @@ def save_model(trained: PreTrainedModel | PeftModel, job: TrainingJob) -> PreTra
     """
     folder = job.output_folder
     folder.mkdir(parents=True, exist_ok=True)
-    model = _merge_adapter(trained, job) if isinstance(trained, PeftModel) else trained
-    model = model.to(device="cpu", dtype=disk_dtype(job.base_folder))
+    model: Any = _merge_adapter(trained, job) if isinstance(trained, PeftModel) else trained
+    model.to(device="cpu", dtype=disk_dtype(job.base_folder))
     # The trainer switches the cache off; whoever generates with the result wants what the base had.
     model.config.use_cache = _base_config(job).get("use_cache", True)
     model.save_pretrained(folder)
     for name in TOKENIZER_FILES:
         if (job.base_folder / name).exists():
             shutil.copyfile(job.base_folder / name, folder / name)
-    return model.to(dtype=torch.float32)
+    return cast(PreTrainedModel, model.to(dtype=torch.float32))
 
 
 def _base_config(job: TrainingJob) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def _merge_adapter(trained: PeftModel, job: TrainingJob) -> PreTrainedModel:
     trained.peft_config["default"].base_model_name_or_path = job.run.base_model.name
     trained.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
-    merged: PreTrainedModel = trained.merge_and_unload()
-    return merged
+    merged: Any = trained.merge_and_unload()
+    return cast(PreTrainedModel, merged)
 
 
 def library_versions() -> dict[str, str]:

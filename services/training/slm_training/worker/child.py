@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from slm_ml.encoding import RowFormatError
 from slm_shared.child import Parent
 from slm_training.worker.job import TrainingJob
 from slm_training.worker.rehearsal import rehearse
@@ -41,6 +42,8 @@ def main() -> int:
     except NoTrainableTokensError:
         message = "No row leaves a token to learn from within max_length. Raise max_length or check the columns."
         return _failed(parent, "no_trainable_tokens", message, blame="user")
+    except RowFormatError as error:
+        return _failed(parent, "row_format_not_trainable", f"Training is not possible: {error}.", blame="user")
     except Exception as error:  # noqa: BLE001  the edge of the child: whatever happened, the supervisor is told
         traceback.print_exc()
         if _is_out_of_memory(error):

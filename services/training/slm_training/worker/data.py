@@ -6,7 +6,7 @@ from typing import Any
 from datasets import Dataset
 
 from slm_ml.data import read_rows
-from slm_ml.encoding import Example, encode_row
+from slm_ml.encoding import Example, encode_rows
 from slm_training.worker.job import LocalDataset
 from slm_training.worker.trainer import IGNORED
 
@@ -30,20 +30,13 @@ class EncodedRows:
 
 
 def encode_dataset(dataset: LocalDataset, *, tokenizer: Any, max_length: int) -> EncodedRows:
-    """Encode every row of a local dataset."""
+    """Encode every row of a local dataset. Raises RowFormatError."""
     rows = read_rows(dataset.path)
-    encoded = [
-        encode_row(
-            row,
-            row_format=dataset.source.row_format,
-            mapping=dataset.source.mapping,
-            tokenizer=tokenizer,
-            max_length=max_length,
-        )
-        for row in rows
-    ]
-    examples = [example for example in encoded if example is not None and any(example.loss_mask[1:])]
-    return EncodedRows(examples, left_out=len(encoded) - len(examples))
+    source = dataset.source
+    examples = encode_rows(
+        rows, row_format=source.row_format, mapping=source.mapping, tokenizer=tokenizer, max_length=max_length
+    )
+    return EncodedRows(examples, left_out=len(rows) - len(examples))
 
 
 def training_dataset(rows: EncodedRows) -> Dataset:
@@ -57,6 +50,8 @@ def training_dataset(rows: EncodedRows) -> Dataset:
 
 
 def _labels(example: Example) -> list[int]:
-    labels = [token if counted else IGNORED for token, counted in zip(example.input_ids, example.loss_mask, strict=True)]
+    labels = [
+        token if counted else IGNORED for token, counted in zip(example.input_ids, example.loss_mask, strict=True)
+    ]
     # Nothing predicts the first token: counting it would only shrink the mean.
     return [IGNORED, *labels[1:]]

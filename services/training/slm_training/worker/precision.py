@@ -20,7 +20,7 @@ class Precision:
 
 
 def choose_precision() -> Precision:
-    """A GPU when there is one, and bf16 where the hardware multiplies it natively; emulated bf16 is slower than fp32."""
+    """A GPU when there is one, and bf16 where the hardware multiplies it; emulated bf16 is slower than fp32."""
     if torch.cuda.is_available():
         return Precision("cuda", bf16=torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
@@ -40,4 +40,4 @@ def make_deterministic(*, threads: int | None) -> None:
     torch.set_num_threads(threads or usable_cores())
     # Where an operation has no deterministic kernel, a warning is better than a run that cannot start.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property there

@@ -26,7 +26,7 @@ class Listener(Protocol):
         """Take one message."""
 
 
-class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers' own types are not followed
+class Reporter(TrainerCallback):
     """Turns the trainer's callbacks into messages. `trainer` is set once it exists, for its token count."""
 
     def __init__(self, listener: Listener) -> None:
@@ -51,9 +51,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers' own type
         self._marks.append((time.monotonic(), 0))
         self._progress(state, force=True)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Sends progress, a few times per second at most."""
         self._marks.append((time.monotonic(), self.trainer.seen_tokens))
         self._progress(state, force=state.global_step in (1, state.max_steps))
@@ -98,6 +96,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc]  # transformers' own type
             tokens_per_s=round(self.tokens_per_s, 1),
             eta_s=round(left / self._steps_per_s, 1) if self._steps_per_s else None,
             loss=losses[-1] if losses else None,
+            time=_now(),
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 from torch.utils.data import Sampler
-from trl import SFTTrainer
+from trl import SFTTrainer  # type: ignore[attr-defined]  # exported lazily
 
 IGNORED = -100
 BATCHES_PER_WINDOW = 32
@@ -28,8 +28,8 @@ class DivergedError(Exception):
 class LengthGroupedSampler(Sampler[int]):
     """Every row once per epoch, such that each batch holds rows of similar length and batches come in random order.
 
-    Rows are shuffled, sorted by length within windows of 32 batches, cut into batches, and the batches are shuffled. The
-    order depends only on the seed and the epoch, so that a resumed run meets the same batches.
+    Rows are shuffled, sorted by length within windows of 32 batches, cut into batches, and the batches are shuffled.
+    The order depends only on the seed and the epoch, so that a resumed run meets the same batches.
     """
 
     def __init__(self, lengths: Sequence[int], *, batch_size: int, seed: int) -> None:
@@ -61,7 +61,7 @@ class LengthGroupedSampler(Sampler[int]):
         yield from rest
 
 
-class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
+class CompletionTrainer(SFTTrainer):
     """SFTTrainer over rows with `input_ids` and `labels`, where most labels are ignored.
 
     On a CPU, TRL projects every position onto the vocabulary and does so twice; here only the positions that carry a
@@ -75,7 +75,7 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         self.step_losses: list[float] = []
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        dataset = self.train_dataset if train_dataset is None else train_dataset
+        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
         lengths = [len(ids) for ids in dataset["input_ids"]]
         return LengthGroupedSampler(lengths, batch_size=self.args.train_batch_size, seed=self.args.seed)
 
@@ -85,7 +85,7 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         """The loss of one batch. Raises DivergedError when it is not finite."""
         self.seen_tokens += int(inputs["attention_mask"].sum())
         if return_outputs or self.args.device.type != "cpu" or self.accelerator.num_processes > 1:
-            loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
         else:
             loss = self._compact_loss(model, inputs)
         value = (loss[0] if return_outputs else loss).item()
@@ -106,4 +106,5 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # TRL ships no types
         targets = targets[counted]
         accuracy = (logits.argmax(dim=-1) == targets).float().mean().item() if targets.numel() else 0.0
         self._metrics["train"]["mean_token_accuracy"].append(accuracy)
-        return functional.cross_entropy(logits, targets, reduction="sum") / max(targets.numel(), 1)
+        total: torch.Tensor = functional.cross_entropy(logits, targets, reduction="sum")
+        return total.div(max(targets.numel(), 1))

@@ -22,7 +22,7 @@ from transformers import (
     set_seed,
 )
 from transformers.utils.logging import disable_progress_bar
-from trl import SFTConfig
+from trl import SFTConfig  # type: ignore[attr-defined]  # exported lazily
 
 from slm_ml.evaluation import mean_loss
 from slm_ml.model import load_model, load_tokenizer, parameter_count
@@ -41,7 +41,7 @@ class NoTrainableTokensError(Exception):
     """No row leaves a token to learn from under its format and `max_length`."""
 
 
-class EpochEvaluation(TrainerCallback):  # type: ignore[misc]  # transformers' own types are not followed
+class EpochEvaluation(TrainerCallback):
     """Measures the evaluation loss after each epoch but the last, whose model is measured as it was saved."""
 
     def __init__(self, evaluation: "Evaluation", reporter: Reporter) -> None:
@@ -52,8 +52,8 @@ class EpochEvaluation(TrainerCallback):  # type: ignore[misc]  # transformers' o
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
         """Evaluates and sends one point."""
-        if state.global_step < state.max_steps:
-            self._reporter.metrics(state.global_step, {"eval_loss": self._evaluation.loss(model)})
+        if state.global_step < state.max_steps and (loss := self._evaluation.loss(model)) is not None:
+            self._reporter.metrics(state.global_step, {"eval_loss": loss})
 
 
 class Evaluation:
@@ -65,28 +65,39 @@ class Evaluation:
         self._max_length = max_length
         self._rows: EncodedRows | None = None
 
-    def loss(self, model: PreTrainedModel) -> float:
-        """Mean negative log-likelihood per completion token, computed by the code that the evaluator uses."""
+    def loss(self, model: Any) -> float | None:
+        """Mean negative log-likelihood per completion token, by the code that the evaluator uses; None without any."""
         if self._rows is None:
             self._rows = encode_dataset(self._dataset, tokenizer=self._tokenizer, max_length=self._max_length)
-        return mean_loss(model, self._rows.examples)
+        if not self._rows.examples:
+            return None
+        causal: PreTrainedModel = model.get_base_model() if hasattr(model, "get_base_model") else model
+        chosen = causal.config._attn_implementation
+        # As in the evaluator; evaluation rows may also be longer than what eager attention was chosen for.
+        causal.set_attn_implementation("sdpa")
+        loss = mean_loss(model, self._rows.examples)
+        causal.set_attn_implementation(chosen)
+        return loss
 
 
 def run_training(job: TrainingJob, listener: Listener) -> TrainingResult:
     """Train, write `job.output_folder`, and say how it went.
 
-    Raises NoTrainableTokensError and DivergedError, which are the user's to mend.
+    Raises NoTrainableTokensError, RowFormatError and DivergedError, which are the user's to mend.
     """
     config = job.run.config
     precision = choose_precision()
     make_deterministic(threads=job.threads)
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     set_seed(config.seed)
     reporter = Reporter(listener)
     tokenizer = load_tokenizer(job.base_folder)
-    rows = _encode_training_rows(job, tokenizer, reporter)
     model = load_model(job.base_folder, dtype=torch.float32)
-    evaluation = job.evaluation and Evaluation(job.evaluation, tokenizer=tokenizer, max_length=config.max_length)
+    max_length = min(config.max_length, model.config.max_position_embeddings)
+    rows = _encode_training_rows(job, tokenizer, max_length, reporter)
+    evaluation = None
+    if job.evaluation is not None:
+        evaluation = Evaluation(job.evaluation, tokenizer=tokenizer, max_length=max_length)
     trainer = _make_trainer(job, model, tokenizer, rows, precision, reporter)
     if evaluation:
         trainer.add_callback(EpochEvaluation(evaluation, reporter))
@@ -95,13 +106,13 @@ def run_training(job: TrainingJob, listener: Listener) -> TrainingResult:
     return _finish(job, trainer, evaluation, reporter, precision)
 
 
-def _encode_training_rows(job: TrainingJob, tokenizer: Any, reporter: Reporter) -> EncodedRows:
-    rows = encode_dataset(job.training, tokenizer=tokenizer, max_length=job.run.config.max_length)
+def _encode_training_rows(job: TrainingJob, tokenizer: Any, max_length: int, reporter: Reporter) -> EncodedRows:
+    rows = encode_dataset(job.training, tokenizer=tokenizer, max_length=max_length)
     if not rows.examples:
         raise NoTrainableTokensError
     reporter.log(f"{len(rows.examples)} rows, {rows.tokens} tokens, longest row {rows.longest} tokens.")
     if rows.left_out:
-        reporter.log(f"{rows.left_out} rows leave nothing to learn within max_length; left out.", level="warning")
+        reporter.log(f"Left out {rows.left_out} rows with nothing to learn in {max_length} tokens.", level="warning")
     return rows
 
 
@@ -171,11 +182,11 @@ def _finish(
     precision: Precision,
 ) -> TrainingResult:
     """Save, measure what was saved, and write the record."""
+    trained: Any = trainer.model
     steps = trainer.state.global_step
-    if not all(bool(torch.isfinite(weight).all()) for weight in trainer.model.parameters()):
+    if not all(bool(torch.isfinite(weight).all()) for weight in trained.parameters()):
         raise DivergedError(steps)
-    model = save_model(trainer.model, job)
-    model.set_attn_implementation("sdpa")
+    model = save_model(trained, job)
     eval_loss = evaluation.loss(model) if evaluation else None
     if eval_loss is not None:
         reporter.metrics(steps, {"eval_loss": eval_loss})

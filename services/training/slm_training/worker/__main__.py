@@ -1,0 +1,43 @@
+"""`python -m slm_training.worker`: one trainer, until SIGTERM."""
+
+import asyncio
+import sys
+
+from slm_shared.broker import Broker
+from slm_shared.lease_client import LeaseClient
+from slm_shared.objects import ObjectStore
+from slm_shared.peers import Peer
+from slm_shared.principal import Principal, Role
+from slm_shared.telemetry import configure_logging
+from slm_shared.worker import WakeUps, Worker, run_worker
+from slm_training.worker.settings import TrainerSettings
+from slm_training.worker.supervisor import TrainerWork
+
+
+async def run_trainer(settings: TrainerSettings) -> int:
+    """Compose the worker and run it; the exit status of the process."""
+    broker = Broker(settings.platform.nats_url, name=settings.name)
+    identity = Principal(subject=settings.name, role=Role.WORKER)
+    peer = Peer(settings.platform, service="training", principal=identity)
+    worker = Worker(
+        settings,
+        leases=LeaseClient(peer, path="/api/leases", key="run_id", worker=settings.name, pool=settings.pool),
+        work=TrainerWork(settings, store=ObjectStore(settings.platform), broker=broker),
+        wakeups=WakeUps(broker, durable=f"trainer-{settings.pool}", poll_s=settings.poll_s),
+    )
+    try:
+        return await run_worker(worker)
+    finally:
+        await peer.close()
+        await broker.close()
+
+
+def main() -> None:
+    """Read the settings from the environment and run."""
+    settings = TrainerSettings()
+    configure_logging("trainer", level=settings.log_level)
+    sys.exit(asyncio.run(run_trainer(settings)))
+
+
+if __name__ == "__main__":
+    main()

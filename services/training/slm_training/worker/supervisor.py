@@ -1,0 +1,161 @@
+"""The supervisor: does a trainer's input and output, and watches over the child that trains."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from slm_shared import manifest
+from slm_shared.broker import Broker
+from slm_shared.child import Child
+from slm_shared.lease_client import JobFailedError, Lease, NoContactError, persist
+from slm_shared.manifest import MANIFEST_NAME, ArtifactMismatchError, Manifest
+from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_training.worker.inputs import Inputs
+from slm_training.worker.job import RunLease, TrainingJob, TrainingResult
+from slm_training.worker.settings import TrainerSettings
+from slm_training.worker.telemetry import Telemetry
+from slm_training.worker.warm import WarmChild
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+PROGRESS_SERIES = ("total_steps", "eta_s")
+
+
+class TrainerWork:
+    """What a trainer does with a lease: fetch, train, store, read back."""
+
+    def __init__(self, settings: TrainerSettings, *, store: ObjectStore, broker: Broker) -> None:
+        self._settings = settings
+        self._store = store
+        self._broker = broker
+        self._inputs = Inputs(store, cache=settings.work_dir.absolute() / "base-models")
+        self._warm = WarmChild(settings.work_dir, timeout_s=settings.warm_timeout_s)
+        self._jobs = settings.work_dir.absolute() / "jobs"
+
+    async def ready(self) -> None:
+        """Return once a child has its imports behind it."""
+        await self._warm.ready()
+
+    async def close(self) -> None:
+        """Stop the warm child."""
+        await self._warm.close()
+
+    async def run(self, lease: Lease) -> Mapping[str, Any]:
+        """Train one run and store its artifact; what `:complete` reports. Raises JobFailedError."""
+        run = RunLease.model_validate(lease.body)
+        folder = self._jobs / f"{run.run_id}-e{run.epoch}"
+        begun = asyncio.get_running_loop().time()
+        _prune(self._jobs, keep=self._settings.kept_jobs)
+        spool = folder / "telemetry.jsonl"
+        async with Telemetry(self._broker, experiment_id=run.experiment_id, epoch=run.epoch, spool=spool) as telemetry:
+            try:
+                job = await self._fetch(run, folder)
+                result = await self._train(job, lease, telemetry)
+                stored = await self._store_result(job)
+            except JobFailedError:
+                await telemetry.drain()
+                raise
+            await telemetry.drain()
+        return {
+            "manifest_key": f"{run.artifact_prefix}/{MANIFEST_NAME}",
+            "manifest_sha256": stored.sha256,
+            "size_bytes": stored.size_bytes,
+            "duration_s": round(asyncio.get_running_loop().time() - begun, 3),
+            **result.model_dump(),
+        }
+
+    async def _fetch(self, run: RunLease, folder: Path) -> TrainingJob:
+        fetching = self._inputs.fetch
+        threads = self._settings.threads
+        try:
+            return await self._persist(lambda: fetching(run, folder, threads=threads), what="inputs")
+        except (ArtifactMismatchError, ObjectMissingError) as error:
+            raise JobFailedError("input_damaged", error.message, blame="system") from error
+
+    async def _train(self, job: TrainingJob, lease: Lease, telemetry: Telemetry) -> TrainingResult:
+        child = await self._warm.take()
+        try:
+            await child.send({"job": job.model_dump(mode="json")})
+            return await self._follow(child, lease, telemetry)
+        finally:
+            await child.stop(grace_s=self._settings.stop_grace_s)
+            self._warm.start()
+
+    async def _follow(self, child: Child, lease: Lease, telemetry: Telemetry) -> TrainingResult:
+        """Pass on what the child says until its result. Raises JobFailedError for every other end."""
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.stall_timeout_s):
+                    message = await child.receive()
+            except TimeoutError as error:
+                minutes = self._settings.stall_timeout_s / 60
+                why = f"Training made no step for {minutes:.0f} minutes and was stopped."
+                raise JobFailedError("stalled", why, blame="infra", retry=True, log_tail=child.log_tail()) from error
+            if message is None:
+                raise await _death(child)
+            if message["kind"] == "result":
+                return TrainingResult.model_validate(message["result"])
+            if message["kind"] == "error":
+                raise _failure(message, child)
+            _pass_on(message, lease, telemetry)
+
+    async def _store_result(self, job: TrainingJob) -> Manifest:
+        """Upload, the manifest last, and read everything back: nothing is announced that cannot be read."""
+        prefix = job.run.artifact_prefix
+        stored = await self._persist(lambda: manifest.upload(self._store, job.output_folder, prefix), what="upload")
+        try:
+            return await self._persist(lambda: manifest.verify(self._store, prefix, stored.sha256), what="read back")
+        except ArtifactMismatchError as error:
+            raise JobFailedError("artifact_mismatch", error.message, blame="infra", retry=True) from error
+
+    async def _persist(self, call: Callable[[], Awaitable[T]], *, what: str) -> T:
+        try:
+            return await persist(call, within_s=self._settings.no_contact_s, what=what)
+        except NoContactError as error:
+            why = "The object store could not be reached."
+            raise JobFailedError("storage_unavailable", why, blame="infra", retry=True) from error
+
+
+async def _death(child: Child) -> JobFailedError:
+    code = await child.wait()
+    if code == -signal.SIGKILL:
+        why = "The training process was killed, most likely because the machine ran out of memory."
+    elif code < 0:
+        why = f"The training process was ended by signal {-code}."
+    else:
+        why = f"The training process ended with exit code {code} and no result."
+    return JobFailedError("child_died", why, blame="infra", retry=True, log_tail=child.log_tail())
+
+
+def _failure(message: dict[str, Any], child: Child) -> JobFailedError:
+    blame = message["blame"]
+    # What the user has to mend is said in full; a stack trace would only hide it.
+    tail = "" if blame == "user" else child.log_tail()
+    return JobFailedError(message["code"], message["message"], blame=blame, retry=message["retry"], log_tail=tail)
+
+
+def _pass_on(message: dict[str, Any], lease: Lease, telemetry: Telemetry) -> None:
+    time = datetime.fromisoformat(message["time"])
+    if message["kind"] == "log":
+        telemetry.line(message["message"], level=message["level"], time=time)
+        return
+    lease.step = message["step"]
+    if message["kind"] == "metric":
+        telemetry.points(message["step"], message["values"], time=time)
+    else:
+        telemetry.points(message["step"], {name: message[name] for name in PROGRESS_SERIES}, time=time)
+
+
+def _prune(folder: Path, *, keep: int) -> None:
+    """Remove all but the newest job folders."""
+    folders = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in folders[keep:]:
+        shutil.rmtree(old, ignore_errors=True)

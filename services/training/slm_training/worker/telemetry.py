@@ -1,0 +1,121 @@
+"""Metric points and log lines of one attempt: to a file first, to NATS behind it.
+
+Training never waits for NATS. What could not be published stays in the spool file and goes out when NATS is back, in
+order, each batch under its own message id so that a repeated publish is dropped by the stream.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from uuid import UUID
+
+import structlog
+from nats.errors import Error as NatsError
+
+from slm_shared.broker import Broker
+from slm_shared.cloudevents import MESSAGE_ID
+from slm_shared.events import LogLine, MetricPoint, TelemetryBatch, telemetry_subject
+from slm_shared.topology import TELEMETRY
+
+log = structlog.get_logger()
+
+FLUSH_INTERVAL_S = 0.3
+PUBLISH_TIMEOUT_S = 5.0
+RETRY_DELAY_S = 1.0
+DRAIN_TIMEOUT_S = 5.0
+MAX_ENTRIES_PER_BATCH = 1000
+MAX_LINE_CHARACTERS = 2000
+
+
+class Telemetry:
+    """The way out for what one attempt measures; use as an async context manager around it."""
+
+    def __init__(self, broker: Broker, *, experiment_id: UUID, epoch: int, spool: Path) -> None:
+        self._broker = broker
+        self._experiment_id = experiment_id
+        self._epoch = epoch
+        self._spool = spool
+        self._points: list[MetricPoint] = []
+        self._lines: list[LogLine] = []
+        self._batches = 0
+        self._published = 0
+        self._changed = asyncio.Condition()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "Telemetry":
+        self._spool.parent.mkdir(parents=True, exist_ok=True)
+        self._spool.write_bytes(b"")
+        self._tasks = [asyncio.create_task(self._flush_often()), asyncio.create_task(self._publish_all())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    def points(self, step: int, values: Mapping[str, float | None], *, time: datetime) -> None:
+        """Note values of several series at one step."""
+        self._points += [MetricPoint(step=step, name=name, value=value, time=time) for name, value in values.items()]
+
+    def line(self, message: str, *, level: str = "info", time: datetime) -> None:
+        """Note one log line; a very long one is cut."""
+        self._lines.append(LogLine(time=time, level=level, message=message[:MAX_LINE_CHARACTERS]))
+
+    async def drain(self) -> None:
+        """Publish what is there, but wait for NATS a few seconds at most."""
+        await self._flush()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_TIMEOUT_S), self._changed:
+                await self._changed.wait_for(lambda: self._published == self._batches)
+        if self._published < self._batches:
+            log.warning("telemetry.left_in_spool", batches=self._batches - self._published, spool=str(self._spool))
+
+    async def _flush_often(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_INTERVAL_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Move what was noted into the spool, as batches."""
+        async with self._changed:
+            while self._points or self._lines:
+                batch = TelemetryBatch(
+                    experiment_id=self._experiment_id,
+                    epoch=self._epoch,
+                    batch=self._batches,
+                    points=self._points[:MAX_ENTRIES_PER_BATCH],
+                    lines=self._lines[: MAX_ENTRIES_PER_BATCH // 4],
+                )
+                del self._points[:MAX_ENTRIES_PER_BATCH], self._lines[: MAX_ENTRIES_PER_BATCH // 4]
+                with self._spool.open("ab") as spool:
+                    spool.write(batch.model_dump_json().encode() + b"\n")
+                self._batches += 1
+            self._changed.notify_all()
+
+    async def _publish_all(self) -> None:
+        """Publish the spool from its beginning, following it as it grows."""
+        with self._spool.open("rb") as spool:
+            while True:
+                async with self._changed:
+                    await self._changed.wait_for(lambda: self._published < self._batches)
+                await self._publish(spool.readline().rstrip(b"\n"))
+                async with self._changed:
+                    self._published += 1
+                    self._changed.notify_all()
+
+    async def _publish(self, payload: bytes) -> None:
+        headers = {MESSAGE_ID: f"{self._experiment_id}-{self._epoch}-{self._published}"}
+        subject = telemetry_subject(self._experiment_id)
+        while True:
+            try:
+                jetstream = await self._broker.jetstream()
+                await jetstream.publish(subject, payload, PUBLISH_TIMEOUT_S, TELEMETRY, headers)
+                return
+            except (NatsError, OSError, TimeoutError) as error:
+                log.warning("telemetry.not_published", error=type(error).__name__)
+                await asyncio.sleep(RETRY_DELAY_S)

@@ -1,0 +1,104 @@
+"""One child process, kept warm: its slow imports are done before there is a job."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import structlog
+
+from slm_shared.child import Child, clean_environment
+from slm_shared.ids import new_id
+
+log = structlog.get_logger()
+
+MODULE = "slm_training.worker.child"
+RESTART_DELAY_S = 2.0
+KEPT_LOGS = 10
+
+
+class ChildNotReadyError(Exception):
+    """The child ended, or took too long, before it could take a job."""
+
+
+class WarmChild:
+    """Holds the next child. `ready` waits for it, `take` hands it over, `start` begins the one after."""
+
+    def __init__(self, work_dir: Path, *, timeout_s: float) -> None:
+        self._work_dir = work_dir.absolute()
+        self._timeout_s = timeout_s
+        self._starting: asyncio.Task[Child] | None = None
+
+    def start(self) -> None:
+        """Begin to warm a child, unless there is one already."""
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start_child())
+
+    async def ready(self) -> None:
+        """Return once a child can take a job; one that died is replaced."""
+        while True:
+            self.start()
+            assert self._starting is not None
+            try:
+                child = await asyncio.shield(self._starting)
+            except (ChildNotReadyError, OSError) as error:
+                log.error("trainer.child_not_ready", why=str(error))
+                self._starting = None
+                await asyncio.sleep(RESTART_DELAY_S)
+                continue
+            if child.exit_code is None:
+                return
+            log.warning("trainer.warm_child_died", exit_code=child.exit_code)
+            self._starting = None
+
+    async def take(self) -> Child:
+        """The warm child, which belongs to the caller from now on."""
+        await self.ready()
+        assert self._starting is not None
+        child = self._starting.result()
+        self._starting = None
+        return child
+
+    async def close(self) -> None:
+        """Stop the child that waits."""
+        if self._starting is None:
+            return
+        if not self._starting.done():
+            self._starting.cancel()
+        await asyncio.wait([self._starting])
+        if not self._starting.cancelled() and self._starting.exception() is None:
+            await self._starting.result().stop(grace_s=0)
+
+    async def _start_child(self) -> Child:
+        logs = self._work_dir / "logs"
+        _prune(logs, keep=KEPT_LOGS)
+        child = await Child.start(
+            [sys.executable, "-m", MODULE], env=self._environment(), log_path=logs / f"{new_id()}.log"
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                message = await child.receive()
+        except BaseException:
+            await child.stop(grace_s=0)
+            raise
+        if message is None or message.get("kind") != "ready":
+            await child.stop(grace_s=0)
+            raise ChildNotReadyError(child.log_tail() or "it said nothing")
+        return child
+
+    def _environment(self) -> dict[str, str]:
+        # Everything it needs lies in its job folder; nothing is fetched from a hub behind the platform's back.
+        return clean_environment(
+            HF_HUB_OFFLINE=os.environ.get("HF_HUB_OFFLINE", "1"),
+            HF_HUB_DISABLE_TELEMETRY="1",
+            HF_HOME=str(self._work_dir / "huggingface"),
+            HOME=str(self._work_dir),
+            TOKENIZERS_PARALLELISM="true",
+        )
+
+
+def _prune(folder: Path, *, keep: int) -> None:
+    """Remove all but the newest logs."""
+    files = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files[keep:]:
+        path.unlink(missing_ok=True)

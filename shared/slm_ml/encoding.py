@@ -1,0 +1,154 @@
+"""The one way a row becomes tokens and a loss mask, for the trainer and the evaluator alike.
+
+`prompt/completion` and `messages` rows are rendered as a conversation by the model's chat template, with the loss on
+the assistant's words and their stop token only. A tokenizer without a template gets prompt and completion as plain
+text, one after the other, and a stop token. `text` rows are trained on as a whole.
+Row formats are named as TRL names them: https://huggingface.co/docs/trl/dataset_formats
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from transformers import PreTrainedTokenizerBase
+
+PROMPT_COMPLETION, MESSAGES, TEXT = "prompt/completion", "messages", "text"
+TRAINABLE_FORMATS = (PROMPT_COMPLETION, MESSAGES, TEXT)
+
+Row = dict[str, Any]
+
+
+class RowFormatError(ValueError):
+    """The row format is none that a language model can be trained on."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One encoded row.
+
+    `loss_mask[i]` is 1 where the token `input_ids[i]` is to be predicted. `prompt_ids` are the tokens to generate from;
+    `prompt` and `completion` are the texts a person would read.
+    """
+
+    input_ids: list[int]
+    loss_mask: list[int]
+    prompt_ids: list[int]
+    prompt: str
+    completion: str
+
+
+def encode_row(
+    row: Row, *, row_format: str, mapping: dict[str, str], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Example | None:
+    """One row as tokens, cut after `max_length` of them; None when nothing of it is left to be learned.
+
+    `mapping` names the columns that stand for the format's own, e.g. `{"prompt": "question"}`. Raises RowFormatError.
+    """
+    match row_format:
+        case "prompt/completion":
+            prompt = _text(row[mapping.get("prompt", "prompt")])
+            completion = _text(row[mapping.get("completion", "completion")])
+            example = _encode_pair(prompt, completion, tokenizer)
+        case "messages":
+            example = _encode_messages(row[mapping.get("messages", "messages")], tokenizer)
+        case "text":
+            example = _encode_text(_text(row[mapping.get("text", "text")]), tokenizer)
+        case _:
+            raise RowFormatError(f"rows of the format {row_format} cannot be trained on")
+    cut = Example(
+        input_ids=example.input_ids[:max_length],
+        loss_mask=example.loss_mask[:max_length],
+        prompt_ids=example.prompt_ids,
+        prompt=example.prompt,
+        completion=example.completion,
+    )
+    return cut if any(cut.loss_mask[1:]) else None
+
+
+def encode_rows(
+    rows: Sequence[Row],
+    *,
+    row_format: str,
+    mapping: dict[str, str],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+) -> list[Example]:
+    """Every row that leaves something to be learned, in order."""
+    encoded = (
+        encode_row(row, row_format=row_format, mapping=mapping, tokenizer=tokenizer, max_length=max_length)
+        for row in rows
+    )
+    return [example for example in encoded if example is not None]
+
+
+def _text(value: Any) -> str:
+    """Text as it is; anything else as JSON, which is what a model should answer with for structured values."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _encode_pair(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> Example:
+    if tokenizer.chat_template is None:
+        prompt_ids = _plain(prompt, tokenizer)
+        answer_ids = [*_plain(completion, tokenizer), *_stop(tokenizer)]
+        return Example(prompt_ids + answer_ids, _mask(prompt_ids, answer_ids), prompt_ids, prompt, completion)
+    messages = [{"role": "user", "content": prompt}]
+    prompt_ids = _render(messages, tokenizer, with_answer=False)
+    answer_ids = _answer_to(prompt_ids, messages, completion, tokenizer)
+    return Example(prompt_ids + answer_ids, _mask(prompt_ids, answer_ids), prompt_ids, prompt, completion)
+
+
+def _encode_messages(messages: Sequence[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> Example:
+    """A conversation with the loss on every assistant turn; the last one is what generation is compared with."""
+    if tokenizer.chat_template is None:
+        raise RowFormatError("conversations need a base model with a chat template")
+    input_ids: list[int] = []
+    loss_mask: list[int] = []
+    prompt_ids: list[int] = []
+    prompt = completion = ""
+    for index, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before = list(messages[:index])
+        prompt_ids = _render(before, tokenizer, with_answer=False)
+        answer_ids = _answer_to(prompt_ids, before, message["content"], tokenizer)
+        loss_mask += [0] * (len(prompt_ids) - len(loss_mask)) + [1] * len(answer_ids)
+        input_ids = prompt_ids + answer_ids
+        prompt, completion = before[-1]["content"] if before else "", message["content"]
+    return Example(input_ids, loss_mask, prompt_ids, prompt, completion)
+
+
+def _encode_text(text: str, tokenizer: PreTrainedTokenizerBase) -> Example:
+    ids = [*_plain(text, tokenizer), *_stop(tokenizer)]
+    return Example(ids, [1] * len(ids), ids[:1], "", text)
+
+
+def _answer_to(
+    prompt_ids: list[int], messages: list[dict[str, str]], answer: str, tokenizer: PreTrainedTokenizerBase
+) -> list[int]:
+    """The tokens of an assistant turn as the template writes it behind `prompt_ids`, stop token included."""
+    turn = {"role": "assistant", "content": answer}
+    full = _render([*messages, turn], tokenizer, with_answer=True)
+    if full[: len(prompt_ids)] != prompt_ids:
+        raise RowFormatError("the chat template does not write an answer behind its own generation prompt")
+    return full[len(prompt_ids) :]
+
+
+def _render(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase, *, with_answer: bool) -> list[int]:
+    ids = tokenizer.apply_chat_template(
+        messages, tokenize=True, add_generation_prompt=not with_answer, return_dict=False
+    )
+    return cast(list[int], ids)
+
+
+def _plain(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _stop(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
+
+
+def _mask(prompt_ids: list[int], answer_ids: list[int]) -> list[int]:
+    return [0] * len(prompt_ids) + [1] * len(answer_ids)

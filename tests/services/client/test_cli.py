@@ -1,0 +1,189 @@
+"""The `slm` command over real HTTP: what it prints where, and its exit codes."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slm_client.cli.main import run
+
+DATASET = {
+    "id": "d1", "name": "commands-v1", "usage": "training", "status": "processed", "rows": 3, "format": "jsonl",
+    "row_format": "prompt/completion", "size_bytes": 100, "mapping": {"prompt": "question"},
+}  # fmt: skip
+EXPERIMENT = {
+    "id": "e1",
+    "run_id": "r1",
+    "name": "commands",
+    "status": "running",
+    "attempt": 1,
+    "config": {"epochs": 1},
+}
+PROGRESS = {"progress": {"step": 5, "total_steps": 10, "loss": 2.5, "tokens_per_s": 900.0, "eta_s": 3.0}}
+COMPLETED = {**EXPERIMENT, "status": "completed", "train_loss": 0.25, "eval_loss": 0.5, "steps": 10}
+FAILED = {
+    **EXPERIMENT,
+    "status": "failed",
+    "error": {"code": "out_of_memory", "message": "No memory.", "blame": "user"},
+}
+RUN = {"id": "r1", "experiment_id": "e1", "name": "commands", "state": "queued", "config": {}}
+EVALUATION = {
+    "id": "v1", "model": {"id": "m1", "name": "commands-v1"}, "dataset": {"id": "d2", "name": "commands-eval-v1"},
+    "status": "completed", "rows": 2, "metrics": {"loss": 0.5, "exact_match": 0.75},
+    "samples": [{"prompt": "turn on", "expected": "[on]", "generated": "[on]", "exact": True}],
+}  # fmt: skip
+MODEL = {"id": "m1", "name": "commands-v1", "kind": "fine_tuned", "base_model": {"id": "m0", "name": "nano-v1"}}
+OVERVIEW: dict[str, Any] = {"datasets": {"total": 1, "by_status": {"processed": 1}}, "unavailable": ["training"]}
+
+Slm = Callable[..., Awaitable[int]]
+
+
+@pytest.fixture
+def slm(platform: Any, monkeypatch: pytest.MonkeyPatch) -> Slm:
+    """`await slm("datasets", "list")` runs the command against the fake platform and gives its exit code."""
+    monkeypatch.setenv("SLM_GATEWAY_URL", platform.address)
+    return lambda *arguments: asyncio.to_thread(run, list(arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "shown"),
+    [
+        (["datasets", "list"], {"items": [DATASET]}, "commands-v1"),
+        (["datasets", "show", "commands"], DATASET, "prompt = question"),
+        (["datasets", "preview", "commands"], {"items": [{"a": 1, "b": "[x]"}]}, "[x]"),
+        (["runs", "list"], {"items": [RUN]}, "queued"),
+        (["runs", "show", "r1"], RUN, "r1"),
+        (["runs", "cancel", "r1"], {**RUN, "state": "cancelling"}, "cancelling"),
+        (["experiments", "list"], {"items": [{**EXPERIMENT, **PROGRESS}]}, "5/10"),
+        (["experiments", "show", "e1"], COMPLETED, "0.2500"),
+        (["experiments", "log", "e1"], {"lines": [{"seq": 1, "level": "info", "message": "step 1"}]}, "step 1"),
+        (["models", "list"], {"items": [MODEL]}, "nano-v1"),
+        (["models", "show", "commands-v1"], MODEL, "fine_tuned"),
+        (["models", "lineage", "commands-v1"], {"nodes": [{"type": "dataset", "name": "commands-v1"}]}, "commands-v1"),
+        (["evaluations", "list"], {"items": [EVALUATION]}, "0.7500"),
+        (["evaluations", "show", "v1"], EVALUATION, "turn on"),
+        (["overview"], OVERVIEW, "1 (1 processed)"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+async def test_what_is_asked_for_is_shown_and_is_json_when_wanted(
+    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], arguments: list[str], answer: Any, shown: str
+) -> None:
+    platform.will_answer(answer, answer)
+    assert await slm(*arguments) == 0
+    assert shown in capsys.readouterr().out
+    assert await slm(*arguments, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == answer
+
+
+async def test_upload_waits_until_processed(
+    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "commands.jsonl"
+    path.write_text('{"text": "x"}\n')
+    platform.will_answer(OVERVIEW, {**DATASET, "status": "in_progress"}, DATASET)
+    assert await slm("datasets", "upload", str(path), "--usage", "training", "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["name"] == "commands-v1"
+    assert "Upload" in captured.err
+    assert b'name="name"\r\n\r\ncommands' in platform.asked[1][3]
+
+
+async def test_a_broken_file_is_told_with_its_line(
+    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "commands.jsonl"
+    path.write_text("{")
+    error = {"code": "malformed_json", "message": "The row is not JSON.", "line": 17, "hint": "Fix the row."}
+    platform.will_answer(OVERVIEW, {**DATASET, "status": "error", "error": error})
+    platform.will_answer({**DATASET, "status": "error", "error": error})
+    assert await slm("datasets", "upload", str(path)) == 1
+    told = capsys.readouterr().err.splitlines()[-2:]
+    expected = "Error: Dataset commands-v1: The row is not JSON. (line 17) [malformed_json]"
+    assert told == [expected, "Hint: Fix the row."]
+
+
+async def test_training_is_followed_to_its_end(platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
+    platform.will_answer(OVERVIEW, RUN, {**EXPERIMENT, "status": "queued"}, EXPERIMENT, {**EXPERIMENT, **PROGRESS})
+    platform.will_answer(COMPLETED)
+    options = ["--dataset", "commands", "--epochs", "1", "--learning-rate", "1e-3", "--method", "lora"]
+    assert await slm("train", *options, "--follow") == 0
+    assert "train loss 0.2500, eval loss 0.5000" in capsys.readouterr().err
+    expected = {"name": "commands", "training_dataset": "commands", "epochs": 1.0, "learning_rate": 0.001}
+    assert json.loads(platform.asked[1][3]) == {**expected, "method": "lora"}
+
+
+async def test_failed_training_is_exit_code_1(platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
+    platform.will_answer(OVERVIEW, FAILED, FAILED)
+    assert await slm("experiments", "watch", "e1") == 1
+    assert "No memory. [out_of_memory]" in capsys.readouterr().err
+
+
+async def test_configuration_file_and_options_that_win(platform: Any, slm: Slm, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("training_dataset: commands\nlearning_rate: 1e-3\nepochs: 3\nname: nightly\n")
+    platform.will_answer(OVERVIEW, RUN)
+    assert await slm("train", str(config), "--epochs", "2") == 0
+    sent = json.loads(platform.asked[1][3])
+    assert sent == {"training_dataset": "commands", "learning_rate": 0.001, "epochs": 2.0, "name": "nightly"}
+
+
+@pytest.mark.parametrize("text", ["a: [1,\nb: 2", "- 1\n- 2", "1: x", "", "a: !!python/object:os.system x", "\x00"])
+async def test_a_bad_configuration_file_is_bad_input(
+    slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    assert await slm("train", str(config)) == 2
+    assert "Error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, 3), (409, 3), (422, 2), (415, 2), (500, 1)]
+)  # fmt: skip
+async def test_refusals_are_one_line_and_a_code(
+    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], status: int, code: int
+) -> None:
+    platform.will_refuse(status, "some_code", detail="It is so.", hint="Do this.")
+    assert await slm("models", "show", "x", "--json") == code
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "Error: It is so.\nHint: Do this.\n")
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["datasets", "lst"], ["train"], ["runs", "show"], ["--nope"]])
+async def test_wrong_use_is_exit_code_2(slm: Slm, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert await slm(*arguments) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in told] == ["Error", "Hint"]
+
+
+async def test_nobody_there_is_exit_code_4(slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await slm("overview", "--gateway", "http://127.0.0.1:9") == 4
+    assert "127.0.0.1:9" in capsys.readouterr().err
+
+
+async def test_events_are_lines_of_json(platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
+    stream = 'id: {n}\nevent: run.launched\ndata: {{"id":"x","data":{{"name":"a"}}}}\n\n'
+    platform.will_stream(*(stream.format(n=n) for n in range(1, 4)))
+    assert await slm("events", "--limit", "2", "--json") == 0
+    assert [json.loads(line)["sequence"] for line in capsys.readouterr().out.splitlines()] == [2, 3]
+
+
+async def test_demo_shows_what_came_of_it(
+    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("question,answer\n" + "".join(f"q{n},a{n}\n" for n in range(40)))
+    base = {"id": "v0", "model": MODEL["base_model"], "dataset": EVALUATION["dataset"], "status": "completed"}
+    wrong = {"prompt": "turn on", "expected": "[on]", "generated": "once upon", "exact": False}
+    base |= {"metrics": {"loss": 3.5, "exact_match": 0.0}, "samples": [wrong]}
+    held_out = {**DATASET, "id": "d2", "name": "own-eval-v1", "usage": "evaluation"}
+    platform.will_answer(OVERVIEW, DATASET, held_out, DATASET, held_out, RUN, COMPLETED, COMPLETED)
+    platform.will_answer({"items": [MODEL]}, {"items": [EVALUATION]}, {"items": [base]}, base, EVALUATION)
+    assert await slm("demo", "--data", str(path)) == 0
+    shown = capsys.readouterr().out
+    for part in ("commands-v1", "nano-v1", "75.0%", "0.0%", "once upon", "[on]", "slm models card commands-v1"):
+        assert part in shown
