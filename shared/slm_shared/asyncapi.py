@@ -49,10 +49,11 @@ def document() -> dict[str, Any]:
         },
         "operations": {f"publish.{subject}": _operation(subject, event) for subject, event in events},
         "components": {
+            "schemas": {"EventHeaders": HEADERS},
             "messages": {
                 **{event.__name__: _message(event) for _, event in events},
                 "TelemetryBatch": {"payload": _schema(TelemetryBatch)},
-            }
+            },
         },
     }
 
@@ -71,7 +72,12 @@ def _operation(subject: str, event: type[Event]) -> dict[str, Any]:
 
 def _message(event: type[Event]) -> dict[str, Any]:
     summary = (event.__doc__ or "").strip().splitlines()[0]
-    return {"name": event.subject, "summary": summary, "headers": HEADERS, "payload": _schema(event)}
+    return {
+        "name": event.subject,
+        "summary": summary,
+        "headers": {"$ref": "#/components/schemas/EventHeaders"},
+        "payload": _schema(event),
+    }
 
 
 def _schema(model: type[Event] | type[TelemetryBatch]) -> dict[str, Any]:
