@@ -73,6 +73,10 @@ class Process:
         """None while it runs; negative for the signal that ended it."""
         return self._process.returncode
 
+    def on_end(self, call: Callable[["Process"], None]) -> None:
+        """Have `call` called when it has ended."""
+        self._ended.add_done_callback(lambda _: call(self))
+
     async def wait(self) -> int:
         """Wait for its end; the exit code."""
         return await asyncio.shield(self._ended)

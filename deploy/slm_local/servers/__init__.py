@@ -14,12 +14,15 @@ from slm_local.servers.postgres import PostgresServer, start_postgres
 from slm_local.servers.s3 import STOP_GRACE_S, S3Server, start_s3
 
 
-class _Server(Protocol):
+class Server(Protocol):
+    """Any of the three."""
+
     @property
-    def process(self) -> Process: ...
+    def process(self) -> Process:
+        """The process it runs as."""
 
 
-S = TypeVar("S", bound=_Server)
+S = TypeVar("S", bound=Server)
 
 
 @dataclass(frozen=True, slots=True)

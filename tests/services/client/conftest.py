@@ -56,10 +56,17 @@ class FakePlatform:
         return JSONResponse({"status": 404, "detail": "No such thing.", "code": "not_found"}, status_code=404)
 
 
-@pytest.fixture
-async def platform() -> AsyncIterator[FakePlatform]:
-    """A platform that answers whatever it is told to."""
+@pytest.fixture(scope="session")
+async def _served() -> AsyncIterator[FakePlatform]:
     fake = FakePlatform()
     methods = ["GET", "POST", "DELETE"]
     async with serving(Starlette(routes=[Route("/{path:path}", fake.answer, methods=methods)])) as fake.address:
         yield fake
+
+
+@pytest.fixture
+def platform(_served: FakePlatform) -> FakePlatform:
+    """A platform that answers whatever it is told to."""
+    _served.script.clear()
+    _served.asked.clear()
+    return _served

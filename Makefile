@@ -1,0 +1,59 @@
+# Needs make and Python >= 3.11; everything else is installed into .venv. `make` lists what there is.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Test processes at once; each starts servers of its own.
+JOBS ?= 2
+# Whole stacks: one after the other, after everything that is quick.
+WHOLE_STACKS := $(wildcard tests/services/slm_local tests/e2e tests/faults)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint types bench clean format extras constraints
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '%-20s %s\n' "$$name" "$$text"; done
+
+demo: $(INSTALLED) ## Start everything and fine-tune a real model (DATA=file for your own data)
+	$(BIN)/python -m slm_local run -- slm demo $(if $(DATA),--data '$(DATA)')
+
+up: $(INSTALLED) ## Start everything and leave it running: http://127.0.0.1:8000/api/docs
+	$(BIN)/python -m slm_local up
+
+test: lint types extras ## Everything CI runs
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(WHOLE_STACKS)) tests
+	$(if $(WHOLE_STACKS),$(BIN)/pytest $(WHOLE_STACKS))
+
+lint: $(INSTALLED) ## Style, format, and the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest -q tests/architecture
+
+types: $(INSTALLED) ## mypy --strict over everything
+	$(BIN)/mypy deploy services shared tests $(wildcard benchmarks)
+
+extras: $(INSTALLED) ## Prove that each API extra installs alone, without torch
+	$(BIN)/python .ci/extras build/extras
+
+bench: $(INSTALLED) ## Measure requests per second and latency against a running stack
+	$(BIN)/python benchmarks/control_plane.py
+
+format: $(INSTALLED) ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: $(INSTALLED) ## Write constraints.txt from what is installed
+	$(BIN)/python .ci/constraints > constraints.new && mv constraints.new constraints.txt
+
+clean: ## Remove the environment, caches and builds (data in .slm stays)
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@touch $@

@@ -1,0 +1,72 @@
+"""Which port each part listens on, and which servers are not ours to start."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slm_local.files import read_or_make_secret
+from slm_local.ports import LOOPBACK, claim
+from slm_local.servers import Servers, environment
+from slm_local.servers.postgres import USER
+from slm_local.servers.s3 import ACCESS_KEY
+from slm_local.servers.s3 import PORTS as S3_PORTS
+
+GATEWAY_PORT = 8000
+SERVER_PORTS = {"nats": 14222, "postgres": 15432, "s3": 18333}
+SERVICE_PORTS = {"datasets": 18001, "training": 18002, "registry": 18003, "evaluation": 18004}
+# A server whose variable is set is used where it is, and not started.
+SERVER_VARIABLES = {"nats": "SLM_NATS_URL", "postgres": "SLM_POSTGRES_URL", "s3": "SLM_S3_ENDPOINT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """`ports` of what we start; `urls` of everything; `variables` tell every process of both, and hold secrets."""
+
+    ports: Mapping[str, int]
+    urls: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
+
+    def url(self, part: str) -> str:
+        """The base address of a part."""
+        return self.urls[part]
+
+
+def choose_addresses(data_dir: Path, *, gateway_port: int | None, free: bool) -> Addresses:
+    """Give each part its usual port, or any free one, after a look whether it is free. Raises PortTakenError."""
+    given = {name: os.environ[variable] for name, variable in SERVER_VARIABLES.items() if os.environ.get(variable)}
+    usual = {**SERVER_PORTS, **SERVICE_PORTS, "gateway": GATEWAY_PORT}
+    wanted: dict[str, int | None] = {name: None if free else port for name, port in usual.items() if name not in given}
+    if gateway_port is not None:
+        wanted["gateway"] = gateway_port
+    ports: dict[str, int] = {}
+    for name, port in wanted.items():
+        ports[name] = claim(name, port, size=S3_PORTS if name == "s3" else 1)
+    schemes = {"nats": "nats://", "postgres": f"postgresql://{USER}@"}
+    urls = {name: f"{schemes.get(name, 'http://')}{LOOPBACK}:{port}" for name, port in ports.items()} | given
+    return Addresses(ports, urls, _variables(data_dir, ports, urls))
+
+
+def _variables(data_dir: Path, ports: Mapping[str, int], urls: Mapping[str, str]) -> dict[str, str]:
+    ours = environment(
+        Servers(
+            nats_url=urls["nats"],
+            postgres_url=urls["postgres"],
+            postgres_password=_secret("postgres", data_dir / "postgres" / "password", ports),
+            s3_endpoint=urls["s3"],
+            s3_access_key=ACCESS_KEY,
+            s3_secret_key=_secret("s3", data_dir / "s3" / "secret_key", ports),
+        )
+    )
+    # What belongs to a server that is not ours stays as the environment says.
+    foreign = tuple(f"SLM_{name.upper()}_" for name in SERVER_PORTS if name not in ports)
+    variables = {name: value for name, value in ours.items() if not name.startswith(foreign)} if foreign else ours
+    for service in (*SERVICE_PORTS, "gateway"):
+        variables[f"SLM_{service.upper()}_URL"] = urls[service]
+        variables[f"SLM_{service.upper()}_PORT"] = str(ports[service])
+        variables[f"SLM_{service.upper()}_HOST"] = LOOPBACK
+    return variables
+
+
+def _secret(server: str, path: Path, ports: Mapping[str, int]) -> str:
+    return read_or_make_secret(path) if server in ports else ""

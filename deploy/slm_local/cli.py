@@ -1,0 +1,162 @@
+"""What the commands do."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sysconfig
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from slm_local.addresses import choose_addresses
+from slm_local.errors import StackError
+from slm_local.lock import AlreadyRunningError, is_locked, locked
+from slm_local.options import parser
+from slm_local.output import Clock, answer, part_line, say
+from slm_local.probes import http_ok
+from slm_local.record import read_record
+from slm_local.stack import Stack
+
+EXIT_PROBLEM = 1
+EXIT_NOT_RUNNING = 3
+EXIT_INTERRUPTED = 130
+COMMAND_STOP_GRACE_S = 5.0
+
+T = TypeVar("T")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    options = parser().parse_args(arguments)
+    commands: dict[str, Callable[[argparse.Namespace], Coroutine[None, None, int]]] = {
+        "up": _up,
+        "run": _run,
+        "status": _status,
+    }
+    try:
+        return asyncio.run(commands[options.command or "up"](options))
+    except StackError as error:
+        say(f"slm_local: {error}")
+    except OSError as error:
+        say(f"slm_local: {error.strerror}: {error.filename or options.data_dir}")
+    return EXIT_PROBLEM
+
+
+async def _up(options: argparse.Namespace) -> int:
+    async def stay(_: str) -> int:
+        say("Ctrl-C stops it.")
+        forever: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        return await forever
+
+    with locked(options.data_dir):
+        return await _with_stack(options, stay, told_code=0)
+
+
+async def _run(options: argparse.Namespace) -> int:
+    words = options.words[1:] if options.words[:1] == ["--"] else options.words
+    if not words:
+        raise StackError("run needs a command", hint="for example: python -m slm_local run -- slm demo")
+
+    async def command(gateway_url: str) -> int:
+        return await _run_command(words, gateway_url)
+
+    try:
+        with locked(options.data_dir):
+            return await _with_stack(options, command, told_code=EXIT_INTERRUPTED)
+    except AlreadyRunningError:
+        record = read_record(options.data_dir)
+        if record is None or not record.ready:
+            raise
+        say(f"Using the stack that runs on {options.data_dir}.")
+        return await command(record.gateway_url)
+
+
+async def _with_stack(options: argparse.Namespace, work: Callable[[str], Awaitable[int]], *, told_code: int) -> int:
+    """Start the stack, do `work` with the gateway's address, stop the stack; `told_code` when told to stop before."""
+    data_dir: Path = options.data_dir
+    addresses = choose_addresses(data_dir, gateway_port=options.port, free=bool(options.free_ports))
+    gateway_url = addresses.url("gateway")
+    say(f"Starting in {data_dir} (logs: {data_dir / 'logs'})")
+    told = _told_to_stop()
+    stack = Stack(data_dir, addresses)
+    try:
+        await _unless(told, stack, stack.start())
+        say(f"Ready in {stack.ready_after_s:.1f} s: {gateway_url}/api/docs")
+        return await _unless(told, stack, work(gateway_url))
+    except ToldToStop:
+        return told_code
+    finally:
+        clock = Clock()
+        await stack.stop()
+        say(f"Stopped in {clock():.1f} s.")
+
+
+class ToldToStop(Exception):  # noqa: N818  not an error
+    """SIGINT or SIGTERM arrived."""
+
+
+def _told_to_stop() -> "asyncio.Future[None]":
+    """Done when a signal says so. A second one ends us at once, and the kernel our children with us."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if told.done():
+            os._exit(EXIT_INTERRUPTED)
+        told.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, tell)
+    return told
+
+
+async def _unless(told: "asyncio.Future[None]", stack: Stack, work: Awaitable[T]) -> T:
+    """The result of `work`, unless a signal or the end of a part comes first. Raises ToldToStop or PartError."""
+    task = asyncio.ensure_future(work)
+    waited_for: set[asyncio.Future[Any]] = {task, told, stack.died}
+    try:
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if told.done():
+            raise ToldToStop
+        raise stack.died.result().death()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _run_command(words: Sequence[str], gateway_url: str) -> int:
+    """Run a command in the foreground, with the programs beside this Python on its PATH."""
+    path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)))
+    env = {**os.environ, "SLM_GATEWAY_URL": gateway_url, "PATH": path}
+    program = shutil.which(words[0], path=path)
+    if program is None:
+        raise StackError(f"there is no command {words[0]}", hint="check the spelling")
+    process = await asyncio.create_subprocess_exec(program, *words[1:], env=env)
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            # At Ctrl-C the terminal has told it too; it may be about to say something.
+            process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), COMMAND_STOP_GRACE_S)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _status(options: argparse.Namespace) -> int:
+    record = read_record(options.data_dir) if is_locked(options.data_dir) else None
+    if record is None:
+        answer(f"No stack runs on {options.data_dir}.")
+        return EXIT_NOT_RUNNING
+    for part in record.parts:
+        answer(part_line(part.name, "yours" if part.pid is None else f"pid {part.pid}", part.url or part.log or ""))
+    ready = record.ready and await http_ok(f"{record.gateway_url}/readyz")
+    answer(f"{'Ready' if ready else 'Not ready'}: {record.gateway_url}/api/docs")
+    return 0 if ready else EXIT_PROBLEM

@@ -1,0 +1,146 @@
+"""The running stack: started in dependency order, watched, stopped in the opposite order."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from slm_local.addresses import SERVER_PORTS, Addresses
+from slm_local.errors import PartError, StackError, first_error
+from slm_local.output import Clock, part_line, say
+from slm_local.parts import Part, base_environment, keys_folder, python, services, workers
+from slm_local.process import Process
+from slm_local.record import PartRecord, StackRecord, remove_record, write_record
+from slm_local.servers import Server
+from slm_local.servers.nats import start_nats
+from slm_local.servers.postgres import start_postgres
+from slm_local.servers.s3 import start_s3
+
+# Three layers one after the other stay within ten seconds.
+STOP_GRACE_S = 3.0
+MIN_FREE_BYTES = 300 * 1024 * 1024
+STEP_TIMEOUT_S = 120.0
+
+
+class Starter(Protocol):
+    """How each of the servers is started."""
+
+    async def __call__(self, folder: Path, *, logs: Path, port: int | None) -> Server: ...
+
+
+STARTERS: dict[str, Starter] = {"nats": start_nats, "postgres": start_postgres, "s3": start_s3}
+
+
+class Stack:
+    """Every process of the platform on this machine."""
+
+    def __init__(self, data_dir: Path, addresses: Addresses) -> None:
+        self._data_dir = data_dir
+        self._logs = data_dir / "logs"
+        self._addresses = addresses
+        self._clock = Clock()
+        self._records: list[PartRecord] = []
+        # Started last, stopped first.
+        self._servers: list[Process] = []
+        self._services: list[Process] = []
+        self._workers: list[Process] = []
+        self._stopping = False
+        self.died: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
+
+    async def start(self) -> None:
+        """Start everything; returns when every part is ready. Raises StackError."""
+        free_bytes = shutil.disk_usage(self._data_dir).free
+        if free_bytes < MIN_FREE_BYTES:
+            raise StackError(f"only {free_bytes >> 20} MB are free on the disk of {self._data_dir}", hint="free some")
+        try:
+            async with asyncio.TaskGroup() as group:
+                servers = [group.create_task(self._start_server(name)) for name in SERVER_PORTS]
+                await self._make_keys()
+                # They import for seconds, and wait for what they need by themselves.
+                for part in workers(self._data_dir, self._addresses):
+                    group.create_task(self._start_part(part, self._workers))
+                await asyncio.gather(*servers)
+                await self._step("migrations", "slm_shared.migrate")
+                for part in services(self._data_dir, self._addresses):
+                    layer = self._workers if part.name == "gateway" else self._services
+                    group.create_task(self._start_part(part, layer))
+        except ExceptionGroup as failed:
+            raise first_error(failed) from failed
+        self._write_record(ready=True)
+
+    @property
+    def ready_after_s(self) -> float:
+        """Seconds since the start began."""
+        return self._clock()
+
+    async def _start_server(self, name: str) -> None:
+        port = self._addresses.ports.get(name)
+        if port is None:
+            self._note(name, None, state="yours")
+            return
+        start = STARTERS[name]
+        server = await start(self._data_dir / name, logs=self._logs, port=port)
+        self._watch(server.process, self._servers)
+        self._note(name, server.process)
+
+    async def _start_part(self, part: Part, layer: list[Process]) -> None:
+        log_path = self._logs / f"{part.name}.log"
+        process = await Process.start(part.name, part.argv, log_path=log_path, env=part.env)
+        self._watch(process, layer)
+        await process.wait_ready(part.ready)
+        self._note(part.name, process)
+
+    async def _make_keys(self) -> None:
+        folder = keys_folder(self._data_dir)
+        if not (folder / "principals.json").exists():
+            await self._step("keys", "slm_shared.keys", str(folder))
+
+    async def _step(self, name: str, module: str, *arguments: str) -> None:
+        """Run something that ends by itself before the next begins."""
+        process = await Process.start(
+            name,
+            python(module, *arguments),
+            log_path=self._logs / f"{name}.log",
+            env=base_environment(self._data_dir, self._addresses, signer="service"),
+        )
+        try:
+            async with asyncio.timeout(STEP_TIMEOUT_S):
+                code = await process.wait()
+        except TimeoutError:
+            raise PartError(name, f"took longer than {STEP_TIMEOUT_S:.0f} s", log_path=process.log_path) from None
+        finally:
+            await process.stop(grace_s=0)
+        if code != 0:
+            raise process.death()
+        say(part_line(name, f"done in {self._clock():.1f} s"))
+
+    def _watch(self, process: Process, layer: list[Process]) -> None:
+        layer.append(process)
+        process.on_end(self._on_end)
+
+    def _on_end(self, process: Process) -> None:
+        if not self._stopping and not self.died.done():
+            self.died.set_result(process)
+
+    def _note(self, name: str, process: Process | None, *, state: str | None = None) -> None:
+        """A part is ready: say so and write it down."""
+        ready_after_s = round(self._clock(), 2)
+        url = self._addresses.urls.get(name)
+        shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl() if url else ""
+        say(part_line(name, state or f"ready in {ready_after_s:.1f} s", shown))
+        pid, log = (process.pid, str(process.log_path)) if process else (None, None)
+        self._records.append(PartRecord(name, shown or None, pid, log, ready_after_s))
+        self._write_record(ready=False)
+
+    def _write_record(self, *, ready: bool) -> None:
+        record = StackRecord(os.getpid(), ready, self._addresses.url("gateway"), self._records)
+        write_record(self._data_dir, record)
+
+    async def stop(self) -> None:
+        """Stop everything that runs: what asks for work first, what holds data last."""
+        self._stopping = True
+        for layer in (self._workers, self._services, self._servers):
+            await asyncio.gather(*(process.stop(grace_s=STOP_GRACE_S) for process in layer))
+        remove_record(self._data_dir)

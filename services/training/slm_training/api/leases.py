@@ -1,0 +1,91 @@
+"""What trainers ask and report. Not reachable through the gateway; every write carries the epoch of its lease."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request, Response
+from starlette.responses import JSONResponse
+
+from slm_shared import manifest
+from slm_shared.access import Worker
+from slm_shared.database import Database
+from slm_shared.errors import FieldProblem, InvalidError
+from slm_shared.manifest import ArtifactMismatchError
+from slm_shared.web import WriteSession, router
+from slm_training.domain import Failure
+from slm_training.schemas import (
+    Claim,
+    Completion,
+    FailureReport,
+    Fenced,
+    Forget,
+    Heartbeat,
+    HeartbeatAnswer,
+)
+from slm_training.service import leasing
+
+routes = router(tags=["leases"])
+
+
+@routes.post("/api/leases:claim", response_model=None)
+async def claim(body: Claim, request: Request, _: Worker, session: WriteSession) -> Response:
+    """Lease the next run; 204 when there is none."""
+    lease: dict[str, Any] | None = await leasing.claim_run(session, body, request.app.state.settings)
+    return JSONResponse(lease) if lease is not None else Response(status_code=204)
+
+
+@routes.post("/api/leases:forget", status_code=204)
+async def forget(body: Forget, _: Worker, session: WriteSession) -> None:
+    """A worker has restarted: free what it held."""
+    await leasing.forget_worker(session, body.worker)
+
+
+@routes.post("/api/leases/{run_id}:start", status_code=204)
+async def start(run_id: UUID, body: Fenced, _: Worker, session: WriteSession) -> None:
+    """The work has begun."""
+    await leasing.start_run(session, run_id, body.epoch)
+
+
+@routes.post("/api/leases/{run_id}:heartbeat")
+async def heartbeat(
+    run_id: UUID, body: Heartbeat, request: Request, _: Worker, session: WriteSession
+) -> HeartbeatAnswer:
+    """Keep the lease and hear whether to stop."""
+    cancel = await leasing.keep_lease(session, run_id, body.epoch, request.app.state.settings)
+    return HeartbeatAnswer(cancel=cancel)
+
+
+@routes.post("/api/leases/{run_id}:complete", status_code=204)
+async def complete(run_id: UUID, body: Completion, request: Request, _: Worker) -> None:
+    """The artifact is stored: read all of it back, and only then call the run succeeded."""
+    database: Database = request.app.state.database
+    async with database.transaction() as session:
+        run = await leasing.begin_completion(session, run_id, body)
+    if run is None:
+        return
+    prefix = leasing.artifact_prefix(run)
+    if body.manifest_key != f"{prefix}/{manifest.MANIFEST_NAME}":
+        problem = FieldProblem("manifest_key", "must be the manifest under the lease's own prefix")
+        raise InvalidError("The manifest is not under the lease's prefix.", errors=[problem])
+    try:
+        await manifest.verify(request.app.state.objects, prefix, body.manifest_sha256)
+    except ArtifactMismatchError as error:
+        failure = Failure("artifact_mismatch", error.message, "infra", retry=True)
+        async with database.transaction() as session:
+            await leasing.fail_attempt(session, run_id, body.epoch, failure)
+        return
+    async with database.transaction() as session:
+        await leasing.complete_run(session, run_id, body)
+
+
+@routes.post("/api/leases/{run_id}:fail", status_code=204)
+async def fail(run_id: UUID, body: FailureReport, _: Worker, session: WriteSession) -> None:
+    """The attempt ended without a result."""
+    failure = Failure(body.code, body.message, body.blame, body.retry, body.log_tail)
+    await leasing.fail_attempt(session, run_id, body.epoch, failure)
+
+
+@routes.post("/api/leases/{run_id}:release", status_code=204)
+async def release(run_id: UUID, body: Fenced, _: Worker, session: WriteSession) -> None:
+    """The run is given back unfinished."""
+    await leasing.release_run(session, run_id, body.epoch)

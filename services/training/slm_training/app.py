@@ -1,0 +1,46 @@
+"""The composition root of the training service."""
+
+from fastapi import FastAPI
+
+from slm_shared.broker import Broker
+from slm_shared.bus import Bus
+from slm_shared.database import Database
+from slm_shared.objects import ObjectStore
+from slm_shared.outbox import Relay
+from slm_shared.peers import Peer
+from slm_shared.web import create_app as create_service
+from slm_training import subscribers
+from slm_training.api import experiments, leases, runs
+from slm_training.service.launching import Resolver
+from slm_training.service.reaper import Reaper
+from slm_training.service.telemetry import TelemetryIntake
+from slm_training.settings import TrainingSettings
+
+
+def create_app(settings: TrainingSettings) -> FastAPI:
+    """Assemble the training service."""
+    platform = settings.platform
+    database = Database(settings.database_url)
+    broker = Broker(platform.nats_url, name="training")
+    bus = Bus(database, broker, service="training")
+    subscribers.register(bus)
+    datasets, registry = Peer(platform, service="datasets"), Peer(platform, service="registry")
+    app = create_service(
+        service="training",
+        title="Training",
+        description="Runs, experiments and their metrics.",
+        settings=settings,
+        database=database,
+        routers=[runs.routes, experiments.routes, leases.routes],
+        parts=[
+            Relay(database, broker, source="training"),
+            bus,
+            TelemetryIntake(database, broker),
+            Reaper(database, settings),
+        ],
+        closers=[broker.close, datasets.close, registry.close],
+    )
+    app.state.settings = settings
+    app.state.objects = ObjectStore(platform)
+    app.state.resolver = Resolver(database, datasets=datasets, registry=registry)
+    return app

@@ -1,0 +1,1 @@
+"""The use cases of the training service: launching, leasing, telemetry."""

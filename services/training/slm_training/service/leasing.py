@@ -1,0 +1,208 @@
+"""Runs under a lease: claimed, started, completed, failed, lost. Every write carries the epoch of its lease."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_shared import leases, outbox
+from slm_shared.database import database_now
+from slm_shared.events import ExperimentCompleted, ExperimentFailed, ExperimentStarted
+from slm_training import store
+from slm_training.domain import LOST, Failure, RunState, Verdict, judge
+from slm_training.errors import LeaseLostError, RunNotFoundError
+from slm_training.schemas import Claim, Completion
+from slm_training.service.launching import announce_cancelled
+from slm_training.settings import TrainingSettings
+from slm_training.tables import RunRow
+
+MAX_LOG_TAIL = 8000
+
+
+def artifact_prefix(run: RunRow) -> str:
+    """Where the current lease stores its artifact; a stale worker can only fill its own prefix."""
+    return f"runs/{run.id}/e{run.epoch}"
+
+
+async def claim_run(session: AsyncSession, claim: Claim, settings: TrainingSettings) -> dict[str, Any] | None:
+    """Lease the next run to a worker and say everything it needs, or None."""
+    run = await store.claim(
+        session, pool=claim.pool, worker=claim.worker, claim_id=claim.claim_id, ttl_s=settings.lease_ttl_s
+    )
+    if run is None:
+        return None
+    await store.open_attempt(session, run)
+    return {
+        "run_id": str(run.id),
+        "experiment_id": str(run.experiment_id),
+        "epoch": run.epoch,
+        "attempt": run.attempt,
+        "name": run.name,
+        "family": run.family,
+        "config": run.config,
+        "base_model": run.base_model,
+        "training_dataset": run.training_dataset,
+        "evaluation_dataset": run.evaluation_dataset,
+        "artifact_prefix": artifact_prefix(run),
+        "lease_ttl_s": settings.lease_ttl_s,
+        "heartbeat_s": settings.heartbeat_s,
+    }
+
+
+async def held(session: AsyncSession, run_id: UUID, epoch: int) -> RunRow:
+    """The run under this lease, locked. Raises LeaseLostError, or RunNotFoundError for a run that never was."""
+    run = await store.held_run(session, run_id, epoch)
+    if run is not None:
+        return run
+    if await store.find_run(session, run_id) is None:
+        raise RunNotFoundError("There is no such run.")
+    raise LeaseLostError("The lease is not held any more.")
+
+
+async def start_run(session: AsyncSession, run_id: UUID, epoch: int) -> None:
+    """The worker has begun: the experiment is running. Saying it twice is fine."""
+    run = await held(session, run_id, epoch)
+    if run.state != RunState.LEASED:
+        return
+    started_at = run.started_at or await database_now(session)
+    await store.move(session, run, RunState.RUNNING, values={"started_at": started_at})
+    await store.start_attempt(session, run)
+    await outbox.append(
+        session,
+        ExperimentStarted(
+            experiment_id=run.experiment_id, run_id=run.id, attempt=run.attempt, epoch=epoch, worker=run.worker or ""
+        ),
+    )
+
+
+async def keep_lease(session: AsyncSession, run_id: UUID, epoch: int, settings: TrainingSettings) -> bool:
+    """Renew a lease; returns whether the worker should stop because the run is being cancelled."""
+    run = await held(session, run_id, epoch)
+    await leases.renew(session, RunRow, run_id, epoch=epoch, ttl_s=settings.lease_ttl_s)
+    return run.state == RunState.CANCELLING
+
+
+async def begin_completion(session: AsyncSession, run_id: UUID, completion: Completion) -> RunRow | None:
+    """The worker says that the artifact is complete; None when this very completion was accepted before.
+
+    Raises LeaseLostError, and ends a run that was being cancelled as cancelled.
+    """
+    run = await store.locked_run(session, run_id)
+    if run is None:
+        raise RunNotFoundError("There is no such run.")
+    if run.state == RunState.SUCCEEDED and run.epoch == completion.epoch and run.result:
+        if run.result["manifest_sha256"] == completion.manifest_sha256:
+            return None
+        raise LeaseLostError("The run was completed with another artifact.")
+    run = await held(session, run_id, completion.epoch)
+    if run.state == RunState.RUNNING:
+        await store.move(session, run, RunState.COMPLETING)
+    return run
+
+
+async def complete_run(session: AsyncSession, run_id: UUID, completion: Completion) -> None:
+    """The artifact was read back and matches: the run succeeded. Only this makes the artifact visible to anybody."""
+    run = await held(session, run_id, completion.epoch)
+    now = await database_now(session)
+    result = completion.model_dump(exclude={"epoch"}) | {"prefix": artifact_prefix(run)}
+    values = {"result": result, "completed_at": now, "error": None, **leases.released()}
+    if not await store.move(session, run, RunState.SUCCEEDED, values=values):
+        raise LeaseLostError("The run is not being completed.")
+    await store.end_attempt(session, run, outcome="succeeded")
+    await outbox.append(session, _completed(run))
+
+
+def _completed(run: RunRow) -> ExperimentCompleted:
+    assert run.result is not None
+    result, training, evaluation = run.result, run.training_dataset, run.evaluation_dataset or {}
+    return ExperimentCompleted(
+        experiment_id=run.experiment_id,
+        run_id=run.id,
+        run_name=run.name,
+        goal=run.goal,
+        attempt=run.attempt,
+        family=run.family,
+        method=run.config["method"],
+        base_model_id=run.base_model["id"],
+        base_model_name=run.base_model["name"],
+        training_dataset_id=training["id"],
+        training_dataset_name=training["name"],
+        training_dataset_sha256=training["sha256"],
+        evaluation_dataset_id=evaluation.get("id"),
+        evaluation_dataset_name=evaluation.get("name"),
+        evaluation_dataset_sha256=evaluation.get("sha256"),
+        evaluation_dataset_key=evaluation.get("object_key"),
+        evaluation_row_format=evaluation.get("row_format"),
+        evaluation_mapping=evaluation.get("mapping", {}),
+        artifact_prefix=result["prefix"],
+        started_at=run.started_at,
+        completed_at=run.completed_at,
+        config=run.config | {f"version_{name}": version for name, version in result["versions"].items()},
+        **{
+            name: result[name]
+            for name in (
+                "manifest_key", "manifest_sha256", "size_bytes", "parameter_count", "steps", "train_loss", "eval_loss",
+                "duration_s",
+            )
+        },
+    )  # fmt: skip
+
+
+async def fail_attempt(session: AsyncSession, run_id: UUID, epoch: int, failure: Failure) -> None:
+    """The worker reports that its attempt failed: tried again or given up, as the rules say."""
+    await end_badly(session, await held(session, run_id, epoch), failure, outcome="failed")
+
+
+async def release_run(session: AsyncSession, run_id: UUID, epoch: int) -> None:
+    """The worker gives an unfinished run back; the attempt does not count as a failure."""
+    run = await held(session, run_id, epoch)
+    if run.state == RunState.CANCELLING:
+        await _end_cancelled(session, run)
+        return
+    await store.end_attempt(session, run, outcome="released")
+    await store.requeue(session, run, Verdict(RunState.QUEUED), failures=run.failures)
+
+
+async def end_badly(session: AsyncSession, run: RunRow, failure: Failure, *, outcome: str) -> None:
+    """End the attempt of a locked run and decide what becomes of the run."""
+    if run.state == RunState.CANCELLING:
+        await _end_cancelled(session, run)
+        return
+    failures = run.failures + 1
+    verdict = judge(failure, failures=failures)
+    await store.end_attempt(session, run, outcome=outcome, code=failure.code)
+    if verdict.state is RunState.QUEUED:
+        await store.requeue(session, run, verdict, failures=failures)
+        return
+    error = {
+        "code": failure.code,
+        "message": failure.message,
+        "blame": failure.blame,
+        "log_tail": failure.log_tail[-MAX_LOG_TAIL:],
+    }
+    now = await database_now(session)
+    values = {"error": error, "completed_at": now, "failures": failures, **leases.released()}
+    if await store.move(session, run, verdict.state, values=values):
+        event = ExperimentFailed.model_validate({**error, "experiment_id": run.experiment_id, "run_id": run.id})
+        await outbox.append(session, event)
+
+
+async def _end_cancelled(session: AsyncSession, run: RunRow) -> None:
+    await store.end_attempt(session, run, outcome="cancelled")
+    now = await database_now(session)
+    if await store.move(session, run, RunState.CANCELLED, values={"completed_at": now, **leases.released()}):
+        await announce_cancelled(session, run)
+
+
+async def reap(session: AsyncSession) -> int:
+    """Take every lease that ran out from its worker; returns how many."""
+    runs = await store.expired_runs(session)
+    for run in runs:
+        await end_badly(session, run, LOST, outcome="lost")
+    return len(runs)
+
+
+async def forget_worker(session: AsyncSession, worker: str) -> None:
+    """A worker has restarted: what it held is free at once."""
+    for run in await store.runs_of_worker(session, worker):
+        await end_badly(session, run, LOST, outcome="lost")

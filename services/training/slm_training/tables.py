@@ -1,0 +1,108 @@
+"""Rows of the training database."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Identity, Index, Text, func
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from slm_shared.leases import LeaseColumns
+
+Moment = TIMESTAMP(timezone=True)
+
+
+class Base(DeclarativeBase):
+    """The training database."""
+
+    type_annotation_map = {datetime: Moment, dict[str, Any]: JSONB, str: Text}  # noqa: RUF012  SQLAlchemy's own form
+
+
+class RunRow(LeaseColumns, Base):
+    """A run and its experiment: inputs as they were at launch, state, lease, progress and outcome."""
+
+    __tablename__ = "run"
+    __table_args__ = (Index("ix_run_state", "state", "created_at"), Index("ix_run_newest", "created_at", "id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    experiment_id: Mapped[UUID] = mapped_column(unique=True)
+    name: Mapped[str]
+    family: Mapped[str]
+    goal: Mapped[str | None]
+    description: Mapped[str | None]
+    owner: Mapped[str]
+    pool: Mapped[str]
+    state: Mapped[str]
+    base_model: Mapped[dict[str, Any]]
+    training_dataset: Mapped[dict[str, Any]]
+    evaluation_dataset: Mapped[dict[str, Any] | None]
+    config: Mapped[dict[str, Any]]
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
+    failures: Mapped[int] = mapped_column(server_default="0", default=0)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+
+
+class AttemptRow(Base):
+    """One lease of a run, from claim to end."""
+
+    __tablename__ = "attempt"
+
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    worker: Mapped[str]
+    claimed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    code: Mapped[str | None]
+
+
+class DatasetRow(Base):
+    """What this service needs to know of a processed dataset; a projection of the datasets service's events."""
+
+    __tablename__ = "dataset"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(index=True)
+    family: Mapped[str] = mapped_column(index=True)
+    version: Mapped[int]
+    row_format: Mapped[str]
+    mapping: Mapped[dict[str, Any]]
+    rows: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    object_key: Mapped[str]
+    deleted: Mapped[bool] = mapped_column(server_default="false", default=False)
+
+
+class MetricRow(Base):
+    """One metric point."""
+
+    __tablename__ = "metric"
+
+    experiment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    value: Mapped[float | None]
+    time: Mapped[datetime]
+
+
+class LogRow(Base):
+    """One log line of a trainer; `seq` orders them as they were stored."""
+
+    __tablename__ = "log_line"
+
+    experiment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    batch: Mapped[int] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(), index=True)
+    time: Mapped[datetime]
+    level: Mapped[str]
+    message: Mapped[str]

@@ -1,0 +1,276 @@
+"""The whole worker on real NATS and S3, with a real child that really trains."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from slm_shared import manifest
+from slm_shared.broker import Broker
+from slm_shared.events import RunLaunched, TelemetryBatch, telemetry_subject
+from slm_shared.ids import new_id
+from slm_shared.lease_client import LeaseClient
+from slm_shared.objects import ObjectStore
+from slm_shared.peers import Peer
+from slm_shared.principal import Principal, Role
+from slm_shared.settings import PlatformSettings
+from slm_shared.testing import EventLog, eventually
+from slm_shared.topology import TELEMETRY
+from slm_shared.worker import WakeUps, Worker
+from slm_training.worker.settings import TrainerSettings
+from slm_training.worker.supervisor import TrainerWork
+
+MakeLease = Callable[..., Awaitable[dict[str, Any]]]
+pytestmark = pytest.mark.usefixtures("events")
+
+
+@asynccontextmanager
+async def trainer(
+    platform: PlatformSettings, folder: Path, **settings: Any
+) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
+    """A running worker that is ready for jobs."""
+    ready = folder / "ready"
+    chosen = TrainerSettings(work_dir=folder / "work", platform=platform, ready_file=ready, poll_s=0.5, **settings)
+    broker = Broker(platform.nats_url, name="trainer")
+    peer = Peer(platform, service="training", principal=Principal("trainer-1", Role.WORKER))
+    worker = Worker(
+        chosen,
+        leases=LeaseClient(peer, path="/api/leases", key="run_id", worker=chosen.name, pool=chosen.pool),
+        work=TrainerWork(chosen, store=ObjectStore(platform), broker=broker),
+        wakeups=WakeUps(broker, durable="trainer-default", poll_s=chosen.poll_s),
+    )
+    task = asyncio.create_task(worker.run())
+    try:
+
+        async def is_ready() -> bool:
+            return ready.exists()
+
+        await eventually(is_ready, timeout_s=60)
+        yield worker, task
+    finally:
+        worker.stop()
+        await asyncio.wait([task])
+        await peer.close()
+        await broker.close()
+
+
+def training_child() -> psutil.Process | None:
+    """The child that is busy: of two, the older one; None when there is only the warm one."""
+    children = [
+        child
+        for child in psutil.Process().children()
+        if any("slm_training.worker.child" in word for word in child.cmdline())
+    ]
+    return min(children, key=lambda child: child.create_time(), default=None)
+
+
+async def test_a_wake_up_leads_to_a_stored_artifact(
+    lease_service: tuple[Any, PlatformSettings],
+    make_lease: MakeLease,
+    store: ObjectStore,
+    events: EventLog,
+    tmp_path: Path,
+) -> None:
+    service, platform = lease_service
+    lease = await make_lease(rows=96)
+    async with trainer(platform, tmp_path):
+        service.leases.append(lease)
+        await events.publish(launched(lease))
+        done = await eventually(said(service, "complete"), timeout_s=60)
+    assert [verb for verb, _ in service.told if verb in ("forget", "start", "complete")] == [
+        "forget",
+        "start",
+        "complete",
+    ]
+    assert done["epoch"] == 1
+    assert done["steps"] == 12
+    assert done["manifest_key"] == f"{lease['artifact_prefix']}/manifest.json"
+    assert set(done["versions"]) == {"torch", "transformers", "trl", "peft", "python"}
+    stored = await manifest.verify(store, lease["artifact_prefix"], done["manifest_sha256"])
+    names = {file.path for file in stored.files}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "training.json"} <= names
+    assert stored.size_bytes == done["size_bytes"]
+    batches = await telemetry_of(platform, lease["experiment_id"])
+    losses = [point.value for batch in batches for point in batch.points if point.name == "loss"]
+    assert len(losses) == 12
+    assert losses[0] is not None
+    assert losses[-1] is not None
+    assert losses[-1] < losses[0]
+    assert [batch.batch for batch in batches] == list(range(len(batches)))
+    assert any(line.message.startswith("Training nano-v1") for batch in batches for line in batch.lines)
+    record = json.loads(await store.get_bytes(f"{lease['artifact_prefix']}/training.json"))
+    assert record["eval_loss"] == done["eval_loss"]
+
+
+async def test_a_killed_child_is_reported_and_the_worker_goes_on(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    lease, next_lease = await make_lease(rows=3000), await make_lease(rows=16)
+    async with trainer(platform, tmp_path):
+        service.leases.append(lease)
+        await eventually(progressed(service))
+        child = training_child()
+        assert child is not None
+        service.leases.append(next_lease)
+        child.kill()
+        failed = await eventually(said(service, "fail"))
+        await eventually(said(service, "complete"), timeout_s=60)
+    assert (failed["code"], failed["blame"], failed["retry"]) == ("child_died", "infra", True)
+    assert await store.list(lease["artifact_prefix"]) == []
+
+
+async def test_a_lost_lease_stops_the_child_and_stores_nothing(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    lease = await make_lease(rows=3000)
+    async with trainer(platform, tmp_path):
+        service.leases.append(lease)
+        await eventually(progressed(service))
+        child = training_child()
+        assert child is not None
+        service.refuse.add("heartbeat")
+        await eventually(gone(child), timeout_s=10)
+    assert not {"complete", "fail", "release"} & {verb for verb, _ in service.told}
+    assert await store.list(lease["artifact_prefix"]) == []
+
+
+async def test_a_cancelled_run_is_given_back_without_its_child(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    lease = await make_lease(rows=3000)
+    async with trainer(platform, tmp_path):
+        service.leases.append(lease)
+        await eventually(progressed(service))
+        child = training_child()
+        assert child is not None
+        service.cancel = True
+        await eventually(said(service, "release"))
+        assert not child.is_running()
+    assert await store.list(lease["artifact_prefix"]) == []
+
+
+async def test_an_unreachable_service_does_not_stop_the_work(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    async with trainer(platform, tmp_path):
+        service.unavailable |= {"start", "heartbeat", "complete"}
+        service.leases.append(await make_lease(rows=16))
+        await eventually(stored_locally(tmp_path), timeout_s=60)
+        service.unavailable.clear()
+        await eventually(said(service, "complete"), timeout_s=60)
+    assert [verb for verb, _ in service.told if verb in ("start", "complete")] == ["start", "complete"]
+
+
+async def test_a_stalled_child_is_killed(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    async with trainer(platform, tmp_path, stall_timeout_s=3.0, stop_grace_s=0.2):
+        service.leases.append(await make_lease(rows=3000))
+        await eventually(progressed(service))
+        child = training_child()
+        assert child is not None
+        os.kill(child.pid, signal.SIGSTOP)
+        failed = await eventually(said(service, "fail"))
+        assert not child.is_running()
+    assert (failed["code"], failed["retry"]) == ("stalled", True)
+
+
+async def test_a_stopped_worker_gives_its_lease_back(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    async with trainer(platform, tmp_path) as (worker, task):
+        service.leases.append(await make_lease(rows=3000))
+        await eventually(progressed(service))
+        worker.stop()
+        await asyncio.wait_for(task, 15)
+    assert service.said("release") == {"epoch": 1}
+    assert training_child() is None
+    assert not (tmp_path / "ready").exists()
+
+
+async def test_damaged_rows_are_not_trained_on(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    lease = await make_lease(rows=16)
+    await store.put_bytes(lease["training_dataset"]["object_key"], b"something else")
+    async with trainer(platform, tmp_path):
+        service.leases.append(lease)
+        failed = await eventually(said(service, "fail"))
+    assert (failed["code"], failed["blame"]) == ("input_damaged", "system")
+
+
+def launched(lease: dict[str, Any]) -> RunLaunched:
+    """The event that wakes a trainer."""
+    return RunLaunched(
+        run_id=lease["run_id"],
+        experiment_id=lease["experiment_id"],
+        name=lease["name"],
+        base_model_id=lease["base_model"]["id"],
+        base_model_name="nano-v1",
+        method=lease["config"]["method"],
+        training_dataset_id=lease["training_dataset"]["id"],
+    )
+
+
+def said(service: Any, verb: str) -> Callable[[], Awaitable[dict[str, Any] | None]]:
+    """For `eventually`: what the worker said with one verb."""
+
+    async def check() -> dict[str, Any] | None:
+        found: dict[str, Any] | None = service.said(verb)
+        return found
+
+    return check
+
+
+def progressed(service: Any) -> Callable[[], Awaitable[bool]]:
+    """For `eventually`: a heartbeat told of a step."""
+
+    async def check() -> bool:
+        return bool((service.said("heartbeat") or {}).get("step"))
+
+    return check
+
+
+def gone(child: psutil.Process) -> Callable[[], Awaitable[bool]]:
+    """For `eventually`: a process ended."""
+
+    async def check() -> bool:
+        return not child.is_running()
+
+    return check
+
+
+def stored_locally(folder: Path) -> Callable[[], Awaitable[bool]]:
+    """For `eventually`: the child wrote its record."""
+
+    async def check() -> bool:
+        return any(folder.glob("work/jobs/*/result/training.json"))
+
+    return check
+
+
+async def telemetry_of(platform: PlatformSettings, experiment_id: str) -> list[TelemetryBatch]:
+    """Everything published for one experiment."""
+    broker = Broker(platform.nats_url, name=f"tests-{new_id()}")
+    jetstream = await broker.jetstream()
+    subject = telemetry_subject(experiment_id)  # type: ignore[arg-type]  # formatted all the same
+    info = await jetstream.stream_info(TELEMETRY, subjects_filter=subject)
+    count = (info.state.subjects or {}).get(subject, 0)
+    pull = await jetstream.pull_subscribe(subject, stream=TELEMETRY)
+    messages = await pull.fetch(count, timeout=5)
+    await broker.close()
+    return [TelemetryBatch.model_validate_json(message.data) for message in messages]
