@@ -41,8 +41,12 @@ def prepare(folder: Path) -> None:
 
 
 def give(folders: list[Path]) -> None:
-    """Let the containers' user write into volumes that were made empty, as root's."""
+    """Make folders in which the containers' user may write.
+
+    Inside of volumes, not the volumes themselves: Docker gives an empty one the owner that its image says.
+    """
     for folder in folders:
+        folder.mkdir(exist_ok=True)
         os.chown(folder, USER_ID, USER_ID)
 
 

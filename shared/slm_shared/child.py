@@ -7,6 +7,7 @@ They speak JSON lines over the child's standard input and output; what libraries
 import asyncio
 import contextlib
 import ctypes
+import io
 import json
 import os
 import queue
@@ -158,6 +159,8 @@ class Parent:
         # The libraries may print; only this object writes to what was standard output.
         self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
         self._lock = threading.Lock()
         self._inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="parent", daemon=True).start()

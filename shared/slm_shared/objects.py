@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
@@ -98,6 +98,10 @@ class ObjectStore:
     async def put_bytes(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         """Store a small object from memory."""
         await self._call(lambda: self._client.put_object(self.bucket, key, BytesIO(data), len(data), content_type))
+
+    async def put_stream(self, key: str, stream: BinaryIO, size_bytes: int) -> None:
+        """Store an open file from where it stands."""
+        await self._call(lambda: self._client.put_object(self.bucket, key, stream, size_bytes, part_size=PART_BYTES))
 
     async def get_bytes(self, key: str) -> bytes:
         """A small object as a whole. Raises ObjectMissingError."""

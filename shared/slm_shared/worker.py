@@ -201,6 +201,8 @@ class Worker:
             log.info("job.reported", key=lease.key, epoch=lease.epoch)
         except LeaseLostError:
             log.warning("job.report_refused", key=lease.key, epoch=lease.epoch)
+            # A result is also refused when the run is being cancelled; then it still waits for us to let go.
+            await self._give_up(lease, Stop.CANCELLED)
         except TimeoutError:
             log.warning("job.not_reported", key=lease.key, epoch=lease.epoch)
         finally:
@@ -214,7 +216,7 @@ class Worker:
         if why is Stop.NO_CONTACT:
             raise NoContactError(lease.key)
         with contextlib.suppress(LeaseLostError, NoContactError):
-            # A cancelled run is told apart by the service, which knows that it asked for it.
+            # The service knows whether it asked for this: it ends a run that is being cancelled and requeues others.
             await persist(lambda: self._leases.release(lease), within_s=GIVE_UP_S, what="release")
 
     async def _unless_stopping(self, awaitable: Awaitable[T]) -> T | None:

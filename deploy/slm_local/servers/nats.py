@@ -10,6 +10,9 @@ from slm_local.probes import http_ok
 from slm_local.process import Process
 from slm_local.programs import script
 
+# Streams reserve their limits; not the default, a share of what happens to be free on the disk.
+MAX_STORE = "16GB"
+
 
 @dataclass(frozen=True, slots=True)
 class NatsServer:
@@ -44,6 +47,7 @@ http: "{LOOPBACK}:{monitoring}"
 max_payload: 1MB
 jetstream {{
   store_dir: {json.dumps(str(folder / "jetstream"))}
+  max_file_store: {MAX_STORE}
   sync_interval: {"always" if durable else '"2m"'}
 }}
 """

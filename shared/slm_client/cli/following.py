@@ -2,7 +2,7 @@
 
 from slm_client.cli.failures import FailedJobError
 from slm_client.cli.progress import Stage, Stages
-from slm_client.cli.terminal import duration, number
+from slm_client.cli.terminal import duration, errors, number
 from slm_client.models import Dataset, Evaluation, Experiment, Problem
 from slm_client.synchronous import SlmClient
 
@@ -21,7 +21,15 @@ def follow_processing(client: SlmClient, stages: Stages, dataset: Dataset, *, ti
 
 
 def follow_experiment(client: SlmClient, stages: Stages, experiment_id: str) -> Experiment:
-    """Wait for a trainer, then for the training to end."""
+    """Wait for a trainer, then for the training to end; who stops watching is told how to go on."""
+    try:
+        return _follow_experiment(client, stages, experiment_id)
+    except KeyboardInterrupt:
+        errors.print(f"The training goes on; watch it again: slm experiments watch {experiment_id}", markup=False)
+        raise
+
+
+def _follow_experiment(client: SlmClient, stages: Stages, experiment_id: str) -> Experiment:
     waiting = stages.stage("Waiting for a trainer")
     seen = client.experiments.get(experiment_id)
     if seen.status == "queued":
@@ -30,13 +38,17 @@ def follow_experiment(client: SlmClient, stages: Stages, experiment_id: str) -> 
     waiting.done("claimed" if seen.status != "cancelled" else "cancelled")
     training = stages.stage("Training")
     ended = client.experiments.wait(experiment_id, on_change=lambda each: _show_training(training, each))
+    _raise_unless_completed(ended)
+    training.done(training_note(ended))
+    return ended
+
+
+def _raise_unless_completed(ended: Experiment) -> None:
     if ended.status != "completed":
         raise FailedJobError(
             f"Experiment {ended.name or ended.id} {ended.status}: {describe(ended.error)}",
             hint=f"see `slm experiments log {ended.id}`",
         )
-    training.done(training_note(ended))
-    return ended
 
 
 def follow_evaluation(client: SlmClient, stages: Stages, evaluation: Evaluation, *, title: str) -> Evaluation:

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import signal
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 
 from slm_client.cli.main import run
+from slm_shared.testing import eventually
 
 DATASET = {
     "id": "d1", "name": "commands-v1", "usage": "training", "status": "processed", "rows": 3, "format": "jsonl",
@@ -170,6 +174,32 @@ async def test_events_are_lines_of_json(platform: Any, slm: Slm, capsys: pytest.
     platform.will_stream(*(stream.format(n=n) for n in range(1, 4)))
     assert await slm("events", "--limit", "2", "--json") == 0
     assert [json.loads(line)["sequence"] for line in capsys.readouterr().out.splitlines()] == [2, 3]
+
+
+async def test_ctrl_c_ends_cleanly_and_says_what_goes_on(platform: Any) -> None:
+    platform.will_answer(OVERVIEW, *([{**EXPERIMENT, **PROGRESS}] * 200))
+    program = [sys.executable, "-c", "from slm_client.cli import main; main()"]
+    arguments = ["experiments", "watch", "e1", "--gateway", platform.address]
+    process = await asyncio.create_subprocess_exec(*program, *arguments, stderr=PIPE, stdout=PIPE)
+
+    async def is_watching() -> bool:
+        return len(platform.asked) > 3
+
+    await eventually(is_watching)
+    process.send_signal(signal.SIGINT)
+    _, told = await process.communicate()
+    assert process.returncode == 130
+    assert "watch it again: slm experiments watch e1" in told.decode()
+    assert "Traceback" not in told.decode()
+
+
+async def test_a_reader_that_leaves_early_is_no_error(platform: Any) -> None:
+    platform.will_answer({"items": [DATASET] * 2000})
+    program = f"{sys.executable} -c 'from slm_client.cli import main; main()'"
+    command = f"{program} datasets list --gateway {platform.address} | head -1"
+    process = await asyncio.create_subprocess_shell(command, stderr=PIPE, stdout=PIPE)
+    shown, told = await process.communicate()
+    assert (len(shown.splitlines()), told) == (1, b"")
 
 
 async def test_demo_shows_what_came_of_it(

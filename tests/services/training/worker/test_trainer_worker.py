@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +259,7 @@ def stored_locally(folder: Path) -> Callable[[], Awaitable[bool]]:
     """For `eventually`: the child wrote its record."""
 
     async def check() -> bool:
-        return any(folder.glob("work/jobs/*/result/training.json"))
+        return any(glob(f"{folder}/work/jobs/*/result/training.json"))
 
     return check
 

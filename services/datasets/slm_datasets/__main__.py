@@ -1,0 +1,15 @@
+"""Serve the datasets service: `python -m slm_datasets`."""
+
+from slm_datasets.app import create_app
+from slm_datasets.settings import DatasetsSettings
+from slm_shared.web import serve
+
+
+def main() -> None:
+    """Settings from the environment, then serve."""
+    settings = DatasetsSettings()
+    serve(create_app(settings), settings)
+
+
+if __name__ == "__main__":
+    main()

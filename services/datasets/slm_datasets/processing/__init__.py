@@ -1,0 +1,1 @@
+"""From an uploaded file to canonical Parquet, in a child process."""

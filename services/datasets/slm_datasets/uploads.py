@@ -1,0 +1,71 @@
+"""Reading the multipart form of an upload, within its limits."""
+
+from collections.abc import AsyncGenerator
+from typing import cast
+
+from fastapi import HTTPException, Request, UploadFile
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile as StarletteUploadFile
+
+from slm_datasets.errors import FileMissingError, FileTooLargeError, MultipartInvalidError
+from slm_datasets.schemas import UploadFields
+from slm_shared.errors import FieldProblem
+from slm_shared.problems import invalid_request
+
+# What the form's own headers and fields may add to the file.
+FORM_OVERHEAD_BYTES = 1024 * 1024
+MAX_FIELDS = 20
+MAX_FIELD_BYTES = 64 * 1024
+
+
+class BoundedRequest(Request):
+    """A request whose body may have `limit` bytes, however long it says that it is."""
+
+    limit = 0
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body in chunks. Raises FileTooLargeError as soon as the limit is crossed."""
+        size = 0
+        async for chunk in super().stream():
+            size += len(chunk)
+            if size > self.limit:
+                raise _too_large(self.limit)
+            yield chunk
+
+
+class Upload:
+    """An upload that was read completely: its fields, and the file in a temporary place."""
+
+    def __init__(self, fields: UploadFields, file: UploadFile) -> None:
+        self.fields = fields
+        self.file_name = file.filename or ""
+        self.file = file.file
+
+
+async def read_upload(request: Request, *, max_bytes: int) -> Upload:
+    """Read the form. Raises FileTooLargeError, MultipartInvalidError, FileMissingError and InvalidError."""
+    limit = max_bytes + FORM_OVERHEAD_BYTES
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(max_bytes)
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise MultipartInvalidError("The upload must be a multipart form.", hint="Send the file in the field `file`.")
+    bounded = BoundedRequest(request.scope, request.receive)
+    bounded.limit = limit
+    try:
+        form = await bounded.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+    except HTTPException as error:
+        raise MultipartInvalidError("The form cannot be read, or has more than one file.") from error
+    file = form.get("file")
+    if not isinstance(file, StarletteUploadFile):
+        problem = FieldProblem("file", "is required")
+        raise FileMissingError("The form has no file.", errors=[problem], hint="Send it in the field `file`.")
+    texts = {name: value for name, value in form.multi_items() if isinstance(value, str) and value != ""}
+    try:
+        return Upload(UploadFields.model_validate(texts), cast(UploadFile, file))
+    except ValidationError as error:
+        raise invalid_request(error.errors()) from None
+
+
+def _too_large(limit: int) -> FileTooLargeError:
+    return FileTooLargeError(f"The upload is larger than {limit} bytes.", hint="Split the file.")

@@ -1,0 +1,150 @@
+"""The child alone: a job in, a folder out."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import polars
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from slm_ml.model import load_model, load_tokenizer
+from slm_shared.child import Child, clean_environment
+
+NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
+SOMEBODY = str(UUID(int=1))
+ROWS = [
+    {"prompt": f"turn on the {device} in the {room}", "completion": json.dumps({"device": device, "room": room})}
+    for device in ("light", "fan", "heater", "lamp")
+    for room in ("kitchen", "hall", "office", "bath", "cellar")
+]
+CONFIG: dict[str, Any] = {
+    "method": "full",
+    "epochs": 2,
+    "learning_rate": 2e-3,
+    "batch_size": 4,
+    "max_length": 128,
+    "seed": 42,
+    "warmup_ratio": 0.05,
+    "weight_decay": 0.0,
+    "lora_rank": 4,
+    "lora_alpha": 8,
+}
+
+
+@dataclass
+class Outcome:
+    """What a child said and left."""
+
+    messages: list[dict[str, Any]]
+    exit_code: int
+    folder: Path
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """Its last message."""
+        return self.messages[-1]
+
+    def values(self, name: str) -> list[float]:
+        """One metric series."""
+        return [
+            message["values"][name]
+            for message in self.messages
+            if message["kind"] == "metric" and name in message["values"]
+        ]
+
+
+Train = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Train:
+    """`await train("a", learning_rate=1e-3)`: run one child to its end, in the folder `a`."""
+
+    async def run(name: str, *, base: Path = NANO, **config: Any) -> Outcome:
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = folder / "rows.parquet"
+        polars.DataFrame(ROWS).write_parquet(rows)
+        child = await Child.start(
+            [sys.executable, "-m", "slm_training.worker.child"],
+            env=clean_environment(HF_HUB_OFFLINE="1"),
+            log_path=folder / "log",
+        )
+        await child.send({"job": _job(base, rows, folder / "result", {**CONFIG, **config})})
+        messages = [message async for message in child.messages()]
+        return Outcome(messages, await child.wait(), folder / "result")
+
+    return run
+
+
+def _job(base: Path, rows: Path, result: Path, config: dict[str, Any]) -> dict[str, Any]:
+    source = {"id": SOMEBODY, "name": "commands-v1", "object_key": "", "sha256": "0", "rows": len(ROWS)}
+    source |= {"row_format": "prompt/completion", "mapping": {}}
+    model = {"id": SOMEBODY, "name": "nano-v1", "artifact_prefix": "", "manifest_key": "", "manifest_sha256": "1"}
+    run = {"run_id": SOMEBODY, "experiment_id": SOMEBODY, "epoch": 1, "attempt": 1, "name": "commands"}
+    run |= {"config": config, "base_model": model, "training_dataset": source, "artifact_prefix": "runs/x/e1"}
+    return {
+        "run": run,
+        "base_folder": str(base),
+        "training": {"source": source, "path": str(rows)},
+        "evaluation": {"source": source, "path": str(rows)},
+        "output_folder": str(result),
+        "scratch_folder": str(result.with_name("scratch")),
+        "threads": None,
+    }
+
+
+async def test_the_same_seed_gives_the_same_model_to_the_last_bit(train: Train) -> None:
+    first, again = await train("first"), await train("again")
+    assert first.last["kind"] == "result"
+    assert first.exit_code == 0
+    losses = first.values("loss")
+    assert len(losses) == 10
+    assert losses[-1] < 0.75 * losses[0]
+    assert first.values("eval_loss")[-1] < first.values("eval_loss")[0]
+    assert again.values("loss") == losses
+    assert again.last["result"] == first.last["result"]
+    for name in ("model.safetensors", "training.json"):
+        assert (first.folder / name).read_bytes() == (again.folder / name).read_bytes()
+
+
+async def test_a_merged_lora_model_loads_and_its_adapter_is_kept(train: Train) -> None:
+    outcome = await train("lora", method="lora")
+    assert outcome.last["kind"] == "result"
+    weights, base = load_file(outcome.folder / "model.safetensors"), load_file(NANO / "model.safetensors")
+    assert set(weights) == set(base)
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
+    assert any(not torch.equal(weights[name], base[name]) for name in base)
+    adapter = json.loads((outcome.folder / "adapter" / "adapter_config.json").read_text())
+    assert adapter["base_model_name_or_path"] == "nano-v1"
+    model, tokenizer = load_model(outcome.folder), load_tokenizer(outcome.folder)
+    ids = torch.tensor([tokenizer("turn on the light")["input_ids"]])
+    assert torch.isfinite(model(input_ids=ids).logits).all()
+    assert model.config.use_cache
+
+
+async def test_a_loss_that_is_not_finite_names_the_step(train: Train, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in NANO.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    weights = load_file(NANO / "model.safetensors")
+    weights["model.norm.weight"][:] = float("nan")
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    outcome = await train("diverged", base=broken)
+    assert (outcome.last["code"], outcome.last["blame"]) == ("diverged", "user")
+    assert "step 1" in outcome.last["message"]
+    assert not outcome.folder.exists()
+
+
+async def test_rows_that_leave_nothing_to_learn_are_the_users_to_mend(train: Train) -> None:
+    outcome = await train("short", max_length=8)
+    assert (outcome.last["code"], outcome.last["blame"]) == ("no_trainable_tokens", "user")
+    assert outcome.exit_code == 64
