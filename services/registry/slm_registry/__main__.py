@@ -1,0 +1,15 @@
+"""Serve the registry: `python -m slm_registry`."""
+
+from slm_registry.app import create_app
+from slm_registry.settings import RegistrySettings
+from slm_shared.web import serve
+
+
+def main() -> None:
+    """Settings from the environment, then serve."""
+    settings = RegistrySettings()
+    serve(create_app(settings), settings)
+
+
+if __name__ == "__main__":
+    main()

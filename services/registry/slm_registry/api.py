@@ -1,0 +1,97 @@
+"""The HTTP side of the registry."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Query, Request
+from starlette.responses import PlainTextResponse, StreamingResponse
+
+from slm_registry import store
+from slm_registry.archive import stream_archive, stream_file
+from slm_registry.card import render
+from slm_registry.errors import FileNotInModelError
+from slm_registry.schemas import Card, Lineage, Model
+from slm_registry.service import reading
+from slm_shared import manifest
+from slm_shared.access import Viewer
+from slm_shared.events import ModelKind
+from slm_shared.paging import Page, PageQuery, page_of
+from slm_shared.web import ReadSession, router
+
+routes = router(tags=["models"])
+
+
+@routes.get("/api/models")
+async def list_models(
+    _: Viewer,
+    session: ReadSession,
+    query: PageQuery,
+    kind: Annotated[ModelKind | None, Query()] = None,
+    family: Annotated[str | None, Query(max_length=100)] = None,
+    experiment_id: Annotated[UUID | None, Query()] = None,
+    q: Annotated[str | None, Query(max_length=100, description="Part of the name.")] = None,
+) -> Page[Model]:
+    """Models, newest first."""
+    rows = list(await store.list_models(session, query, kind=kind, family=family, experiment_id=experiment_id, q=q))
+    shown = {model.id: model for model in await reading.show_models(session, rows)}
+    return page_of(rows, query, key=lambda row: (row.created_at, row.id), show=lambda row: shown[row.id])
+
+
+@routes.get("/api/models/{reference}")
+async def get_model(reference: str, _: Viewer, session: ReadSession) -> Model:
+    """One model, by id, `<family>-v<n>`, or family (its latest version)."""
+    (model,) = await reading.show_models(session, [await reading.get_model(session, reference)])
+    return model
+
+
+@routes.get("/api/models/{reference}/card", response_model=Card)
+async def get_card(
+    reference: str,
+    request: Request,
+    _: Viewer,
+    session: ReadSession,
+    format: Annotated[Literal["json", "markdown"], Query()] = "json",
+) -> Card | PlainTextResponse:
+    """The card of a model, from facts only, as JSON or as markdown with Hugging Face metadata."""
+    row = await reading.get_model(session, reference)
+    files = await manifest.load(request.app.state.objects, row.artifact_prefix, row.manifest_sha256)
+    card = await reading.make_card(session, row, files)
+    return PlainTextResponse(render(card), media_type="text/markdown") if format == "markdown" else card
+
+
+@routes.get("/api/models/{reference}/lineage", response_model=Lineage)
+async def get_lineage(
+    reference: str,
+    _: Viewer,
+    session: ReadSession,
+    format: Annotated[Literal["json", "mermaid"], Query()] = "json",
+) -> Lineage | PlainTextResponse:
+    """Where a model comes from and what it scored, as JSON or as a Mermaid flowchart."""
+    graph = await reading.lineage(session, await reading.get_model(session, reference))
+    if format == "mermaid":
+        return PlainTextResponse(graph.mermaid())
+    return Lineage.model_validate(graph, from_attributes=True)
+
+
+@routes.get("/api/models/{reference}/files/{path:path}", response_class=StreamingResponse)
+async def get_file(reference: str, path: str, request: Request, _: Viewer, session: ReadSession) -> StreamingResponse:
+    """One file of a model, checked against its manifest."""
+    row = await reading.get_model(session, reference)
+    objects = request.app.state.objects
+    file = (await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)).file(path)
+    if file is None:
+        raise FileNotInModelError("The model has no such file.", hint="Its card lists the files.")
+    headers = {"Content-Length": str(file.size_bytes), "ETag": f'"{file.sha256}"'}
+    body = stream_file(objects, row.artifact_prefix, file)
+    return StreamingResponse(body, media_type="application/octet-stream", headers=headers)
+
+
+@routes.get("/api/models/{reference}/download", response_class=StreamingResponse)
+async def download_model(reference: str, request: Request, _: Viewer, session: ReadSession) -> StreamingResponse:
+    """Every file of a model as one tar archive, which unpacks to a folder that transformers loads."""
+    row = await reading.get_model(session, reference)
+    objects = request.app.state.objects
+    files = await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)
+    headers = {"Content-Disposition": f'attachment; filename="{row.name}.tar"'}
+    body = stream_archive(objects, row.artifact_prefix, files, folder=row.name)
+    return StreamingResponse(body, media_type="application/x-tar", headers=headers)

@@ -1,0 +1,39 @@
+"""A model's files as streams, each checked against the manifest while it is sent."""
+
+import hashlib
+import tarfile
+from collections.abc import AsyncIterator
+
+from slm_shared.manifest import ArtifactMismatchError, Manifest, ManifestFile
+from slm_shared.objects import ObjectStore
+
+
+async def stream_file(objects: ObjectStore, prefix: str, file: ManifestFile) -> AsyncIterator[bytes]:
+    """The bytes of one file.
+
+    Raises ArtifactMismatchError before the last byte is sent when the content is not what the manifest says, so that
+    nobody receives a complete file that is wrong.
+    """
+    digest, held = hashlib.sha256(), b""
+    async for chunk in objects.stream(f"{prefix}/{file.path}"):
+        digest.update(chunk)
+        if held:
+            yield held
+        held = chunk
+    if digest.hexdigest() != file.sha256:
+        raise ArtifactMismatchError(f"The file {file.path} does not match the manifest.")
+    if held:
+        yield held
+
+
+async def stream_archive(objects: ObjectStore, prefix: str, manifest: Manifest, *, folder: str) -> AsyncIterator[bytes]:
+    """Every file as one tar archive, below `folder`. Raises ArtifactMismatchError."""
+    for file in manifest.files:
+        entry = tarfile.TarInfo(f"{folder}/{file.path}")
+        entry.size = file.size_bytes
+        entry.mode = 0o644
+        yield entry.tobuf(tarfile.PAX_FORMAT)
+        async for chunk in stream_file(objects, prefix, file):
+            yield chunk
+        yield b"\0" * (-file.size_bytes % tarfile.BLOCKSIZE)
+    yield b"\0" * (2 * tarfile.BLOCKSIZE)

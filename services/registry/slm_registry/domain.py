@@ -1,0 +1,88 @@
+"""Rules of the registry: names, versions, and what a lineage is made of."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_NAME = re.compile(r"(?P<family>[a-z0-9]+(?:-[a-z0-9]+)*)-v(?P<version>[1-9][0-9]{0,8})")
+ARCHITECTURE_FIELDS = (
+    "model_type",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "vocab_size",
+    "max_position_embeddings",
+    "tie_word_embeddings",
+)
+
+
+def model_name(family: str, version: int) -> str:
+    """The name of a version, e.g. `commands-v3`."""
+    return f"{family}-v{version}"
+
+
+def parse_model_name(name: str) -> tuple[str, int] | None:
+    """Family and version of `<family>-v<n>`, or None for any other text."""
+    found = _NAME.fullmatch(name)
+    return (found["family"], int(found["version"])) if found else None
+
+
+def architecture_of(config: dict[str, Any]) -> dict[str, Any]:
+    """What a model's `config.json` says about its architecture."""
+    known = {name: config[name] for name in ARCHITECTURE_FIELDS if name in config}
+    return {"architectures": config.get("architectures", []), **known}
+
+
+def parameters_in(header: dict[str, Any]) -> int:
+    """Parameters in a safetensors file, by its header: the sum of the tensors' sizes.
+
+    Format: https://huggingface.co/docs/safetensors/index#format
+    """
+    total = 0
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            size = 1
+            for length in tensor["shape"]:
+                size *= length
+            total += size
+    return total
+
+
+@dataclass(frozen=True)
+class Node:
+    """Something in a lineage: a dataset, run, experiment, model or evaluation."""
+
+    id: str
+    type: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Edge:
+    """`source` led to `target`; `relation` says how."""
+
+    source: str
+    target: str
+    relation: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A lineage, from data to scores."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    def mermaid(self) -> str:
+        """The graph in Mermaid's flowchart language."""
+        places = {node.id: f"n{index}" for index, node in enumerate(self.nodes)}
+        lines = ["flowchart LR"]
+        lines += [f'  {places[node.id]}["{node.type}<br>{_escaped(node.name)}"]' for node in self.nodes]
+        lines += [f"  {places[edge.source]} -- {edge.relation} --> {places[edge.target]}" for edge in self.edges]
+        return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join(char if char.isalnum() or char in " -_./" else f"#{ord(char)};" for char in text)

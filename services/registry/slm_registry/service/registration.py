@@ -1,0 +1,82 @@
+"""Registering models: once each, under gapless versions."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_registry import store
+from slm_registry.domain import model_name
+from slm_registry.tables import ModelRow
+from slm_shared import outbox
+from slm_shared.bus import RetryLater
+from slm_shared.events import ExperimentCompleted, ModelRegistered
+from slm_shared.ids import new_id
+
+ARTIFACT_FIELDS = {"artifact_prefix", "manifest_key", "manifest_sha256", "size_bytes", "parameter_count"}
+EVALUATION_FIELDS = {
+    "evaluation_dataset_name",
+    "evaluation_dataset_key",
+    "evaluation_dataset_sha256",
+    "evaluation_row_format",
+    "evaluation_mapping",
+}
+
+
+async def register_fine_tuned(session: AsyncSession, event: ExperimentCompleted) -> None:
+    """Register what an experiment made as the next version of its family, once per experiment.
+
+    Raises RetryLater while the base model is not registered here.
+    """
+    if await store.find_model_of_experiment(session, event.experiment_id) is not None:
+        return
+    base = await store.find_model(session, str(event.base_model_id))
+    if base is None:
+        raise RetryLater(f"the base model {event.base_model_id} is not registered yet")
+    version = await store.next_version(session, event.family)
+    same = ARTIFACT_FIELDS | {"experiment_id", "run_id", "run_name", "goal", "method", "config", "steps", "train_loss"}
+    model = await store.add_model(
+        session,
+        {
+            "id": new_id(),
+            "name": model_name(event.family, version),
+            "family": event.family,
+            "version": version,
+            "kind": "fine_tuned",
+            "base_model": {"id": str(base.id), "name": base.name},
+            "training_dataset": _reference(
+                event.training_dataset_id, event.training_dataset_name, event.training_dataset_sha256
+            ),
+            "evaluation_dataset": _reference(
+                event.evaluation_dataset_id, event.evaluation_dataset_name, event.evaluation_dataset_sha256
+            ),
+            "architecture": base.architecture,
+            "eval_loss": event.eval_loss,
+            "duration_s": event.duration_s,
+            **event.model_dump(include=same),
+        },
+    )
+    if model is None:
+        # Another registry was faster; its transaction has registered and announced this very experiment.
+        raise RetryLater("the experiment is being registered by somebody else")
+    await announce(session, model, event)
+
+
+def _reference(dataset_id: UUID | None, name: str | None, sha256: str | None) -> dict[str, str | None] | None:
+    return {"id": str(dataset_id), "name": name, "sha256": sha256} if dataset_id else None
+
+
+async def announce(session: AsyncSession, model: ModelRow, event: ExperimentCompleted | None = None) -> None:
+    """Publish `model.registered`, with the evaluation set of the experiment that made the model, if any."""
+    names = ARTIFACT_FIELDS | {"name", "family", "version", "kind", "experiment_id", "run_id"}
+    evaluation = event.model_dump(include=EVALUATION_FIELDS) if event else {}
+    await outbox.append(
+        session,
+        ModelRegistered(
+            model_id=model.id,
+            base_model_id=model.base_model["id"] if model.base_model else None,
+            training_dataset_id=event.training_dataset_id if event else None,
+            evaluation_dataset_id=event.evaluation_dataset_id if event else None,
+            **{name: getattr(model, name) for name in names},
+            **evaluation,
+        ),
+    )

@@ -1,0 +1,27 @@
+"""Settings of the registry; environment prefix `SLM_REGISTRY_`."""
+
+import importlib.util
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from slm_shared.settings import SECRETS_DIR, ServiceSettings
+
+
+def packaged_models() -> Path:
+    """The models that ship with the platform, found without importing their package."""
+    spec = importlib.util.find_spec("slm_ml")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package slm_ml is not installed; set SLM_REGISTRY_BUILTIN_DIR")
+    return Path(spec.origin).parent / "builtin"
+
+
+class RegistrySettings(ServiceSettings):
+    """`builtin_dir` holds a folder per base model, named `<family>-v<n>`, that is registered at the first start."""
+
+    model_config = SettingsConfigDict(env_prefix="SLM_REGISTRY_", frozen=True, extra="ignore", secrets_dir=SECRETS_DIR)
+
+    port: int = Field(18003, ge=0, le=65535)
+    database_name: str = "slm_registry"
+    builtin_dir: Path = Field(default_factory=packaged_models)

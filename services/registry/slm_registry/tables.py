@@ -1,0 +1,86 @@
+"""Rows of the registry database."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Moment = TIMESTAMP(timezone=True)
+
+
+class Base(DeclarativeBase):
+    """The registry database."""
+
+    type_annotation_map = {datetime: Moment, dict[str, Any]: JSONB, str: Text}  # noqa: RUF012  SQLAlchemy's own form
+
+
+class FamilyRow(Base):
+    """Counts the versions of a family without gaps."""
+
+    __tablename__ = "family"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    last_version: Mapped[int]
+
+
+class ModelRow(Base):
+    """One model version; a fine-tuned one has exactly one experiment, and an experiment at most one model."""
+
+    __tablename__ = "model"
+    __table_args__ = (UniqueConstraint("family", "version"), Index("ix_model_newest", "created_at", "id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    family: Mapped[str]
+    version: Mapped[int]
+    kind: Mapped[str]
+    base_model: Mapped[dict[str, Any] | None]
+    experiment_id: Mapped[UUID | None] = mapped_column(unique=True)
+    run_id: Mapped[UUID | None]
+    run_name: Mapped[str | None]
+    goal: Mapped[str | None]
+    method: Mapped[str | None]
+    training_dataset: Mapped[dict[str, Any] | None]
+    evaluation_dataset: Mapped[dict[str, Any] | None]
+    artifact_prefix: Mapped[str]
+    manifest_key: Mapped[str]
+    manifest_sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    parameter_count: Mapped[int] = mapped_column(BigInteger)
+    architecture: Mapped[dict[str, Any]]
+    config: Mapped[dict[str, Any]]
+    steps: Mapped[int | None]
+    train_loss: Mapped[float | None]
+    eval_loss: Mapped[float | None]
+    duration_s: Mapped[float | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class DatasetRow(Base):
+    """What a card tells of a dataset; a projection of the datasets service's events."""
+
+    __tablename__ = "dataset"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    rows: Mapped[int] = mapped_column(BigInteger)
+    row_format: Mapped[str]
+    sha256: Mapped[str]
+
+
+class EvaluationRow(Base):
+    """A finished evaluation; a projection of the evaluation service's events."""
+
+    __tablename__ = "evaluation"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    model_id: Mapped[UUID] = mapped_column(index=True)
+    model_name: Mapped[str]
+    dataset_id: Mapped[UUID]
+    dataset_name: Mapped[str]
+    rows: Mapped[int] = mapped_column(BigInteger)
+    metrics: Mapped[dict[str, Any]]
+    completed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
