@@ -98,7 +98,7 @@ class AsyncDatasets(_AsyncResource):
     async def download(
         self, reference: object, target: Path, *, file_format: str = "raw", on_progress: ProgressCallback | None = None
     ) -> int:
-        """Save a dataset as `raw` (the uploaded file), `parquet` or `jsonl`; returns the bytes written."""
+        """Save a dataset as `raw` (the uploaded file), `parquet`, `jsonl` or `csv`; returns the bytes written."""
         call = calls.download_dataset(reference, file_format=file_format)
         return await self._client.save(call, target, on_progress=on_progress)
 
@@ -126,9 +126,16 @@ class AsyncRuns(_AsyncResource):
         """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform."""
         return await self._client.send(calls.launch_run(settings))
 
-    async def list(self, *, state: str | None = None, limit: int | None = None, cursor: str | None = None) -> Page[Run]:
+    async def list(
+        self,
+        *,
+        status: str | None = None,
+        q: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[Run]:
         """A page of runs, newest first."""
-        return await self._client.send(calls.list_runs(state=state, limit=limit, cursor=cursor))
+        return await self._client.send(calls.list_runs(status=status, q=q, limit=limit, cursor=cursor))
 
     async def get(self, run_id: object) -> Run:
         """One run."""
@@ -143,10 +150,20 @@ class AsyncExperiments(_AsyncResource):
     """`client.experiments`."""
 
     async def list(
-        self, *, status: str | None = None, limit: int | None = None, cursor: str | None = None
+        self,
+        *,
+        status: str | None = None,
+        dataset_id: str | None = None,
+        base_model_id: str | None = None,
+        q: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
     ) -> Page[Experiment]:
         """A page of experiments, newest first."""
-        return await self._client.send(calls.list_experiments(status=status, limit=limit, cursor=cursor))
+        call = calls.list_experiments(
+            status=status, dataset_id=dataset_id, base_model_id=base_model_id, q=q, limit=limit, cursor=cursor
+        )
+        return await self._client.send(call)
 
     async def get(self, experiment_id: object) -> Experiment:
         """One experiment."""
@@ -156,9 +173,9 @@ class AsyncExperiments(_AsyncResource):
         """Its metric series, all or the one called `name`."""
         return await self._client.send(calls.experiment_metrics(experiment_id, name=name))
 
-    async def log(self, experiment_id: object, *, limit: int = 200) -> Log:
-        """The last lines of its log."""
-        return await self._client.send(calls.experiment_log(experiment_id, limit=limit))
+    async def log(self, experiment_id: object, *, limit: int = 200, after: int = 0) -> Log:
+        """The last lines of its log, or those behind the line whose `seq` is `after`."""
+        return await self._client.send(calls.experiment_log(experiment_id, limit=limit, after=after))
 
     async def wait(
         self,

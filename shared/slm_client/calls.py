@@ -151,9 +151,9 @@ def experiment_metrics(experiment_id: object, *, name: str | None) -> Call[Metri
     return Call("GET", _one("experiments", experiment_id, suffix="/metrics"), Metrics, params=_given(name=name))
 
 
-def experiment_log(experiment_id: object, *, limit: int) -> Call[Log]:
+def experiment_log(experiment_id: object, *, limit: int, after: int) -> Call[Log]:
     """The last lines of an experiment's log."""
-    return Call("GET", _one("experiments", experiment_id, suffix="/log"), Log, params={"limit": limit})
+    return Call("GET", _one("experiments", experiment_id, suffix="/log"), Log, params={"limit": limit, "after": after})
 
 
 def list_models(**filters: str | int | None) -> Call[Page[Model]]:

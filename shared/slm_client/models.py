@@ -101,7 +101,7 @@ class Run(Answer):
 class Progress(Answer):
     """How far a training is; `loss` is the latest one, in nats per trained token."""
 
-    step: int = 0
+    step: int | None = None
     total_steps: int | None = None
     epoch: float | None = None
     tokens_per_s: float | None = None

@@ -70,6 +70,25 @@ class Work(Protocol):
         """Stop everything that was kept warm."""
 
 
+class Waiting(Protocol):
+    """How a worker spends the time while there is nothing to do."""
+
+    async def wait(self) -> Msg | None:
+        """Return when it is worth asking for work again, with the message that said so, if any."""
+
+
+class Polling:
+    """Asks again every `poll_s`."""
+
+    def __init__(self, poll_s: float) -> None:
+        self._poll_s = poll_s
+
+    async def wait(self) -> Msg | None:
+        """Pause."""
+        await asyncio.sleep(self._poll_s)
+        return None
+
+
 class WakeUps:
     """Waits on a durable consumer while there is nothing to do; without NATS it is just a pause."""
 
@@ -107,7 +126,7 @@ class WakeUps:
 class Worker:
     """Claims jobs one after the other and sees each to its end."""
 
-    def __init__(self, settings: WorkerSettings, *, leases: LeaseClient, work: Work, wakeups: WakeUps) -> None:
+    def __init__(self, settings: WorkerSettings, *, leases: LeaseClient, work: Work, wakeups: Waiting) -> None:
         self._settings = settings
         self._leases = leases
         self._work = work

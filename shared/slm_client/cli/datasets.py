@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from slm_client.cli import following
-from slm_client.cli.options import Cursor, Gateway, Json, Limit, patient_client
+from slm_client.cli.options import Cursor, Gateway, Json, Limit
 from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import moment, output, print_facts, print_json, print_table, size
 from slm_client.models import Dataset
@@ -32,6 +32,7 @@ class FileFormat(StrEnum):
     RAW = "raw"
     PARQUET = "parquet"
     JSONL = "jsonl"
+    CSV = "csv"
 
 
 @app.command()
@@ -47,7 +48,7 @@ def upload(
     json: Json = False,
 ) -> None:
     """Upload a file as a new dataset version and wait until it is ready."""
-    with patient_client(gateway) as client, Stages() as stages:
+    with SlmClient(gateway) as client, Stages() as stages:
         dataset = upload_file(
             client,
             stages,

@@ -21,6 +21,7 @@ def list_experiments(
     status: Annotated[
         str | None, typer.Option(help="Only queued, running, completed, failed or cancelled ones.")
     ] = None,
+    q: Annotated[str | None, typer.Option("--search", "-q", help="Only those whose name contains this.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
@@ -28,7 +29,7 @@ def list_experiments(
 ) -> None:
     """List experiments, newest first."""
     with SlmClient(gateway) as client:
-        page = client.experiments.list(status=status, limit=limit, cursor=cursor)
+        page = client.experiments.list(status=status, q=q, limit=limit, cursor=cursor)
     print_json(page) if json else print_experiments(list(page.items))
 
 
@@ -109,4 +110,4 @@ def print_experiment(experiment: Experiment) -> None:
 def _step(experiment: Experiment) -> str | None:
     if experiment.progress is None or experiment.steps is not None:
         return str(experiment.steps) if experiment.steps is not None else None
-    return f"{experiment.progress.step}/{experiment.progress.total_steps or '?'}"
+    return f"{experiment.progress.step or 0}/{experiment.progress.total_steps or '?'}"

@@ -79,7 +79,9 @@ def describe(problem: Problem | None) -> str:
     if problem is None:
         return "no reason was given"
     place = (
-        f" (line {problem.line})" if problem.line is not None and f"line {problem.line}" not in problem.message else ""
+        f" (line {problem.line})"
+        if problem.line is not None and f"line {problem.line}" not in problem.message.lower()
+        else ""
     )
     return f"{problem.message}{place} [{problem.code}]"
 

@@ -17,7 +17,10 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
 @app.command("list")
 def list_runs(
-    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only queued, running, completed, failed or cancelled ones.")
+    ] = None,
+    q: Annotated[str | None, typer.Option("--search", "-q", help="Only those whose name contains this.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
@@ -25,7 +28,7 @@ def list_runs(
 ) -> None:
     """List runs, newest first."""
     with SlmClient(gateway) as client:
-        page = client.runs.list(state=state, limit=limit, cursor=cursor)
+        page = client.runs.list(status=status, q=q, limit=limit, cursor=cursor)
     if json:
         print_json(page)
         return

@@ -15,6 +15,7 @@ from slm_client.cli.options import Follow, Gateway, Json, patient_client
 from slm_client.cli.progress import Stages
 from slm_client.cli.runs import print_run
 from slm_client.cli.terminal import output, print_json
+from slm_client.synchronous import SlmClient
 
 
 class Method(StrEnum):
@@ -71,15 +72,15 @@ def train(
 
 
 def _launch(settings: dict[str, Any], *, follow: bool, gateway: str | None, json: bool) -> None:
-    with patient_client(gateway) as client:
+    with SlmClient(gateway) as client:
         run = client.runs.launch(settings)
-        if not follow:
-            print_json(run) if json else print_run(run)
-            if not json:
-                output.print(f"\nWatch it: slm experiments watch {run.experiment_id}", markup=False)
-            return
-        with Stages() as stages:
-            experiment = follow_experiment(client, stages, run.experiment_id)
+    if not follow:
+        print_json(run) if json else print_run(run)
+        if not json:
+            output.print(f"\nWatch it: slm experiments watch {run.experiment_id}", markup=False)
+        return
+    with patient_client(gateway) as client, Stages() as stages:
+        experiment = follow_experiment(client, stages, run.experiment_id)
     print_json(experiment) if json else print_experiment(experiment)
 
 

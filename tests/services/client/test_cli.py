@@ -88,12 +88,12 @@ async def test_upload_waits_until_processed(
 ) -> None:
     path = tmp_path / "commands.jsonl"
     path.write_text('{"text": "x"}\n')
-    platform.will_answer(OVERVIEW, {**DATASET, "status": "in_progress"}, DATASET)
+    platform.will_answer({**DATASET, "status": "in_progress"}, DATASET)
     assert await slm("datasets", "upload", str(path), "--usage", "training", "--json") == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["name"] == "commands-v1"
     assert "Upload" in captured.err
-    assert b'name="name"\r\n\r\ncommands' in platform.asked[1][3]
+    assert b'name="name"\r\n\r\ncommands' in platform.asked[0][3]
 
 
 async def test_a_broken_file_is_told_with_its_line(
@@ -102,7 +102,7 @@ async def test_a_broken_file_is_told_with_its_line(
     path = tmp_path / "commands.jsonl"
     path.write_text("{")
     error = {"code": "malformed_json", "message": "The row is not JSON.", "line": 17, "hint": "Fix the row."}
-    platform.will_answer(OVERVIEW, {**DATASET, "status": "error", "error": error})
+    platform.will_answer({**DATASET, "status": "error", "error": error})
     platform.will_answer({**DATASET, "status": "error", "error": error})
     assert await slm("datasets", "upload", str(path)) == 1
     told = capsys.readouterr().err.splitlines()[-2:]
@@ -111,13 +111,13 @@ async def test_a_broken_file_is_told_with_its_line(
 
 
 async def test_training_is_followed_to_its_end(platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
-    platform.will_answer(OVERVIEW, RUN, {**EXPERIMENT, "status": "queued"}, EXPERIMENT, {**EXPERIMENT, **PROGRESS})
+    platform.will_answer(RUN, OVERVIEW, {**EXPERIMENT, "status": "queued"}, EXPERIMENT, {**EXPERIMENT, **PROGRESS})
     platform.will_answer(COMPLETED)
     options = ["--dataset", "commands", "--epochs", "1", "--learning-rate", "1e-3", "--method", "lora"]
     assert await slm("train", *options, "--follow") == 0
     assert "train loss 0.2500, eval loss 0.5000" in capsys.readouterr().err
     expected = {"name": "commands", "training_dataset": "commands", "epochs": 1.0, "learning_rate": 0.001}
-    assert json.loads(platform.asked[1][3]) == {**expected, "method": "lora"}
+    assert json.loads(platform.asked[0][3]) == {**expected, "method": "lora"}
 
 
 async def test_failed_training_is_exit_code_1(platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,9 +129,9 @@ async def test_failed_training_is_exit_code_1(platform: Any, slm: Slm, capsys: p
 async def test_configuration_file_and_options_that_win(platform: Any, slm: Slm, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("training_dataset: commands\nlearning_rate: 1e-3\nepochs: 3\nname: nightly\n")
-    platform.will_answer(OVERVIEW, RUN)
+    platform.will_answer(RUN)
     assert await slm("train", str(config), "--epochs", "2") == 0
-    sent = json.loads(platform.asked[1][3])
+    sent = json.loads(platform.asked[0][3])
     assert sent == {"training_dataset": "commands", "learning_rate": 0.001, "epochs": 2.0, "name": "nightly"}
 
 

@@ -1,0 +1,15 @@
+"""Serve the evaluation service: `python -m slm_evaluation`."""
+
+from slm_evaluation.app import create_app
+from slm_evaluation.settings import EvaluationSettings
+from slm_shared.web import serve
+
+
+def main() -> None:
+    """Settings from the environment, then serve."""
+    settings = EvaluationSettings()
+    serve(create_app(settings), settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What evaluation workers ask and report. Not reachable through the gateway."""
+
+from uuid import UUID
+
+from fastapi import Request, Response
+from starlette.responses import JSONResponse
+
+from slm_evaluation.schemas import Claim, Completion, FailureReport, Fenced, Forget, Heartbeat, HeartbeatAnswer
+from slm_evaluation.service import leasing
+from slm_evaluation.service.planning import predictions_prefix
+from slm_shared.access import Worker
+from slm_shared.errors import FieldProblem, InvalidError
+from slm_shared.web import WriteSession, router
+
+routes = router(tags=["leases"])
+PATH = "/api/evaluation-leases"
+
+
+@routes.post(f"{PATH}:claim", response_model=None)
+async def claim(body: Claim, request: Request, _: Worker, session: WriteSession) -> Response:
+    """Lease the next evaluation; 204 when there is none."""
+    lease = await leasing.claim_evaluation(session, body, request.app.state.settings)
+    return JSONResponse(lease) if lease is not None else Response(status_code=204)
+
+
+@routes.post(f"{PATH}:forget", status_code=204)
+async def forget(body: Forget, _: Worker, session: WriteSession) -> None:
+    """A worker has restarted: free what it held."""
+    await leasing.forget_worker(session, body.worker)
+
+
+@routes.post(f"{PATH}/{{evaluation_id}}:start", status_code=204)
+async def start(evaluation_id: UUID, body: Fenced, _: Worker, session: WriteSession) -> None:
+    """The work has begun; a claimed evaluation already counts as running."""
+    await leasing.held(session, evaluation_id, body.epoch)
+
+
+@routes.post(f"{PATH}/{{evaluation_id}}:heartbeat")
+async def heartbeat(
+    evaluation_id: UUID, body: Heartbeat, request: Request, _: Worker, session: WriteSession
+) -> HeartbeatAnswer:
+    """Keep the lease and tell the progress."""
+    ttl_s = request.app.state.settings.lease_ttl_s
+    await leasing.keep_lease(session, evaluation_id, body.epoch, done_rows=body.step, ttl_s=ttl_s)
+    return HeartbeatAnswer()
+
+
+@routes.post(f"{PATH}/{{evaluation_id}}:complete", status_code=204)
+async def complete(evaluation_id: UUID, body: Completion, _: Worker, session: WriteSession) -> None:
+    """What was measured."""
+    prefix = predictions_prefix(evaluation_id, body.epoch)
+    if body.predictions_key is not None and not body.predictions_key.startswith(f"{prefix}/"):
+        problem = FieldProblem("predictions_key", "must lie under the lease's own prefix")
+        raise InvalidError("The predictions are not under the lease's prefix.", errors=[problem])
+    await leasing.complete_evaluation(session, evaluation_id, body)
+
+
+@routes.post(f"{PATH}/{{evaluation_id}}:fail", status_code=204)
+async def fail(evaluation_id: UUID, body: FailureReport, _: Worker, session: WriteSession) -> None:
+    """The attempt ended without a result."""
+    await leasing.fail_attempt(session, evaluation_id, body)
+
+
+@routes.post(f"{PATH}/{{evaluation_id}}:release", status_code=204)
+async def release(evaluation_id: UUID, body: Fenced, _: Worker, session: WriteSession) -> None:
+    """The evaluation is given back unfinished."""
+    await leasing.release(session, evaluation_id, body.epoch)

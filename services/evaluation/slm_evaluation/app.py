@@ -1,0 +1,35 @@
+"""The composition root of the evaluation service."""
+
+from fastapi import FastAPI
+
+from slm_evaluation import subscribers
+from slm_evaluation.api import evaluations, leases
+from slm_evaluation.service.reaper import Reaper
+from slm_evaluation.settings import EvaluationSettings
+from slm_shared.broker import Broker
+from slm_shared.bus import Bus
+from slm_shared.database import Database
+from slm_shared.objects import ObjectStore
+from slm_shared.outbox import Relay
+from slm_shared.web import create_app as create_service
+
+
+def create_app(settings: EvaluationSettings) -> FastAPI:
+    """Assemble the evaluation service."""
+    database = Database(settings.database_url)
+    broker = Broker(settings.platform.nats_url, name="evaluation")
+    bus = Bus(database, broker, service="evaluation")
+    subscribers.register(bus, settings)
+    app = create_service(
+        service="evaluation",
+        title="Evaluation",
+        description="Models measured on datasets.",
+        settings=settings,
+        database=database,
+        routers=[evaluations.routes, leases.routes],
+        parts=[Relay(database, broker, source="evaluation"), bus, Reaper(database, settings)],
+        closers=[broker.close],
+    )
+    app.state.settings = settings
+    app.state.objects = ObjectStore(settings.platform)
+    return app

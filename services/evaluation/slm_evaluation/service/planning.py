@@ -1,0 +1,63 @@
+"""Which evaluations a registered model gets."""
+
+import hashlib
+import json
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_evaluation import store
+from slm_evaluation.domain import EvaluationStatus
+from slm_evaluation.settings import EvaluationSettings
+from slm_evaluation.tables import ModelRow
+from slm_shared.bus import RetryLater
+from slm_shared.events import ModelRegistered
+from slm_shared.ids import new_id
+
+
+async def plan_evaluations(session: AsyncSession, event: ModelRegistered, settings: EvaluationSettings) -> None:
+    """Remember the model; measure a fine-tuned one and its base on the evaluation set, the same way.
+
+    The base is measured once per dataset and settings, however many models come of it. Raises RetryLater while the
+    base model is not known here.
+    """
+    await store.project_model(session, event)
+    if event.kind != "fine_tuned" or event.evaluation_dataset_id is None or event.base_model_id is None:
+        return
+    base, tuned = await store.find_model(session, event.base_model_id), await store.find_model(session, event.model_id)
+    if base is None or tuned is None:
+        raise RetryLater(f"the base model {event.base_model_id} is not known yet")
+    baseline = await store.add_evaluation(session, _queued(base, event, settings))
+    values = _queued(tuned, event, settings)
+    values |= {"baseline_evaluation_id": baseline, "experiment_id": event.experiment_id}
+    await store.add_evaluation(session, values)
+
+
+def _queued(model: ModelRow, event: ModelRegistered, settings: EvaluationSettings) -> dict[str, Any]:
+    chosen = settings.model_dump(include={"max_length", "max_new_tokens", "generations"})
+    fields = ("name", "artifact_prefix", "manifest_key", "manifest_sha256")
+    return {
+        "id": new_id(),
+        "model_id": model.id,
+        "dataset_id": event.evaluation_dataset_id,
+        "settings": chosen,
+        "settings_hash": hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest(),
+        "model": {"id": str(model.id), **{name: getattr(model, name) for name in fields}},
+        "dataset": {
+            "id": str(event.evaluation_dataset_id),
+            "name": event.evaluation_dataset_name,
+            "object_key": event.evaluation_dataset_key,
+            "sha256": event.evaluation_dataset_sha256,
+            "row_format": event.evaluation_row_format,
+            "mapping": event.evaluation_mapping,
+        },
+        "status": EvaluationStatus.QUEUED,
+        "metrics": {},
+        "samples": [],
+    }
+
+
+def predictions_prefix(evaluation_id: UUID, epoch: int) -> str:
+    """Where a lease stores its predictions."""
+    return f"evaluations/{evaluation_id}/e{epoch}"

@@ -1,0 +1,1 @@
+"""The evaluation worker: a supervisor without torch, and the child that measures."""

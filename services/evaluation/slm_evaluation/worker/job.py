@@ -1,0 +1,58 @@
+"""What the lease says about an evaluation, and the job the supervisor hands to its child."""
+
+from pathlib import Path
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ModelRef(_Message):
+    """A model as an artifact in the object store."""
+
+    id: UUID
+    name: str
+    artifact_prefix: str
+    manifest_sha256: str
+
+
+class DatasetRef(_Message):
+    """A canonical dataset (Parquet) in the object store."""
+
+    id: UUID
+    name: str
+    object_key: str
+    sha256: str
+    row_format: str
+    mapping: dict[str, str]
+
+
+class Measuring(_Message):
+    """How to measure; lengths in tokens."""
+
+    max_length: int
+    max_new_tokens: int
+    generations: int
+
+
+class EvaluationLease(_Message):
+    """What a claim returns."""
+
+    evaluation_id: UUID
+    epoch: int
+    model: ModelRef
+    dataset: DatasetRef
+    settings: Measuring
+    predictions_prefix: str
+
+
+class EvaluationJob(_Message):
+    """Everything the child needs; it reads and writes only the paths named here."""
+
+    lease: EvaluationLease
+    model_folder: Path
+    rows: Path
+    predictions: Path

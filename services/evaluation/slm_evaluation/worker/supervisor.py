@@ -1,0 +1,147 @@
+"""The supervisor: does an evaluation's input and output, and watches over the child that measures."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from slm_evaluation.worker.job import EvaluationJob, EvaluationLease
+from slm_evaluation.worker.settings import EvaluatorSettings
+from slm_shared import manifest
+from slm_shared.child import Child, clean_environment
+from slm_shared.ids import new_id
+from slm_shared.lease_client import JobFailedError, Lease, NoContactError, persist
+from slm_shared.manifest import ArtifactMismatchError
+from slm_shared.objects import ObjectMissingError, ObjectStore
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+CHILD = (sys.executable, "-m", "slm_evaluation.worker.child")
+
+
+class EvaluatorWork:
+    """What an evaluation worker does with a lease. Its child starts with the first job and ends when idle."""
+
+    def __init__(self, settings: EvaluatorSettings, *, store: ObjectStore) -> None:
+        self._settings = settings
+        self._store = store
+        self._folder = settings.work_dir.absolute()
+        self._child: Child | None = None
+        self._idle: asyncio.Task[None] | None = None
+
+    async def ready(self) -> None:
+        """Nothing has to be warm: the child is started when there is work."""
+
+    async def close(self) -> None:
+        """Stop the child."""
+        if self._idle is not None:
+            self._idle.cancel()
+        await self._end_child()
+
+    async def run(self, lease: Lease) -> Mapping[str, Any]:
+        """Measure one model on one dataset; what `:complete` reports. Raises JobFailedError."""
+        task = EvaluationLease.model_validate(lease.body)
+        folder = self._folder / "jobs" / f"{task.evaluation_id}-e{task.epoch}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            job = await self._fetch(task, folder)
+            result = await self._measure(job, lease)
+            key = f"{task.predictions_prefix}/predictions.jsonl"
+            await self._persist(lambda: self._store.put_file(key, job.predictions), what="predictions")
+            return result | {"predictions_key": key}
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _fetch(self, task: EvaluationLease, folder: Path) -> EvaluationJob:
+        async def fetch() -> EvaluationJob:
+            model, rows = folder / "model", folder / "rows.parquet"
+            await manifest.fetch(self._store, task.model.artifact_prefix, task.model.manifest_sha256, model)
+            await self._store.download(task.dataset.object_key, rows)
+            if await asyncio.to_thread(manifest.file_sha256, rows) != task.dataset.sha256:
+                raise ArtifactMismatchError(f"The stored rows of {task.dataset.name} are not the processed ones.")
+            predictions = folder / "predictions.jsonl"
+            return EvaluationJob(lease=task, model_folder=model, rows=rows, predictions=predictions)
+
+        try:
+            return await self._persist(fetch, what="inputs")
+        except (ArtifactMismatchError, ObjectMissingError) as error:
+            raise JobFailedError("input_damaged", error.message, blame="system") from error
+
+    async def _measure(self, job: EvaluationJob, lease: Lease) -> dict[str, Any]:
+        child = await self._take_child()
+        finished = False
+        try:
+            await child.send({"job": job.model_dump(mode="json")})
+            result = await self._follow(child, lease)
+            finished = True
+            return result
+        finally:
+            if not finished:
+                await child.stop(grace_s=0)
+                self._child = None
+            self._idle = asyncio.create_task(self._end_when_idle())
+
+    async def _follow(self, child: Child, lease: Lease) -> dict[str, Any]:
+        """What the child measured. Raises JobFailedError for every other end."""
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.stall_timeout_s):
+                    message = await child.receive()
+            except TimeoutError as error:
+                why = "The evaluation made no progress and was stopped."
+                raise JobFailedError("stalled", why, blame="infra", retry=True, log_tail=child.log_tail()) from error
+            if message is None:
+                why = "The process that measures the model ended without a result."
+                raise JobFailedError("child_died", why, blame="infra", retry=True, log_tail=child.log_tail())
+            if message["kind"] == "result":
+                result: dict[str, Any] = message["result"]
+                return result
+            if message["kind"] == "error":
+                blame = message["blame"]
+                tail = "" if blame == "user" else child.log_tail()
+                retry = blame != "user"
+                raise JobFailedError(message["code"], message["message"], blame=blame, retry=retry, log_tail=tail)
+            if message["kind"] == "progress":
+                lease.step = message["rows"]
+
+    async def _take_child(self) -> Child:
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._child is not None and self._child.exit_code is None:
+            return self._child
+        environment = clean_environment(
+            HF_HUB_OFFLINE=os.environ.get("HF_HUB_OFFLINE", "1"),
+            HF_HUB_DISABLE_TELEMETRY="1",
+            HF_HOME=str(self._folder / "huggingface"),
+            HOME=str(self._folder),
+            TOKENIZERS_PARALLELISM="true",
+        )
+        logs = self._folder / "logs"
+        shutil.rmtree(logs, ignore_errors=True)
+        self._child = await Child.start(CHILD, env=environment, log_path=logs / f"{new_id()}.log")
+        return self._child
+
+    async def _end_when_idle(self) -> None:
+        await asyncio.sleep(self._settings.idle_s)
+        await self._end_child()
+
+    async def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                await child.stop(grace_s=0)
+
+    async def _persist(self, call: Callable[[], Awaitable[T]], *, what: str) -> T:
+        try:
+            return await persist(call, within_s=self._settings.no_contact_s, what=what)
+        except NoContactError as error:
+            why = "The object store could not be reached."
+            raise JobFailedError("storage_unavailable", why, blame="infra", retry=True) from error
