@@ -9,8 +9,7 @@ from slm_local.files import read_or_make_secret
 from slm_local.ports import LOOPBACK, claim
 from slm_local.servers import Servers, environment
 from slm_local.servers.postgres import USER
-from slm_local.servers.s3 import ACCESS_KEY
-from slm_local.servers.s3 import PORTS as S3_PORTS
+from slm_local.servers.s3 import ACCESS_KEY, OFFSETS
 
 GATEWAY_PORT = 8000
 SERVER_PORTS = {"nats": 14222, "postgres": 15432, "s3": 18333}
@@ -41,7 +40,7 @@ def choose_addresses(data_dir: Path, *, gateway_port: int | None, free: bool) ->
         wanted["gateway"] = gateway_port
     ports: dict[str, int] = {}
     for name, port in wanted.items():
-        ports[name] = claim(name, port, size=S3_PORTS if name == "s3" else 1)
+        ports[name] = claim(name, port, offsets=OFFSETS if name == "s3" else (0,))
     schemes = {"nats": "nats://", "postgres": f"postgresql://{USER}@"}
     urls = {name: f"{schemes.get(name, 'http://')}{LOOPBACK}:{port}" for name, port in ports.items()} | given
     return Addresses(ports, urls, _variables(data_dir, ports, urls))

@@ -21,15 +21,16 @@ class Part:
     """A Python process of the platform."""
 
     name: str
-    argv: tuple[str, ...]
+    module: str
     env: Mapping[str, str] = field(repr=False)
     ready: Probe
     url: str | None = None
 
 
-def python(module: str, *arguments: str) -> tuple[str, ...]:
-    """The command that runs a module of the platform."""
-    return (sys.executable, "-m", module, *arguments)
+def python(module: str, *arguments: str, gate: int | None = None) -> tuple[str, ...]:
+    """The command that runs a module of the platform, at once or when the gate opens."""
+    waiting = () if gate is None else ("slm_local.gate", str(gate))
+    return (sys.executable, "-m", *waiting, module, *arguments)
 
 
 def services(data_dir: Path, addresses: Addresses) -> list[Part]:
@@ -44,7 +45,7 @@ def _service(name: str, data_dir: Path, addresses: Addresses) -> Part:
         **base_environment(data_dir, addresses, signer=signer),
         f"SLM_{name.upper()}_WORK_DIR": str(data_dir / name),
     }
-    return Part(name, python(f"slm_{name}"), env, lambda: http_ok(f"{url}/readyz"), url)
+    return Part(name, f"slm_{name}.__main__", env, lambda: http_ok(f"{url}/readyz"), url)
 
 
 def workers(data_dir: Path, addresses: Addresses) -> list[Part]:
@@ -67,7 +68,7 @@ def _worker(name: str, module: str, data_dir: Path, addresses: Addresses) -> Par
     async def is_ready() -> bool:
         return ready_file.exists()
 
-    return Part(name, python(module), env, is_ready)
+    return Part(name, module, env, is_ready)
 
 
 def base_environment(data_dir: Path, addresses: Addresses, *, signer: str) -> dict[str, str]:

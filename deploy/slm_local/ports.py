@@ -2,13 +2,14 @@
 
 import random
 import socket
+from collections.abc import Sequence
 
 from slm_local.errors import PortTakenError
 
 LOOPBACK = "127.0.0.1"
-# Below the range from which Linux (32768) and macOS (49152) hand out ports to outgoing connections, which could
-# otherwise take a port between its choice and its use.
-FREE_PORTS = range(20000, 32000)
+# These, and the same plus the 10000 that S3 needs, lie below the range from which Linux (32768) and macOS (49152) hand
+# out ports to outgoing connections, which could otherwise take a port between its choice and its use.
+FREE_PORTS = range(19000, 22700)
 ATTEMPTS = 200
 
 
@@ -24,20 +25,20 @@ def is_free(port: int) -> bool:
         return True
 
 
-def free_block(size: int = 1) -> int:
-    """The first of `size` neighbouring ports that are all free."""
+def free_port(offsets: Sequence[int] = (0,)) -> int:
+    """A port from which all `offsets` lead to a free one."""
     for _ in range(ATTEMPTS):
-        first = random.choice(FREE_PORTS)  # no secret: it only has to differ between test processes
-        if all(is_free(port) for port in range(first, first + size)):
-            return first
+        port = random.choice(FREE_PORTS)  # no secret: it only has to differ between test processes
+        if all(is_free(port + offset) for offset in offsets):
+            return port
     raise PortTakenError("a server", FREE_PORTS.start)
 
 
-def claim(part: str, port: int | None, *, size: int = 1) -> int:
-    """The given port after a check that it and its `size - 1` neighbours are free, or free ones for None and 0."""
+def claim(part: str, port: int | None, *, offsets: Sequence[int] = (0,)) -> int:
+    """The given port after a check that it is free, with all `offsets`; any such port for None and 0."""
     if not port:
-        return free_block(size)
-    for wanted in range(port, port + size):
-        if not is_free(wanted):
-            raise PortTakenError(part, wanted)
+        return free_port(offsets)
+    for offset in offsets:
+        if not is_free(port + offset):
+            raise PortTakenError(part, port + offset)
     return port

@@ -42,11 +42,12 @@ class Process:
         stop_signal: int = signal.SIGTERM,
         orphan_signal: int = signal.SIGKILL,
         unprivileged_folder: Path | None = None,
+        gate: int | None = None,
     ) -> "Process":
         """Start `argv` with `env` added to our environment.
 
         `orphan_signal` is what it gets when this process is killed. With `unprivileged_folder` it never runs as root
-        and owns that folder.
+        and owns that folder. It inherits the file descriptor `gate`.
         """
         owned = str(unprivileged_folder) if unprivileged_folder else "-"
         front = (sys.executable, "-I", "-S", shim.__file__, str(os.getpid()), str(int(orphan_signal)), owned)
@@ -59,6 +60,7 @@ class Process:
                 stderr=log,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
+                pass_fds=() if gate is None else (gate,),
             )
         guard.watch(process.pid)
         return cls(name, process, log_path, stop_signal)

@@ -33,6 +33,21 @@ class Starter(Protocol):
 STARTERS: dict[str, Starter] = {"nats": start_nats, "postgres": start_postgres, "s3": start_s3}
 
 
+class Gate:
+    """Holds processes of `slm_local.gate` back until it is opened. May be opened twice."""
+
+    def __init__(self) -> None:
+        self.fd, self._other_end = os.pipe()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Let them run."""
+        if not self._is_open:
+            self._is_open = True
+            os.close(self._other_end)
+            os.close(self.fd)
+
+
 class Stack:
     """Every process of the platform on this machine."""
 
@@ -46,6 +61,7 @@ class Stack:
         self._servers: list[Process] = []
         self._services: list[Process] = []
         self._workers: list[Process] = []
+        self._gates = (Gate(), Gate())
         self._stopping = False
         self.died: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
 
@@ -54,18 +70,22 @@ class Stack:
         free_bytes = shutil.disk_usage(self._data_dir).free
         if free_bytes < MIN_FREE_BYTES:
             raise StackError(f"only {free_bytes >> 20} MB are free on the disk of {self._data_dir}", hint="free some")
+        migrations, service_gate = self._gates
         try:
             async with asyncio.TaskGroup() as group:
                 servers = [group.create_task(self._start_server(name)) for name in SERVER_PORTS]
                 await self._make_keys()
-                # They import for seconds, and wait for what they need by themselves.
+                # Workers wait for what they need by themselves; the others import meanwhile and wait at a gate.
                 for part in workers(self._data_dir, self._addresses):
                     group.create_task(self._start_part(part, self._workers))
-                await asyncio.gather(*servers)
-                await self._step("migrations", "slm_shared.migrate")
+                migrated = group.create_task(self._step("migrations", "slm_shared.migrate", gate=migrations))
                 for part in services(self._data_dir, self._addresses):
                     layer = self._workers if part.name == "gateway" else self._services
-                    group.create_task(self._start_part(part, layer))
+                    group.create_task(self._start_part(part, layer, gate=service_gate))
+                await asyncio.gather(*servers)
+                migrations.open()
+                await migrated
+                service_gate.open()
         except ExceptionGroup as failed:
             raise first_error(failed) from failed
         self._write_record(ready=True)
@@ -85,9 +105,11 @@ class Stack:
         self._watch(server.process, self._servers)
         self._note(name, server.process)
 
-    async def _start_part(self, part: Part, layer: list[Process]) -> None:
+    async def _start_part(self, part: Part, layer: list[Process], *, gate: Gate | None = None) -> None:
+        fd = gate.fd if gate else None
         log_path = self._logs / f"{part.name}.log"
-        process = await Process.start(part.name, part.argv, log_path=log_path, env=part.env)
+        argv = python(part.module, gate=fd)
+        process = await Process.start(part.name, argv, log_path=log_path, env=part.env, gate=fd)
         self._watch(process, layer)
         await process.wait_ready(part.ready)
         self._note(part.name, process)
@@ -97,11 +119,13 @@ class Stack:
         if not (folder / "principals.json").exists():
             await self._step("keys", "slm_shared.keys", str(folder))
 
-    async def _step(self, name: str, module: str, *arguments: str) -> None:
+    async def _step(self, name: str, module: str, *arguments: str, gate: Gate | None = None) -> None:
         """Run something that ends by itself before the next begins."""
+        fd = gate.fd if gate else None
         process = await Process.start(
             name,
-            python(module, *arguments),
+            python(module, *arguments, gate=fd),
+            gate=fd,
             log_path=self._logs / f"{name}.log",
             env=base_environment(self._data_dir, self._addresses, signer="service"),
         )
@@ -143,4 +167,6 @@ class Stack:
         self._stopping = True
         for layer in (self._workers, self._services, self._servers):
             await asyncio.gather(*(process.stop(grace_s=STOP_GRACE_S) for process in layer))
+        for gate in self._gates:
+            gate.open()
         remove_record(self._data_dir)

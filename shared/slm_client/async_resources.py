@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from slm_client import calls
 from slm_client.calls import Call, JsonObject, ProgressCallback
-from slm_client.models import Dataset, Evaluation, Experiment, Log, Metrics, Model, Page, Preview, Run
+from slm_client.models import Dataset, Evaluation, Experiment, Lineage, Log, Metrics, Model, Page, Preview, Run
 from slm_client.waiting import POLL_S, pauses
 
 T = TypeVar("T")
@@ -224,12 +224,12 @@ class AsyncModels(_AsyncResource):
         """Its card as markdown."""
         return await self._client.send(calls.model_card_markdown(reference))
 
-    async def lineage(self, reference: object) -> JsonObject:
+    async def lineage(self, reference: object) -> Lineage:
         """Dataset, run, experiment, model and evaluations, and how they hang together."""
         return await self._client.send(calls.model_lineage(reference))
 
     async def download(self, reference: object, target: Path, *, on_progress: ProgressCallback | None = None) -> int:
-        """Save its files as one archive; returns the bytes written."""
+        """Save its files as one tar archive; returns the bytes written."""
         return await self._client.save(calls.download_model(reference), target, on_progress=on_progress)
 
     async def wait_for_experiment(self, experiment_id: str, *, timeout_s: float = 120.0) -> Model:

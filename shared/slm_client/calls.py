@@ -11,6 +11,7 @@ from slm_client.models import (
     Dataset,
     Evaluation,
     Experiment,
+    Lineage,
     Log,
     Metrics,
     Model,
@@ -26,7 +27,7 @@ ProgressCallback = Callable[[int], None]
 
 
 class JsonObject(Answer):
-    """An answer whose shape this client passes on as it is, e.g. a model card or a lineage graph."""
+    """An answer whose shape this client passes on as it is, e.g. a model card."""
 
     def content(self) -> dict[str, Any]:
         """The object as it was answered."""
@@ -176,9 +177,9 @@ def model_card_markdown(reference: object) -> Call[str]:
     return Call("GET", _one("models", reference, suffix="/card"), str, params={"format": "markdown"})
 
 
-def model_lineage(reference: object) -> Call[JsonObject]:
+def model_lineage(reference: object) -> Call[Lineage]:
     """Where a model comes from and what was measured of it."""
-    return Call("GET", _one("models", reference, suffix="/lineage"), JsonObject)
+    return Call("GET", _one("models", reference, suffix="/lineage"), Lineage)
 
 
 def download_model(reference: object) -> Call[Nothing]:

@@ -189,6 +189,29 @@ class Model(Answer):
     created_at: datetime | None = None
 
 
+class LineageNode(Answer):
+    """A dataset, run, experiment, model or evaluation."""
+
+    id: str
+    type: str
+    name: str
+
+
+class LineageEdge(Answer):
+    """`source` led to `target`."""
+
+    source: str
+    target: str
+    relation: str
+
+
+class Lineage(Answer):
+    """Where a model comes from and what it scored, as a graph."""
+
+    nodes: Sequence[LineageNode] = ()
+    edges: Sequence[LineageEdge] = ()
+
+
 class Sample(Answer):
     """One generation of an evaluation beside what was expected."""
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from slm_client import calls
 from slm_client.calls import Call, JsonObject, ProgressCallback
-from slm_client.models import Dataset, Evaluation, Experiment, Log, Metrics, Model, Page, Preview, Run
+from slm_client.models import Dataset, Evaluation, Experiment, Lineage, Log, Metrics, Model, Page, Preview, Run
 from slm_client.waiting import POLL_S, pauses
 
 T = TypeVar("T")
@@ -224,12 +224,12 @@ class Models(_Resource):
         """Its card as markdown."""
         return self._client.send(calls.model_card_markdown(reference))
 
-    def lineage(self, reference: object) -> JsonObject:
+    def lineage(self, reference: object) -> Lineage:
         """Dataset, run, experiment, model and evaluations, and how they hang together."""
         return self._client.send(calls.model_lineage(reference))
 
     def download(self, reference: object, target: Path, *, on_progress: ProgressCallback | None = None) -> int:
-        """Save its files as one archive; returns the bytes written."""
+        """Save its files as one tar archive; returns the bytes written."""
         return self._client.save(calls.download_model(reference), target, on_progress=on_progress)
 
     def wait_for_experiment(self, experiment_id: str, *, timeout_s: float = 120.0) -> Model:

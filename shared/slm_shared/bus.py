@@ -14,7 +14,6 @@ from uuid import UUID
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -98,7 +97,7 @@ class Bus:
             while True:
                 try:
                     messages = await pull.fetch(BATCH, timeout=FETCH_TIMEOUT_S)
-                except NatsTimeoutError:
+                except TimeoutError:  # of nats or of asyncio, depending on where in the client it ran out
                     continue
                 handling = asyncio.gather(*(self._handle(subscription, message) for message in messages))
                 try:

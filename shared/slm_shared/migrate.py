@@ -100,22 +100,30 @@ async def _migrate_streams(settings: PlatformSettings) -> None:
         await broker.close()
 
 
+async def _migrate_databases(settings: PlatformSettings, services: tuple[str, ...]) -> None:
+    # One after the other: Alembic keeps what it works on in a global of the process.
+    for service in services:
+        await migrate_database(settings, service)
+
+
 async def migrate(settings: PlatformSettings, services: tuple[str, ...] = SERVICES) -> None:
     """Bring everything that `services` need to this version."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_migrate_streams(settings))
         group.create_task(ObjectStore(settings).ensure_bucket())
-        for service in services:
-            group.create_task(migrate_database(settings, service))
+        group.create_task(_migrate_databases(settings, services))
     log.info("migrate.done", services=list(services))
 
 
 def main() -> None:
     """Read the services from the command line; all of them by default."""
     parser = argparse.ArgumentParser(prog="python -m slm_shared.migrate", description=__doc__)
-    parser.add_argument("services", nargs="*", default=SERVICES, choices=[*SERVICES, []], metavar="SERVICE")
+    parser.add_argument("services", nargs="*", metavar="SERVICE", help=f"any of {', '.join(SERVICES)}; default: all")
+    services = tuple(parser.parse_args().services) or SERVICES
+    if unknown := set(services) - set(SERVICES):
+        parser.error(f"there is no service {', '.join(sorted(unknown))}")
     configure_logging("migrate")
-    asyncio.run(migrate(PlatformSettings(), tuple(parser.parse_args().services)))
+    asyncio.run(migrate(PlatformSettings(), services))
 
 
 if __name__ == "__main__":

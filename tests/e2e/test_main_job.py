@@ -1,5 +1,6 @@
 """The main job on the real stack: from a data file to an evaluated model, each step exactly once."""
 
+import asyncio
 import json
 import math
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from slm_client import SlmClient
+from slm_shared.testing import eventually
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 80
@@ -58,16 +60,20 @@ def test_training_really_happened(client: SlmClient, outcome: dict[str, Any]) ->
     assert client.experiments.log(experiment["id"]).lines
 
 
-def test_one_model_is_registered_and_can_be_walked_back(client: SlmClient, outcome: dict[str, Any]) -> None:
+async def test_one_model_is_registered_and_can_be_walked_back(client: SlmClient, outcome: dict[str, Any]) -> None:
     models = client.models.list(experiment_id=outcome["experiment"]["id"]).items
     assert [model.name for model in models] == ["tiny-v1"]
     model = client.models.get("tiny-v1")
     assert model.id == outcome["model"]["id"]
     assert model.base_model is not None
     assert model.base_model.name == "nano-v1"
-    lineage = client.models.lineage(model.name).model_dump_json()
-    for thing in (outcome["training_dataset"], outcome["experiment"], outcome["evaluation"]):
-        assert thing["id"] in lineage
+    chain = {outcome[name]["id"] for name in ("training_dataset", "experiment", "model", "evaluation")}
+
+    async def is_whole() -> bool:
+        lineage = await asyncio.to_thread(client.models.lineage, model.name)
+        return chain <= {node.id for node in lineage.nodes}
+
+    await eventually(is_whole)
     assert "tiny-v1" in client.models.card_markdown(model.name)
 
 

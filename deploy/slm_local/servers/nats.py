@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slm_local.files import write_private
-from slm_local.ports import LOOPBACK, claim, free_block
+from slm_local.ports import LOOPBACK, claim, free_port
 from slm_local.probes import http_ok
 from slm_local.process import Process
 from slm_local.programs import script
@@ -25,7 +25,7 @@ class NatsServer:
 async def start_nats(folder: Path, *, logs: Path, port: int | None = None, durable: bool = True) -> NatsServer:
     """Start NATS with its data in `folder`; `durable` syncs every message to disk before it is acknowledged."""
     port = claim("nats", port)
-    monitoring = free_block()
+    monitoring = free_port()
     write_private(folder / "nats.conf", _configuration(folder, port, monitoring, durable))
     argv = (str(script("nats-server")), "--config", str(folder / "nats.conf"))
     process = await Process.start("nats", argv, log_path=logs / "nats.log")

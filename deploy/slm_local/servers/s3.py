@@ -10,9 +10,12 @@ from slm_local.process import Process
 from slm_local.programs import script
 
 ACCESS_KEY = "slm"
-# S3 itself and four inner servers, each with an HTTP and a gRPC port.
+# S3 itself and four inner servers on neighbouring ports; each also listens for gRPC, by SeaweedFS's own rule.
 LISTENERS = ("s3", "master", "volume", "filer", "admin")
-PORTS = 2 * len(LISTENERS)
+GRPC_OFFSET = 10000
+OFFSETS = tuple(base + index for base in (0, GRPC_OFFSET) for index in range(len(LISTENERS)))
+# It reserves 223 MB at once, most of it never touched; a limit below that makes its garbage collector run all the time.
+MEMORY_LIMIT = "320MiB"
 # The path of a Unix socket must be short (sockaddr_un has 104 bytes on macOS).
 MAX_SOCKET_PATH = 100
 # It takes two seconds when nobody is connected, and up to 30 s otherwise; what it acknowledged is safe either way.
@@ -30,8 +33,8 @@ class S3Server:
 
 
 async def start_s3(folder: Path, *, logs: Path, port: int | None = None) -> S3Server:
-    """Start SeaweedFS with its objects in `folder`, on `port` and the nine ports after it."""
-    port = claim("s3", port, size=PORTS)
+    """Start SeaweedFS with its objects in `folder`, on `port`, the four after it, and those five plus 10000."""
+    port = claim("s3", port, offsets=OFFSETS)
     secret_key = read_or_make_secret(folder / "secret_key")
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
@@ -39,7 +42,7 @@ async def start_s3(folder: Path, *, logs: Path, port: int | None = None) -> S3Se
         "s3",
         (str(script("weed")), "-logtostderr", "mini", *_options(folder, data, port)),
         log_path=logs / "s3.log",
-        env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secret_key, "GOMEMLIMIT": "200MiB"},
+        env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": secret_key, "GOMEMLIMIT": MEMORY_LIMIT},
     )
     endpoint = f"http://{LOOPBACK}:{port}"
     try:
@@ -56,7 +59,7 @@ def _options(folder: Path, data: Path, port: int) -> list[str]:
         *("-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
     ]
     for index, listener in enumerate(LISTENERS):
-        options += [f"-{listener}.port={port + index}", f"-{listener}.port.grpc={port + len(LISTENERS) + index}"]
+        options += [f"-{listener}.port={port + index}", f"-{listener}.port.grpc={port + GRPC_OFFSET + index}"]
     for listener in ("s3", "filer"):
         socket = folder / f"{listener}.sock"
         if len(str(socket)) <= MAX_SOCKET_PATH:

@@ -78,12 +78,9 @@ def describe(problem: Problem | None) -> str:
     """A failure in a line: what, and where in the file."""
     if problem is None:
         return "no reason was given"
-    place = (
-        f" (line {problem.line})"
-        if problem.line is not None and f"line {problem.line}" not in problem.message.lower()
-        else ""
-    )
-    return f"{problem.message}{place} [{problem.code}]"
+    place = f"line {problem.line}"
+    is_told = problem.line is None or place in problem.message.lower()
+    return f"{problem.message} [{problem.code}]" if is_told else f"{problem.message} ({place}) [{problem.code}]"
 
 
 def _show_training(stage: Stage, experiment: Experiment) -> None:

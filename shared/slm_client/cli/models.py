@@ -1,10 +1,9 @@
 """`slm models …`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.tree import Tree
 
 from slm_client.cli.options import Cursor, Gateway, Json, Limit
 from slm_client.cli.progress import Stages
@@ -16,9 +15,9 @@ from slm_client.cli.terminal import (
     print_json,
     print_table,
     print_text,
-    printable,
     size,
 )
+from slm_client.models import Lineage
 from slm_client.synchronous import SlmClient
 
 app = typer.Typer(help="Look at models, their cards and where they come from.", rich_markup_mode=None)
@@ -102,7 +101,7 @@ def lineage(model: Reference, gateway: Gateway = None, json: Json = False) -> No
     if json:
         print_json(found)
     else:
-        output.print(_as_tree(model, found.content()))
+        _print_lineage(found)
 
 
 @app.command()
@@ -115,7 +114,7 @@ def download(
     """Save a model's files as one archive."""
     with SlmClient(gateway) as client, Stages() as stages:
         found = client.models.get(model)
-        target = to or Path(f"{found.name}.zip")
+        target = to or Path(f"{found.name}.tar")
         total = found.size_bytes or 1
         stage = stages.stage("Download")
         written = client.models.download(
@@ -128,14 +127,14 @@ def download(
         output.print(str(target), markup=False)
 
 
-def _as_tree(title: str, value: Any) -> Tree:
-    """Any nested answer as a tree to read."""
-    tree = Tree(printable(title))
-    entries = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, inner in entries:
-        label = str(inner.get("name") or inner.get("type") or name) if isinstance(inner, dict) else str(name)
-        if isinstance(inner, dict | list):
-            tree.add(_as_tree(label, inner))
-        elif inner is not None:
-            tree.add(printable(f"{name}: {inner}"))
-    return tree
+def _print_lineage(lineage: Lineage) -> None:
+    """Print the graph as sentences: what led to what."""
+    names = {node.id: f"{node.type} {node.name}" for node in lineage.nodes}
+    print_table(
+        lineage.edges,
+        [
+            ("FROM", lambda edge: names.get(edge.source, edge.source)),
+            ("", lambda edge: edge.relation),
+            ("TO", lambda edge: names.get(edge.target, edge.target)),
+        ],
+    )

@@ -40,6 +40,10 @@ EVALUATION = {
     "samples": [{"prompt": "turn on", "expected": "[on]", "generated": "[on]", "exact": True}],
 }  # fmt: skip
 MODEL = {"id": "m1", "name": "commands-v1", "kind": "fine_tuned", "base_model": {"id": "m0", "name": "nano-v1"}}
+LINEAGE = {
+    "nodes": [{"id": "1", "type": "dataset", "name": "a"}, {"id": "2", "type": "run", "name": "nightly"}],
+    "edges": [{"source": "1", "target": "2", "relation": "trained"}],
+}
 OVERVIEW: dict[str, Any] = {"datasets": {"total": 1, "by_status": {"processed": 1}}, "unavailable": ["training"]}
 
 Slm = Callable[..., Awaitable[int]]
@@ -66,7 +70,7 @@ def slm(platform: Any, monkeypatch: pytest.MonkeyPatch) -> Slm:
         (["experiments", "log", "e1"], {"lines": [{"seq": 1, "level": "info", "message": "step 1"}]}, "step 1"),
         (["models", "list"], {"items": [MODEL]}, "nano-v1"),
         (["models", "show", "commands-v1"], MODEL, "fine_tuned"),
-        (["models", "lineage", "commands-v1"], {"nodes": [{"type": "dataset", "name": "commands-v1"}]}, "commands-v1"),
+        (["models", "lineage", "commands-v1"], LINEAGE, "run nightly"),
         (["evaluations", "list"], {"items": [EVALUATION]}, "0.7500"),
         (["evaluations", "show", "v1"], EVALUATION, "turn on"),
         (["overview"], OVERVIEW, "1 (1 processed)"),

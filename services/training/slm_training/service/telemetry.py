@@ -5,7 +5,6 @@ import asyncio
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from pydantic import ValidationError
 
 from slm_shared.broker import Broker
@@ -51,7 +50,7 @@ class TelemetryIntake:
                 while True:
                     try:
                         messages = await pull.fetch(BATCH, timeout=FETCH_TIMEOUT_S)
-                    except NatsTimeoutError:
+                    except TimeoutError:  # of nats or of asyncio, depending on where in the client it ran out
                         continue
                     await self._store(messages)
             except (NatsError, UnavailableError, OSError, TimeoutError) as error:

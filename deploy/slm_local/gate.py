@@ -1,0 +1,22 @@
+"""`python -m slm_local.gate FD MODULE ARGUMENT...`: import MODULE now, run it when the gate opens.
+
+Importing is most of a start, and needs none of the things a service has to wait for. The gate is a pipe that nobody
+writes to: it opens when its other end is closed.
+"""
+
+import importlib
+import os
+import sys
+
+
+def main(gate: int, module: str, *arguments: str) -> None:
+    """Import, wait, run."""
+    loaded = importlib.import_module(module)
+    os.read(gate, 1)
+    os.close(gate)
+    sys.argv = [module, *arguments]
+    loaded.main()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), *sys.argv[2:])
