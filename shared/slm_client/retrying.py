@@ -4,6 +4,7 @@ Every request of this client may be repeated: reads and deletes by nature, every
 Idempotency-Key under which the platform answers a repetition with the first result.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx2
@@ -14,11 +15,15 @@ RETRYABLE_STATUSES = {502, 503, 504}
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """At most `attempts` tries; the delay doubles from `first_delay_s` up to `max_delay_s`."""
+    """At most `attempts` tries; the delay doubles from `first_delay_s` up to `max_delay_s`.
+
+    `on_delay` is called before each, so that somebody who waits can be told.
+    """
 
     attempts: int = 4
     first_delay_s: float = 0.2
     max_delay_s: float = 2.0
+    on_delay: Callable[[], None] | None = None
 
     def delay_after_error(self, error: httpx2.TransportError, *, attempt: int) -> float | None:
         """How long to wait after the `attempt`-th try (from 1) broke off; None to give up.
@@ -27,7 +32,7 @@ class RetryPolicy:
         """
         if attempt >= self.attempts or isinstance(error, httpx2.ReadTimeout | httpx2.UnsupportedProtocol):
             return None
-        return self._delay(attempt)
+        return self._announced(self._delay(attempt))
 
     def delay_after_answer(self, response: httpx2.Response, *, attempt: int) -> float | None:
         """How long to wait before asking again; None to take this answer."""
@@ -35,7 +40,12 @@ class RetryPolicy:
             return None
         told = response.headers.get("Retry-After", "")
         asked_s = float(told) if told.isdecimal() else 0.0
-        return min(max(asked_s, self._delay(attempt)), MAX_DELAY_S)
+        return self._announced(min(max(asked_s, self._delay(attempt)), MAX_DELAY_S))
+
+    def _announced(self, delay_s: float) -> float:
+        if self.on_delay:
+            self.on_delay()
+        return delay_s
 
     def _delay(self, attempt: int) -> float:
         return min(self.first_delay_s * 2.0 ** (attempt - 1), self.max_delay_s)

@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, StreamingResponse
 from slm_datasets import rows, service, store
 from slm_datasets.domain import DatasetStatus
 from slm_datasets.schemas import Dataset, Preview, Usage
-from slm_datasets.uploads import read_upload
+from slm_datasets.uploads import Upload, read_upload
 from slm_shared.access import Member, Viewer
 from slm_shared.database import Database
-from slm_shared.idempotency import Idempotency
+from slm_shared.idempotency import Idempotency, Once
 from slm_shared.ids import new_id
 from slm_shared.objects import ObjectStore
 from slm_shared.paging import Page, PageQuery, page_of
@@ -47,17 +47,21 @@ FORM: dict[str, Any] = {
 @routes.post("/api/datasets/upload", status_code=202, response_model=Dataset, include_in_schema=False)
 async def upload_dataset(request: Request, principal: Member, once: Idempotency) -> JSONResponse:
     """Upload a file as the next version of a dataset; it is processed after the answer."""
-    upload = await read_upload(request, max_bytes=request.app.state.settings.max_upload_bytes)
+    async with read_upload(request, max_bytes=request.app.state.settings.max_upload_bytes) as upload:
+        return await _accept(upload, request.app.state.objects, once, owner=principal.subject)
+
+
+async def _accept(upload: Upload, objects: ObjectStore, once: Once, *, owner: str) -> JSONResponse:
+    """Store the file, then make the dataset: nothing refers to a file that is not there."""
     uploaded = await service.inspect(upload.file, upload.file_name)
     canonical = f"{upload.fields.model_dump_json()}\n{uploaded.file_name}\n{uploaded.sha256}"
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
-    objects: ObjectStore = request.app.state.objects
     dataset_id = new_id()
     await objects.put_stream(service.raw_key(dataset_id), upload.file, uploaded.size_bytes)
 
     async def work(session: AsyncSession) -> Dataset:
-        made = await service.add_dataset(session, dataset_id, upload.fields, uploaded, owner=principal.subject)
+        made = await service.add_dataset(session, dataset_id, upload.fields, uploaded, owner=owner)
         return Dataset.of(made)
 
     return await once(work, of=canonical, status=202, location=lambda dataset: f"/api/datasets/{dataset.id}")

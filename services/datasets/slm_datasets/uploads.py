@@ -1,11 +1,14 @@
 """Reading the multipart form of an upload, within its limits."""
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import cast
 
 from fastapi import HTTPException, Request, UploadFile
 from pydantic import ValidationError
+from starlette.datastructures import FormData
 from starlette.datastructures import UploadFile as StarletteUploadFile
+from starlette.formparsers import MultiPartException
 
 from slm_datasets.errors import FileMissingError, FileTooLargeError, MultipartInvalidError
 from slm_datasets.schemas import UploadFields
@@ -22,14 +25,16 @@ class BoundedRequest(Request):
     """A request whose body may have `limit` bytes, however long it says that it is."""
 
     limit = 0
+    is_too_large = False
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body in chunks. Raises FileTooLargeError as soon as the limit is crossed."""
+        """The body in chunks; as soon as the limit is crossed, the parser is told so that it closes its files."""
         size = 0
         async for chunk in super().stream():
             size += len(chunk)
             if size > self.limit:
-                raise _too_large(self.limit)
+                self.is_too_large = True
+                raise MultiPartException("too large")
             yield chunk
 
 
@@ -42,8 +47,12 @@ class Upload:
         self.file = file.file
 
 
-async def read_upload(request: Request, *, max_bytes: int) -> Upload:
-    """Read the form. Raises FileTooLargeError, MultipartInvalidError, FileMissingError and InvalidError."""
+@asynccontextmanager
+async def read_upload(request: Request, *, max_bytes: int) -> AsyncGenerator[Upload, None]:
+    """Read the form; its file lives as long as the block.
+
+    Raises FileTooLargeError, MultipartInvalidError, FileMissingError and InvalidError.
+    """
     limit = max_bytes + FORM_OVERHEAD_BYTES
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
@@ -55,7 +64,16 @@ async def read_upload(request: Request, *, max_bytes: int) -> Upload:
     try:
         form = await bounded.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     except HTTPException as error:
+        if bounded.is_too_large:
+            raise _too_large(max_bytes) from error
         raise MultipartInvalidError("The form cannot be read, or has more than one file.") from error
+    try:
+        yield _upload_of(form)
+    finally:
+        await form.close()
+
+
+def _upload_of(form: FormData) -> Upload:
     file = form.get("file")
     if not isinstance(file, StarletteUploadFile):
         problem = FieldProblem("file", "is required")

@@ -1,6 +1,8 @@
 """Writing the canonical Parquet and describing what is in it."""
 
 import hashlib
+import shutil
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,19 @@ def _checked(source: Path, target: Path, file_format: str) -> tuple[pl.LazyFrame
         rows = to_lines(source, lines)
     else:
         rows = check_lines(source)
+        lines = _without_mark(source, target.with_suffix(".jsonl"))
     frame = pl.scan_ndjson(lines, infer_schema_length=None) if rows else pl.LazyFrame()
     return frame, rows
+
+
+def _without_mark(source: Path, target: Path) -> Path:
+    """The file itself, or a copy without its byte order mark, which Polars does not take for white space."""
+    with source.open("rb") as stream:
+        if stream.read(len(BOM_UTF8)) != BOM_UTF8:
+            return source
+        with target.open("wb") as out:
+            shutil.copyfileobj(stream, out)
+    return target
 
 
 def _checked_parquet(source: Path) -> tuple[pl.LazyFrame, int]:
