@@ -5,7 +5,7 @@ below this file knows HTTP.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -58,21 +58,11 @@ def create_app(
     build an app with a route that declares no access policy.
     """
     configure_logging(service, level=settings.log_level)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with running_parts(parts):
-            yield
-        for close in closers:
-            await close()
-        if database is not None:
-            await database.close()
-
     app = FastAPI(
         title=title,
         description=description,
         version=version("slm-platform"),
-        lifespan=lifespan,
+        lifespan=_lifespan(parts, closers, database),
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
@@ -85,13 +75,27 @@ def create_app(
     app.state.parts = tuple(parts)
     app.state.verifier = verifier_for(settings.platform, audience=service)
     install_problem_handlers(app)
-    app.include_router(_health)
-    for each in routers:
+    for each in (_health, *routers):
         app.include_router(each)
     if undeclared := missing_policies(app):
         raise RuntimeError(f"routes without an access policy: {', '.join(undeclared)}")
     app.add_middleware(RequestContext)
     return app
+
+
+def _lifespan(
+    parts: Sequence[Part], closers: Sequence[Closer], database: Database | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with running_parts(parts):
+            yield
+        for close in closers:
+            await close()
+        if database is not None:
+            await database.close()
+
+    return lifespan
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -151,8 +151,9 @@ def test_public_things_have_docstrings() -> None:
         if ast.get_docstring(tree) is None:
             missing.append(relative(path))
         for node in tree.body:
-            public = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            if public and not node.name.startswith("_") and ast.get_docstring(node) is None:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            if not node.name.startswith("_") and ast.get_docstring(node) is None:
                 missing.append(f"{relative(path)}:{node.lineno} {node.name}")
     assert missing == []
 
