@@ -91,7 +91,7 @@ async def _with_stack(options: argparse.Namespace, work: Callable[[str], Awaitab
     finally:
         clock = Clock()
         await stack.stop()
-        say(f"Stopped in {clock():.1f} s.")
+        say(f"Stopped in {clock():.1f} s. What was made stays in {data_dir} and is there after the next `make up`.")
 
 
 class ToldToStop(Exception):  # noqa: N818  not an error

@@ -109,7 +109,7 @@ async def running_gateway(keys: Path, **addresses: str) -> AsyncIterator[httpx2.
     """A running gateway's client."""
     urls = {f"{name}_url": NOBODY for name in ("datasets", "training", "registry", "evaluation")}
     platform = PlatformSettings(
-        **{"nats_url": "nats://127.0.0.1:9", **urls, **addresses},  # type: ignore[arg-type]
+        **{"nats_url": "nats://127.0.0.1:9", **urls, **addresses},
         principal_keys=keys / "principals.json",
         signing_key=keys / "gateway.json",
     )
