@@ -18,7 +18,7 @@ from slm_local.options import parser
 from slm_local.output import Clock, answer, part_line, say
 from slm_local.probes import http_ok
 from slm_local.record import read_record
-from slm_local.stack import Stack
+from slm_local.stack import Stack, check_disk
 
 EXIT_PROBLEM = 1
 EXIT_NOT_RUNNING = 3
@@ -65,7 +65,10 @@ async def _run(options: argparse.Namespace) -> int:
 
     try:
         with locked(options.data_dir):
-            return await _with_stack(options, command, told_code=EXIT_INTERRUPTED)
+            code = await _with_stack(options, command, told_code=EXIT_INTERRUPTED)
+        if code == 0:
+            say("`make up` starts it again with everything that was made.")
+        return code
     except AlreadyRunningError:
         record = read_record(options.data_dir)
         if record is None or not record.ready:
@@ -77,6 +80,7 @@ async def _run(options: argparse.Namespace) -> int:
 async def _with_stack(options: argparse.Namespace, work: Callable[[str], Awaitable[int]], *, told_code: int) -> int:
     """Start the stack, do `work` with the gateway's address, stop the stack; `told_code` when told to stop before."""
     data_dir: Path = options.data_dir
+    check_disk(data_dir)
     addresses = choose_addresses(data_dir, gateway_port=options.port, free=bool(options.free_ports))
     gateway_url = addresses.url("gateway")
     say(f"Starting in {data_dir} (logs: {data_dir / 'logs'})")
@@ -91,7 +95,7 @@ async def _with_stack(options: argparse.Namespace, work: Callable[[str], Awaitab
     finally:
         clock = Clock()
         await stack.stop()
-        say(f"Stopped in {clock():.1f} s. What was made stays in {data_dir} and is there after the next `make up`.")
+        say(f"Stopped in {clock():.1f} s; the data stays in {data_dir}")
 
 
 class ToldToStop(Exception):  # noqa: N818  not an error

@@ -33,6 +33,16 @@ class Starter(Protocol):
 STARTERS: dict[str, Starter] = {"nats": start_nats, "postgres": start_postgres, "s3": start_s3}
 
 
+def check_disk(data_dir: Path) -> None:
+    """Raise StackError when there is no room to work: servers that run full mid-way are slow to say so."""
+    free_bytes = shutil.disk_usage(data_dir).free
+    if free_bytes < MIN_FREE_BYTES:
+        problem = (
+            f"the disk of {data_dir} is full: {free_bytes >> 20} MB are free, {MIN_FREE_BYTES >> 20} MB are needed"
+        )
+        raise StackError(problem, hint="free some space, or choose another --data-dir")
+
+
 class Gate:
     """Holds processes of `slm_local.gate` back until it is opened. May be opened twice."""
 
@@ -67,9 +77,6 @@ class Stack:
 
     async def start(self) -> None:
         """Start everything; returns when every part is ready. Raises StackError."""
-        free_bytes = shutil.disk_usage(self._data_dir).free
-        if free_bytes < MIN_FREE_BYTES:
-            raise StackError(f"only {free_bytes >> 20} MB are free on the disk of {self._data_dir}", hint="free some")
         migrations, service_gate = self._gates
         try:
             async with asyncio.TaskGroup() as group:

@@ -86,7 +86,7 @@ async def service(keys: Path) -> AsyncIterator[Service]:
     """The training service, as far as the gateway can tell."""
     verifier = Verifier(keys / "principals.json", audience="training")
     double = Service("training", verifier)
-    async with serving(double) as double.address:  # type: ignore[arg-type]  # any ASGI app is served
+    async with serving(double) as double.address:
         yield double
 
 
@@ -109,7 +109,7 @@ async def running_gateway(keys: Path, **addresses: str) -> AsyncIterator[httpx2.
     """A running gateway's client."""
     urls = {f"{name}_url": NOBODY for name in ("datasets", "training", "registry", "evaluation")}
     platform = PlatformSettings(
-        **{"nats_url": "nats://127.0.0.1:9", **urls, **addresses},
+        **{"nats_url": "nats://127.0.0.1:9", **urls, **addresses},  # type: ignore[arg-type]
         principal_keys=keys / "principals.json",
         signing_key=keys / "gateway.json",
     )
