@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slm_local.addresses import SERVICE_PORTS, Addresses
 from slm_local.probes import http_ok
-from slm_local.process import Probe
+from slm_local.process import Gate, Probe
 
 # One arena per core would cost each process tens of MB, and output that waits in a buffer is no log.
 LEAN = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
@@ -27,9 +27,9 @@ class Part:
     url: str | None = None
 
 
-def python(module: str, *arguments: str, gate: int | None = None) -> tuple[str, ...]:
+def python(module: str, *arguments: str, gate: Gate | None = None) -> tuple[str, ...]:
     """The command that runs a module of the platform, at once or when the gate opens."""
-    waiting = () if gate is None else ("slm_local.gate", str(gate))
+    waiting = () if gate is None else ("slm_local.gate", str(gate.fd), str(gate.lock))
     return (sys.executable, "-m", *waiting, module, *arguments)
 
 

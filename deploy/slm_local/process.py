@@ -21,6 +21,22 @@ DISK_FULL = "No space left on device"
 Probe = Callable[[], Awaitable[bool]]
 
 
+class Gate:
+    """Holds processes of `slm_local.gate` back until it is opened; they import one after the other. See there."""
+
+    def __init__(self, lock: Path) -> None:
+        self.lock = lock
+        self.fd, self._other_end = os.pipe()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Let them run. May be called twice."""
+        if not self._is_open:
+            self._is_open = True
+            os.close(self._other_end)
+            os.close(self.fd)
+
+
 class Process:
     """A running part of the stack."""
 
@@ -42,12 +58,12 @@ class Process:
         stop_signal: int = signal.SIGTERM,
         orphan_signal: int = signal.SIGKILL,
         unprivileged_folder: Path | None = None,
-        gate: int | None = None,
+        gate: Gate | None = None,
     ) -> "Process":
         """Start `argv` with `env` added to our environment.
 
         `orphan_signal` is what it gets when this process is killed. With `unprivileged_folder` it never runs as root
-        and owns that folder. It inherits the file descriptor `gate`.
+        and owns that folder. `gate` is open to it.
         """
         owned = str(unprivileged_folder) if unprivileged_folder else "-"
         front = (sys.executable, "-I", "-S", shim.__file__, str(os.getpid()), str(int(orphan_signal)), owned)
@@ -60,7 +76,7 @@ class Process:
                 stderr=log,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
-                pass_fds=() if gate is None else (gate,),
+                pass_fds=() if gate is None else (gate.fd,),
             )
         guard.watch(process.pid)
         return cls(name, process, log_path, stop_signal)

@@ -11,7 +11,7 @@ from slm_local.addresses import SERVER_PORTS, Addresses
 from slm_local.errors import PartError, StackError, first_error
 from slm_local.output import Clock, part_line, say
 from slm_local.parts import Part, base_environment, keys_folder, python, services, workers
-from slm_local.process import Process
+from slm_local.process import Gate, Process
 from slm_local.record import PartRecord, StackRecord, remove_record, write_record
 from slm_local.servers import Server
 from slm_local.servers.nats import start_nats
@@ -43,21 +43,6 @@ def check_disk(data_dir: Path) -> None:
         raise StackError(problem, hint="free some space, or choose another --data-dir")
 
 
-class Gate:
-    """Holds processes of `slm_local.gate` back until it is opened. May be opened twice."""
-
-    def __init__(self) -> None:
-        self.fd, self._other_end = os.pipe()
-        self._is_open = False
-
-    def open(self) -> None:
-        """Let them run."""
-        if not self._is_open:
-            self._is_open = True
-            os.close(self._other_end)
-            os.close(self.fd)
-
-
 class Stack:
     """Every process of the platform on this machine."""
 
@@ -71,7 +56,8 @@ class Stack:
         self._servers: list[Process] = []
         self._services: list[Process] = []
         self._workers: list[Process] = []
-        self._gates = (Gate(), Gate())
+        turns = data_dir / "run"
+        self._gates = (Gate(turns / "migrations.lock"), Gate(turns / "services.lock"))
         self._stopping = False
         self.died: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
 
@@ -113,10 +99,9 @@ class Stack:
         self._note(name, server.process)
 
     async def _start_part(self, part: Part, layer: list[Process], *, gate: Gate | None = None) -> None:
-        fd = gate.fd if gate else None
         log_path = self._logs / f"{part.name}.log"
-        argv = python(part.module, gate=fd)
-        process = await Process.start(part.name, argv, log_path=log_path, env=part.env, gate=fd)
+        argv = python(part.module, gate=gate)
+        process = await Process.start(part.name, argv, log_path=log_path, env=part.env, gate=gate)
         self._watch(process, layer)
         await process.wait_ready(part.ready)
         self._note(part.name, process)
@@ -128,11 +113,10 @@ class Stack:
 
     async def _step(self, name: str, module: str, *arguments: str, gate: Gate | None = None) -> None:
         """Run something that ends by itself before the next begins."""
-        fd = gate.fd if gate else None
         process = await Process.start(
             name,
-            python(module, *arguments, gate=fd),
-            gate=fd,
+            python(module, *arguments, gate=gate),
+            gate=gate,
             log_path=self._logs / f"{name}.log",
             env=base_environment(self._data_dir, self._addresses, signer="service"),
         )

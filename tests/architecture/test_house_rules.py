@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("datasets", "evaluation", "gateway", "registry", "training")
-PACKAGES = {path.parent for path in ROOT.glob("*/**/py.typed") if ".venv" not in path.parts}
+PACKAGES = {path.parent for root in ("deploy", "services", "shared") for path in (ROOT / root).rglob("py.typed")}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "util", "helper", "misc"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
