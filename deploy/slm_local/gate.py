@@ -14,7 +14,7 @@ import sys
 def main(gate: int, lock: str, module: str, *arguments: str) -> None:
     """Import, wait, run."""
     with open(lock, "a") as turn:
-        #fcntl.flock(turn, fcntl.LOCK_EX)
+        fcntl.flock(turn, fcntl.LOCK_EX)
         loaded = importlib.import_module(module)
     os.read(gate, 1)
     os.close(gate)

@@ -50,7 +50,8 @@ class Broker:
 
     async def close(self) -> None:
         """Close the connection; what was not acknowledged is delivered again to somebody else."""
-        await self._client.close()
+        if self._client.is_connected or self._client.is_reconnecting:
+            await self._client.close()
 
     async def _on_error(self, error: Exception) -> None:
         log.warning("nats.error", error=type(error).__name__)

@@ -143,8 +143,10 @@ class LeaseClient:
         return answer
 
 
-async def persist(call: Callable[[], Awaitable[T]], *, within_s: float, what: str) -> T:
-    """Repeat `call` while it raises UnavailableError. Raises NoContactError after `within_s`."""
+async def persist(
+    call: Callable[[], Awaitable[T]], *, within_s: float, what: str, longest_pause_s: float = RETRY_DELAYS_S[-1]
+) -> T:
+    """Repeat `call` while it raises UnavailableError, with growing pauses. Raises NoContactError after `within_s`."""
     loop = asyncio.get_running_loop()
     begun, attempt = loop.time(), 0
     while True:
@@ -154,5 +156,5 @@ async def persist(call: Callable[[], Awaitable[T]], *, within_s: float, what: st
             if loop.time() - begun > within_s:
                 raise NoContactError(what) from error
             log.warning("worker.retrying", what=what, why=error.message)
-            await asyncio.sleep(RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)])
+            await asyncio.sleep(min(longest_pause_s, RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)]))
             attempt += 1

@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 EXIT_NO_CONTACT = 75
 GIVE_UP_S = 10.0
+FORGET_PAUSE_S = 0.3
 
 T = TypeVar("T")
 
@@ -141,7 +142,9 @@ class Worker:
         """Work until `stop`. Raises NoContactError when the service stayed away for too long during a job."""
         self._mark_ready(False)
         try:
-            await self._unless_stopping(persist(self._leases.forget, within_s=math.inf, what="forget"))
+            # Side by side: the child is warm by the time the service answers.
+            forgotten = persist(self._leases.forget, within_s=math.inf, what="forget", longest_pause_s=FORGET_PAUSE_S)
+            await self._unless_stopping(asyncio.gather(forgotten, self._work.ready()))
             message: Msg | None = None
             while not self._stopping.is_set():
                 await self._unless_stopping(self._work.ready())
