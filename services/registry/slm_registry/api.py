@@ -32,16 +32,14 @@ async def list_models(
     q: Annotated[str | None, Query(max_length=100, description="Part of the name.")] = None,
 ) -> Page[Model]:
     """Models, newest first."""
-    rows = list(await store.list_models(session, query, kind=kind, family=family, experiment_id=experiment_id, q=q))
-    shown = {model.id: model for model in await reading.show_models(session, rows)}
-    return page_of(rows, query, key=lambda row: (row.created_at, row.id), show=lambda row: shown[row.id])
+    rows = await store.list_models(session, query, kind=kind, family=family, experiment_id=experiment_id, q=q)
+    return page_of(rows, query, key=lambda row: (row.created_at, row.id), show=Model.of)
 
 
 @routes.get("/api/models/{reference}")
 async def get_model(reference: str, _: Viewer, session: ReadSession) -> Model:
     """One model, by id, `<family>-v<n>`, or family (its latest version)."""
-    (model,) = await reading.show_models(session, [await reading.get_model(session, reference)])
-    return model
+    return Model.of(await reading.get_model(session, reference))
 
 
 @routes.get("/api/models/{reference}/card", response_model=Card)

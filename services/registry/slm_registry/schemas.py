@@ -66,10 +66,10 @@ class Model(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: ModelRow, *, latest: int) -> "Model":
-        """The model in a row, where `latest` is the highest version of its family."""
+    def of(cls, row: ModelRow) -> "Model":
+        """The model in a row that was read with its `latest_version`."""
         columns = {column.key: getattr(row, column.key) for column in row.__table__.columns}
-        return cls.model_validate(columns | {"is_latest": row.version == latest})
+        return cls.model_validate(columns | {"is_latest": row.version == row.latest_version})
 
 
 class DatasetFacts(BaseModel):

@@ -4,13 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased, with_expression
 
 from slm_registry.tables import DatasetRow, EvaluationRow, FamilyRow, ModelRow
 from slm_shared.events import DatasetProcessed, EvaluationCompleted
 from slm_shared.paging import PageRequest, keyset
+
+_Sibling = aliased(ModelRow)
+_LATEST = select(func.max(_Sibling.version)).where(_Sibling.family == ModelRow.family).scalar_subquery()
+# Built once: for one row, building a statement takes as long as PostgreSQL's answer.
+_MODELS = select(ModelRow).options(with_expression(ModelRow.latest_version, _LATEST))
+_BY_ID = _MODELS.where(ModelRow.id == bindparam("id"))
+_NAMED = or_(ModelRow.name == bindparam("name"), ModelRow.family == bindparam("name"))
+_BY_NAME = _MODELS.where(_NAMED).order_by(ModelRow.version.desc()).limit(1)
 
 
 async def next_version(session: AsyncSession, family: str) -> int:
@@ -41,21 +50,14 @@ async def add_model(session: AsyncSession, values: Mapping[str, Any]) -> ModelRo
 async def find_model(session: AsyncSession, reference: str) -> ModelRow | None:
     """A model by id, name, or family (its latest version)."""
     try:
-        return await session.get(ModelRow, UUID(reference))
+        return await session.scalar(_BY_ID, {"id": UUID(reference)})
     except ValueError:
-        named = or_(ModelRow.name == reference, ModelRow.family == reference)
-        return await session.scalar(select(ModelRow).where(named).order_by(ModelRow.version.desc()).limit(1))
+        return await session.scalar(_BY_NAME, {"name": reference})
 
 
 async def find_model_of_experiment(session: AsyncSession, experiment_id: UUID) -> ModelRow | None:
     """The model that an experiment made."""
     return await session.scalar(select(ModelRow).where(ModelRow.experiment_id == experiment_id))
-
-
-async def latest_versions(session: AsyncSession, families: set[str]) -> dict[str, int]:
-    """The highest version of each family."""
-    statement = select(ModelRow.family, func.max(ModelRow.version)).where(ModelRow.family.in_(families))
-    return {family: version for family, version in (await session.execute(statement.group_by(ModelRow.family))).all()}
 
 
 async def list_models(
@@ -68,7 +70,7 @@ async def list_models(
     q: str | None = None,
 ) -> Sequence[ModelRow]:
     """One page of models (and one more row), newest first."""
-    statement = select(ModelRow)
+    statement = _MODELS
     if kind is not None:
         statement = statement.where(ModelRow.kind == kind)
     if family is not None:

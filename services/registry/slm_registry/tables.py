@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_expression
 
 Moment = TIMESTAMP(timezone=True)
 
@@ -27,7 +27,10 @@ class FamilyRow(Base):
 
 
 class ModelRow(Base):
-    """One model version; a fine-tuned one has exactly one experiment, and an experiment at most one model."""
+    """One model version; a fine-tuned one has exactly one experiment, and an experiment at most one model.
+
+    `latest_version` is the highest version of the family; the statements of `store` that show models fill it.
+    """
 
     __tablename__ = "model"
     __table_args__ = (UniqueConstraint("family", "version"), Index("ix_model_newest", "created_at", "id"))
@@ -57,6 +60,7 @@ class ModelRow(Base):
     eval_loss: Mapped[float | None]
     duration_s: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    latest_version: Mapped[int | None] = query_expression()
 
 
 class DatasetRow(Base):

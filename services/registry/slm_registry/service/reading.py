@@ -20,15 +20,9 @@ async def get_model(session: AsyncSession, reference: str) -> ModelRow:
     return model
 
 
-async def show_models(session: AsyncSession, rows: list[ModelRow]) -> list[Model]:
-    """Models as they are shown, each with whether it is the latest of its family."""
-    latest = await store.latest_versions(session, {row.family for row in rows})
-    return [Model.of(row, latest=latest[row.family]) for row in rows]
-
-
 async def make_card(session: AsyncSession, row: ModelRow, manifest: Manifest) -> Card:
     """The card of a model, from what is known now."""
-    (model,) = await show_models(session, [row])
+    model = Model.of(row)
     references = [each for each in (model.training_dataset, model.evaluation_dataset) if each]
     datasets = await store.find_datasets(session, [each.id for each in references])
     ids = [row.id] + ([model.base_model.id] if model.base_model else [])
