@@ -205,11 +205,22 @@ async def running(
     app: FastAPI, keys: Path, *, role: Role = Role.ADMIN, subject: str = "tester"
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """Serve an app on a free loopback port and give a client that carries a principal of `role`."""
+    async with (
+        serving(app) as base_url,
+        client_of(base_url, app.state.service, keys, role=role, subject=subject) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def client_of(
+    base_url: str, service: str, keys: Path, *, role: Role = Role.ADMIN, subject: str = "tester"
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a service that runs under `base_url`; it carries a principal of `role`."""
     kid = "worker" if role is Role.WORKER else "gateway"
-    async with serving(app) as base_url:
-        auth = _SignedBy(Signer(keys / f"{kid}.json"), app.state.service, Principal(subject, role))
-        async with httpx2.AsyncClient(base_url=base_url, auth=auth, timeout=DEADLINE_S) as client:
-            yield client
+    auth = _SignedBy(Signer(keys / f"{kid}.json"), service, Principal(subject, role))
+    async with httpx2.AsyncClient(base_url=base_url, auth=auth, timeout=DEADLINE_S) as client:
+        yield client
 
 
 @asynccontextmanager

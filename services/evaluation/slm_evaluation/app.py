@@ -4,13 +4,14 @@ from fastapi import FastAPI
 
 from slm_evaluation import subscribers
 from slm_evaluation.api import evaluations, leases
-from slm_evaluation.service.reaper import Reaper
+from slm_evaluation.service import leasing
 from slm_evaluation.settings import EvaluationSettings
 from slm_shared.broker import Broker
 from slm_shared.bus import Bus
 from slm_shared.database import Database
 from slm_shared.objects import ObjectStore
 from slm_shared.outbox import Relay
+from slm_shared.reaper import Reaper
 from slm_shared.web import create_app as create_service
 
 
@@ -27,7 +28,11 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
         settings=settings,
         database=database,
         routers=[evaluations.routes, leases.routes],
-        parts=[Relay(database, broker, source="evaluation"), bus, Reaper(database, settings)],
+        parts=[
+            Relay(database, broker, source="evaluation"),
+            bus,
+            Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
+        ],
         closers=[broker.close],
     )
     app.state.settings = settings

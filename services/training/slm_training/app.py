@@ -8,11 +8,12 @@ from slm_shared.database import Database
 from slm_shared.objects import ObjectStore
 from slm_shared.outbox import Relay
 from slm_shared.peers import Peer
+from slm_shared.reaper import Reaper
 from slm_shared.web import create_app as create_service
 from slm_training import subscribers
 from slm_training.api import experiments, leases, runs
+from slm_training.service import leasing
 from slm_training.service.launching import Resolver
-from slm_training.service.reaper import Reaper
 from slm_training.service.telemetry import TelemetryIntake
 from slm_training.settings import TrainingSettings
 
@@ -36,7 +37,7 @@ def create_app(settings: TrainingSettings) -> FastAPI:
             Relay(database, broker, source="training"),
             bus,
             TelemetryIntake(database, broker),
-            Reaper(database, settings),
+            Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
         ],
         closers=[broker.close, datasets.close, registry.close],
     )

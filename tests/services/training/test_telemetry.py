@@ -1,0 +1,87 @@
+"""Metric points and log lines: stored once, shown in order, and never for a lease that is gone."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from slm_shared.broker import Broker
+from slm_shared.events import LogLine, MetricPoint, TelemetryBatch, telemetry_subject
+from slm_shared.testing import eventually
+from slm_shared.topology import TELEMETRY
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+async def send(platform: Any, *batches: TelemetryBatch, raw: bytes | None = None) -> None:
+    broker = Broker(platform.settings.nats_url, name="tests")
+    jetstream = await broker.jetstream()
+    for batch in batches:
+        await jetstream.publish(
+            telemetry_subject(batch.experiment_id), raw or batch.model_dump_json().encode(), stream=TELEMETRY
+        )
+    await broker.close()
+
+
+def batch(lease: dict[str, Any], number: int, losses: dict[int, float | None], *, epoch: int = 1) -> TelemetryBatch:
+    return TelemetryBatch(
+        experiment_id=UUID(lease["experiment_id"]),
+        epoch=epoch,
+        batch=number,
+        points=[MetricPoint(step=step, name="loss", value=value, time=NOW) for step, value in losses.items()],
+        lines=[LogLine(time=NOW, level="info", message=f"line {number}")],
+    )
+
+
+async def series(platform: Any, lease: dict[str, Any], name: str = "loss") -> list[tuple[int, float | None]]:
+    path = f"/api/experiments/{lease['experiment_id']}/metrics?name={name}"
+    found = (await platform.training.get(path)).json()["series"]
+    return [(point["step"], point["value"]) for point in found.get(name, [])]
+
+
+@pytest.fixture
+async def lease(platform: Any) -> Any:
+    await platform.dataset("rows")
+    await platform.launch()
+    return await platform.started()
+
+
+async def test_what_arrives_twice_or_out_of_order_is_one_series(platform: Any, lease: dict[str, Any]) -> None:
+    second, first = batch(lease, 1, {3: 1.0, 4: None}), batch(lease, 0, {1: 3.0, 2: 2.0})
+    await send(platform, second, first, second, first)
+
+    async def is_there() -> bool:
+        return len(await series(platform, lease)) == 4
+
+    await eventually(is_there)
+    assert await series(platform, lease) == [(1, 3.0), (2, 2.0), (3, 1.0), (4, None)]
+    log = (await platform.training.get(f"/api/experiments/{lease['experiment_id']}/log")).json()["lines"]
+    assert sorted(line["message"] for line in log) == ["line 0", "line 1"]
+    later = f"/api/experiments/{lease['experiment_id']}/log?after={log[0]['seq']}"
+    assert [line["seq"] for line in (await platform.training.get(later)).json()["lines"]] == [log[1]["seq"]]
+
+
+async def test_progress_follows_the_newest_lease_only(platform: Any, lease: dict[str, Any]) -> None:
+    await platform.tell(lease, "release")
+    newer = await platform.started("trainer-2")
+    await send(platform, batch(newer, 0, {1: 5.0}, epoch=2), batch(lease, 7, {90: 0.1}, epoch=1))
+
+    async def is_stored() -> bool:
+        log = (await platform.training.get(f"/api/experiments/{lease['experiment_id']}/log")).json()["lines"]
+        return len(log) == 2
+
+    await eventually(is_stored)
+    experiment = (await platform.training.get(f"/api/experiments/{lease['experiment_id']}")).json()
+    assert experiment["progress"] == {"step": 1, "loss": 5.0}
+    assert await series(platform, newer) == [(1, 5.0)]
+
+
+async def test_a_batch_that_cannot_be_read_stops_nothing(platform: Any, lease: dict[str, Any]) -> None:
+    await send(platform, batch(lease, 0, {1: 1.0}), raw=b"\xff not json")
+    await send(platform, batch(lease, 1, {2: 2.0}))
+
+    async def is_there() -> bool:
+        return await series(platform, lease) == [(2, 2.0)]
+
+    assert await eventually(is_there)
