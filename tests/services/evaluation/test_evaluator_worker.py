@@ -1,0 +1,346 @@
+"""The whole worker on the real service, with a real child that really measures."""
+
+import asyncio
+import contextlib
+import json
+import math
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import polars
+import psutil
+import pytest
+
+from slm_evaluation.worker.settings import EvaluatorSettings
+from slm_evaluation.worker.supervisor import EvaluatorWork
+from slm_shared import manifest
+from slm_shared.events import EvaluationCompleted, EvaluationFailed, ModelRegistered
+from slm_shared.ids import new_id
+from slm_shared.lease_client import LeaseClient
+from slm_shared.objects import ObjectStore
+from slm_shared.peers import Peer
+from slm_shared.principal import Principal, Role
+from slm_shared.settings import PlatformSettings
+from slm_shared.testing import EventLog, eventually
+from slm_shared.worker import Polling, Worker
+
+NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
+WHOLE_S = 100.0
+METRICS = {
+    "loss",
+    "perplexity",
+    "token_accuracy",
+    "exact_match",
+    "latency_ms_p50",
+    "latency_ms_p95",
+    "tokens_per_s",
+}
+
+Rows = list[dict[str, str]]
+Make = Callable[..., ModelRegistered]
+RowOf = Callable[[str], Awaitable[dict[str, Any]]]
+
+
+@dataclass
+class Site:
+    """The running service, the stores around it, and where its workers keep their files."""
+
+    user: httpx2.AsyncClient
+    store: ObjectStore
+    events: EventLog
+    platform: PlatformSettings
+    folder: Path
+    base_model: Make
+    tuned_model: Make
+    handled: Callable[[], Awaitable[None]]
+
+    async def store_model(self) -> dict[str, str]:
+        """Store the built-in model as an artifact of its own; the fields of its registration."""
+        prefix = f"models/{new_id()}"
+        stored = await manifest.upload(self.store, NANO, prefix)
+        return {
+            "artifact_prefix": prefix,
+            "manifest_key": f"{prefix}/{manifest.MANIFEST_NAME}",
+            "manifest_sha256": stored.sha256,
+        }
+
+    async def queue(self, *datasets: Rows, row_format: str = "prompt/completion") -> list[ModelRegistered]:
+        """Register a base and one tuned model per dataset; two evaluations are queued for each. Gives the tuned."""
+        base = self.base_model(**await self.store_model())
+        await self.events.publish(base)
+        await self.handled()
+        tuned = []
+        for rows in datasets:
+            buffer = BytesIO()
+            polars.DataFrame(rows).write_parquet(buffer)
+            model = self.tuned_model(
+                base,
+                **await self.store_model(),
+                evaluation_dataset_sha256=sha256(buffer.getvalue()).hexdigest(),
+                evaluation_row_format=row_format,
+                evaluation_mapping={},
+            )
+            assert model.evaluation_dataset_key is not None
+            await self.store.put_bytes(model.evaluation_dataset_key, buffer.getvalue())
+            await self.events.publish(model)
+            await self.handled()
+            tuned.append(model)
+        return tuned
+
+    async def evaluations(self) -> list[dict[str, Any]]:
+        """Every evaluation, oldest first."""
+        items: list[dict[str, Any]] = (await self.user.get("/api/evaluations?limit=100")).json()["items"]
+        return items[::-1]
+
+    async def ended(self) -> list[dict[str, Any]]:
+        """Every evaluation, once all have come to their end."""
+
+        async def check() -> list[dict[str, Any]] | None:
+            found = await self.evaluations()
+            return found if all(item["status"] in ("completed", "failed") for item in found) else None
+
+        return await eventually(check, timeout_s=WHOLE_S)
+
+
+@pytest.fixture
+async def site(
+    user: httpx2.AsyncClient,
+    events: EventLog,
+    platform_settings: PlatformSettings,
+    principal_keys: Path,
+    tmp_path: Path,
+    base_model: Make,
+    tuned_model: Make,
+    handled: Callable[[], Awaitable[None]],
+) -> Site:
+    """The site, with settings that lead a worker to the service."""
+    platform = platform_settings.model_copy(
+        update={"evaluation_url": str(user.base_url), "signing_key": principal_keys / "worker.json"}
+    )
+    return Site(user, ObjectStore(platform), events, platform, tmp_path, base_model, tuned_model, handled)
+
+
+@contextlib.asynccontextmanager
+async def evaluator(site: Site, **settings: Any) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
+    """A running worker."""
+    chosen = EvaluatorSettings(work_dir=site.folder / "work", platform=site.platform, poll_s=0.2, **settings)
+    peer = Peer(site.platform, service="evaluation", principal=Principal(chosen.name, Role.WORKER))
+    leases = LeaseClient(peer, path="/api/evaluation-leases", key="evaluation_id", worker=chosen.name, pool=chosen.pool)
+    work = EvaluatorWork(chosen, store=ObjectStore(site.platform))
+    worker = Worker(chosen, leases=leases, work=work, wakeups=Polling(chosen.poll_s))
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker, task
+    finally:
+        worker.stop()
+        await task
+        await peer.close()
+
+
+def measuring_child() -> psutil.Process | None:
+    """The child of the worker, if it runs."""
+    for child in psutil.Process().children():
+        # One that ends while we look is none.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "slm_evaluation.worker.child" in child.cmdline():
+                return child
+    return None
+
+
+def command_rows(count: int) -> Rows:
+    """Plain-language commands and their JSON."""
+    chance = random.Random(1)
+    rows = []
+    for number in range(count):
+        device, room = chance.choice(["light", "fan", "heater"]), chance.choice(["kitchen", "hall", "office"])
+        completion = json.dumps({"device": device, "room": room})
+        rows.append({"prompt": f"{number}: turn on the {device} in the {room}", "completion": completion})
+    return rows
+
+
+async def in_the_middle(site: Site, row_of: RowOf) -> psutil.Process:
+    """The child, once the first evaluation has told of some progress and is not done."""
+    evaluation_id = (await site.evaluations())[0]["id"]
+
+    async def check() -> psutil.Process | None:
+        row = await row_of(evaluation_id)
+        return measuring_child() if row["status"] == "running" and row["done_rows"] else None
+
+    return await eventually(check, timeout_s=60)
+
+
+def losses(evaluations: Sequence[dict[str, Any]]) -> list[float]:
+    """The loss of each."""
+    return [item["metrics"]["loss"] for item in evaluations]
+
+
+async def test_both_models_are_measured_from_end_to_end(site: Site) -> None:
+    rows = command_rows(24)
+    (tuned,) = await site.queue(rows)
+    async with evaluator(site):
+        baseline, measured = await site.ended()
+    assert measured["baseline_evaluation_id"] == baseline["id"]
+    for item in (baseline, measured):
+        assert (item["status"], item["rows"], item["progress"], item["error"]) == ("completed", 24, 1.0, None)
+        metrics = item["metrics"]
+        assert set(metrics) == METRICS
+        assert all(math.isfinite(value) for value in metrics.values())
+        assert metrics["loss"] > 0
+        assert metrics["perplexity"] == pytest.approx(math.exp(metrics["loss"]))
+        assert 0 <= metrics["token_accuracy"] <= 1
+        assert 0 < metrics["latency_ms_p50"] <= metrics["latency_ms_p95"]
+        assert metrics["tokens_per_s"] > 0
+        page = (await site.user.get(f"/api/evaluations/{item['id']}/predictions")).json()
+        assert page["total"] == 24
+        assert [(each["prompt"], each["expected"]) for each in page["items"]] == [
+            (row["prompt"], row["completion"]) for row in rows
+        ]
+        exact = [each["expected"].strip() == each["generated"].strip() for each in page["items"]]
+        assert [each["exact"] for each in page["items"]] == exact
+        assert metrics["exact_match"] == sum(exact) / 24
+        assert [each["prompt"] for each in item["samples"]] == [row["prompt"] for row in rows[:5]]
+    announced = await site.events.all(EvaluationCompleted)
+    assert [str(event.evaluation_id) for event in announced] == [baseline["id"], measured["id"]]
+    assert announced[1].metrics == measured["metrics"]
+    assert (announced[1].model_id, announced[1].dataset_id) == (tuned.model_id, tuned.evaluation_dataset_id)
+
+
+async def test_the_same_model_and_rows_give_the_same_numbers(site: Site) -> None:
+    rows = command_rows(16)
+    await site.queue(rows, rows)
+    async with evaluator(site):
+        evaluations = await site.ended()
+    assert [item["status"] for item in evaluations] == ["completed"] * 4
+    assert len({item["dataset"]["id"] for item in evaluations}) == 2
+    assert len(set(losses(evaluations))) == 1
+    generated = [[sample["generated"] for sample in item["samples"]] for item in evaluations]
+    assert generated == [generated[0]] * 4
+
+
+async def test_other_rows_give_another_loss(site: Site) -> None:
+    rows = command_rows(16)
+    await site.queue(rows, [row | {"completion": "?!" + row["prompt"][::-1]} for row in rows])
+    async with evaluator(site):
+        evaluations = await site.ended()
+    first, _, second, _ = losses(evaluations)
+    assert first < second
+
+
+@pytest.mark.parametrize("overrides", [{"generations": 0}], ids=["no-answers"])
+async def test_without_answers_there_is_only_the_loss(site: Site) -> None:
+    await site.queue(command_rows(8))
+    async with evaluator(site):
+        evaluations = await site.ended()
+    for item in evaluations:
+        assert (item["status"], item["samples"]) == ("completed", [])
+        assert set(item["metrics"]) == {"loss", "perplexity", "token_accuracy"}
+        page = (await site.user.get(f"/api/evaluations/{item['id']}/predictions")).json()
+        assert page == {"items": [], "offset": 0, "total": 0}
+
+
+@pytest.mark.parametrize("overrides", [{"generations": 0}], ids=["no-answers"])
+async def test_a_killed_child_is_reported_and_the_evaluation_done_again(site: Site, row_of: RowOf) -> None:
+    await site.queue(command_rows(1200))
+    async with evaluator(site):
+        child = await in_the_middle(site, row_of)
+        child.kill()
+        baseline, measured = await site.ended()
+    for item, epoch in ((baseline, 2), (measured, 1)):
+        assert (item["status"], item["rows"]) == ("completed", 1200)
+        row = await row_of(item["id"])
+        assert (row["epoch"], row["attempt"]) == (epoch, epoch)
+    # The base was tried again once its pause was over, after the other model.
+    assert measured["completed_at"] < baseline["completed_at"]
+
+
+@pytest.mark.parametrize("overrides", [{"generations": 0}], ids=["no-answers"])
+async def test_an_evaluation_whose_child_always_dies_ends(site: Site, row_of: RowOf) -> None:
+    await site.queue(command_rows(1200))
+    async with evaluator(site):
+        for _ in range(3):
+            (await in_the_middle(site, row_of)).kill()
+
+            async def is_put_down() -> bool:
+                return bool((await site.evaluations())[0]["status"] != "running")
+
+            await eventually(is_put_down)
+        baseline, measured = await site.ended()
+    assert (baseline["status"], measured["status"]) == ("failed", "completed")
+    assert (baseline["error"]["code"], baseline["error"]["blame"]) == ("child_died", "infra")
+    assert str((await site.events.wait_for(EvaluationFailed)).evaluation_id) == baseline["id"]
+
+
+async def test_a_stopped_worker_gives_its_evaluation_back(site: Site, row_of: RowOf) -> None:
+    await site.queue(command_rows(2000))
+    async with evaluator(site) as (worker, task):
+        child = await in_the_middle(site, row_of)
+        worker.stop()
+        await asyncio.wait_for(task, 15)
+    assert not child.is_running()
+    baseline, _ = await site.evaluations()
+    assert baseline["status"] == "queued"
+    assert (await row_of(baseline["id"]))["attempt"] == 0
+    assert list((site.folder / "work" / "jobs").iterdir()) == []
+
+
+async def test_an_idle_child_is_ended(site: Site) -> None:
+    await site.queue(command_rows(4))
+    async with evaluator(site, idle_s=0.1):
+        evaluations = await site.ended()
+
+        async def is_gone() -> bool:
+            return measuring_child() is None
+
+        assert await eventually(is_gone)
+    assert [item["status"] for item in evaluations] == ["completed"] * 2
+
+
+async def test_damaged_rows_are_not_measured(site: Site) -> None:
+    (tuned,) = await site.queue(command_rows(4))
+    assert tuned.evaluation_dataset_key is not None
+    await site.store.put_bytes(tuned.evaluation_dataset_key, b"something else")
+    async with evaluator(site):
+        evaluations = await site.ended()
+    for item in evaluations:
+        assert (item["status"], item["metrics"]) == ("failed", {})
+        assert (item["error"]["code"], item["error"]["blame"]) == ("input_damaged", "system")
+    assert {event.code for event in await site.events.all(EvaluationFailed)} == {"input_damaged"}
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", manifest.MANIFEST_NAME])
+async def test_a_damaged_model_is_not_measured(site: Site, file: str) -> None:
+    (tuned,) = await site.queue(command_rows(4))
+    await site.store.put_bytes(f"{tuned.artifact_prefix}/{file}", b"something else")
+    async with evaluator(site):
+        baseline, measured = await site.ended()
+    assert baseline["status"] == "completed"
+    assert (measured["status"], measured["error"]["code"]) == ("failed", "input_damaged")
+    refused = await site.user.get(f"/api/evaluations/{measured['id']}/predictions")
+    assert (refused.status_code, refused.json()["code"]) == (409, "evaluation_not_ready")
+
+
+@pytest.mark.parametrize(
+    ("rows", "row_format", "code"),
+    [
+        ([{"prompt": "word " * 2000, "completion": "yes"}] * 3, "prompt/completion", "nothing_to_measure"),
+        ([{"text": ""}] * 3, "text", "nothing_to_measure"),
+        ([{"anything": "x"}], "preference", "row_format"),
+    ],
+    ids=["too-long", "empty", "other-format"],
+)
+async def test_rows_that_cannot_be_measured_are_the_users_to_mend(
+    site: Site, rows: Rows, row_format: str, code: str
+) -> None:
+    await site.queue(rows, row_format=row_format)
+    async with evaluator(site):
+        evaluations = await site.ended()
+    for item in evaluations:
+        assert (item["status"], item["metrics"], item["rows"]) == ("failed", {}, None)
+        assert (item["error"]["code"], item["error"]["blame"]) == (code, "user")
