@@ -41,6 +41,7 @@ INHERITED_VARIABLES = (
     "OMP_WAIT_POLICY",
     "PATH",
     "PYTHONPATH",
+    "SLM_TRAINER_PRECISION",
     "SYSTEMROOT",
     "TMPDIR",
     "TZ",
@@ -178,6 +179,10 @@ class Parent:
     def receive(self) -> dict[str, Any]:
         """Wait for the next message."""
         return self._inbox.get()
+
+    def waiting(self) -> bool:
+        """Whether a message has arrived that nobody has received yet."""
+        return not self._inbox.empty()
 
     def send(self, kind: str, **fields: Any) -> None:
         """Send one message; numbers must be finite."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Message(BaseModel):
@@ -48,8 +48,16 @@ class DatasetRef(_Message):
     rows: int
 
 
+class CheckpointRef(_Message):
+    """A registered checkpoint as an artifact in the object store; `step` counts optimiser steps."""
+
+    step: int
+    prefix: str
+    manifest_sha256: str
+
+
 class RunLease(_Message):
-    """What a claim returns."""
+    """What a claim returns; `checkpoints` are those of earlier attempts, the newest first."""
 
     run_id: UUID
     experiment_id: UUID
@@ -61,6 +69,7 @@ class RunLease(_Message):
     training_dataset: DatasetRef
     evaluation_dataset: DatasetRef | None = None
     artifact_prefix: str
+    checkpoints: list[CheckpointRef] = Field(default_factory=list)
 
 
 class LocalDataset(_Message):
@@ -71,7 +80,11 @@ class LocalDataset(_Message):
 
 
 class TrainingJob(_Message):
-    """Everything the child needs; it reads and writes only the paths named here."""
+    """Everything the child needs; it reads and writes only the paths named here.
+
+    `resume_folder` is the checkpoint to go on from, of optimiser step `resume_step`; a new one is written every
+    `checkpoint_s` seconds.
+    """
 
     run: RunLease
     base_folder: Path
@@ -80,6 +93,9 @@ class TrainingJob(_Message):
     output_folder: Path
     scratch_folder: Path
     threads: int | None
+    checkpoint_s: float
+    resume_folder: Path | None = None
+    resume_step: int = 0
 
 
 class TrainingResult(_Message):

@@ -20,7 +20,12 @@ class Precision:
 
 
 def choose_precision() -> Precision:
-    """A GPU when there is one, and bf16 where the hardware multiplies it; emulated bf16 is slower than fp32."""
+    """A GPU when there is one, and bf16 where the hardware multiplies it; emulated bf16 is slower than fp32.
+
+    `SLM_TRAINER_PRECISION=fp32` keeps to single precision.
+    """
+    if os.environ.get("SLM_TRAINER_PRECISION") == "fp32":
+        return Precision("cuda" if torch.cuda.is_available() else "cpu", bf16=False)
     if torch.cuda.is_available():
         return Precision("cuda", bf16=torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()

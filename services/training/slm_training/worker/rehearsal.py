@@ -18,6 +18,7 @@ from slm_training.worker.job import TrainingJob
 from slm_training.worker.training import run_training
 
 NOBODY = UUID(int=0)
+NEVER_S = 1e9
 ROWS = [{"prompt": f"say {number}", "completion": f"the number {number}"} for number in range(4)]
 CONFIG = {
     "method": "lora",
@@ -38,6 +39,10 @@ class _Nobody:
 
     def send(self, kind: str, **fields: Any) -> None:
         """Drops the message."""
+
+    def asked_to_suspend(self) -> bool:
+        """Never."""
+        return False
 
 
 def rehearse(folder: Path, *, threads: int | None = None) -> None:
@@ -63,6 +68,7 @@ def rehearse(folder: Path, *, threads: int | None = None) -> None:
             "output_folder": folder / "result",
             "scratch_folder": folder / "scratch",
             "threads": threads,
+            "checkpoint_s": NEVER_S,
         }
     )
     run_training(job, _Nobody())

@@ -25,6 +25,9 @@ class Listener(Protocol):
     def send(self, kind: str, **fields: Any) -> None:
         """Take one message."""
 
+    def asked_to_suspend(self) -> bool:
+        """Whether the training should stop at its next checkpoint."""
+
 
 class Reporter(TrainerCallback):
     """Turns the trainer's callbacks into messages. `trainer` is set once it exists, for its token count."""

@@ -6,12 +6,15 @@ reached 3,800 tokens/s; see `training` for what each choice adds.
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional
 from torch.utils.data import Sampler
 from trl import SFTTrainer  # type: ignore[attr-defined]  # exported lazily
+
+from slm_training.worker import checkpoint
 
 IGNORED = -100
 BATCHES_PER_WINDOW = 32
@@ -67,6 +70,7 @@ class CompletionTrainer(SFTTrainer):
     On a CPU, TRL projects every position onto the vocabulary and does so twice; here only the positions that carry a
     label are projected, once. The loss is the same: mean negative log-likelihood over labelled tokens.
     `seen_tokens` counts the tokens trained on so far, padding left out; `step_losses` has one loss per step.
+    Checkpoints are written and read by `checkpoint`, in place of the library's, which pickles.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -78,6 +82,23 @@ class CompletionTrainer(SFTTrainer):
         dataset: Any = self.train_dataset if train_dataset is None else train_dataset
         lengths = [len(ids) for ids in dataset["input_ids"]]
         return LengthGroupedSampler(lengths, batch_size=self.args.train_batch_size, seed=self.args.seed)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        checkpoint.save(self, checkpoint.folder_of(Path(self.args.output_dir), self.state.global_step))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        checkpoint.load_weights(self, Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint_folder: str | None) -> None:
+        if checkpoint_folder is not None:
+            checkpoint.load_optimizer(self, Path(checkpoint_folder))
+
+    def _load_scaler(self, checkpoint_folder: str | None) -> None:
+        """Comes back with the optimizer."""
+
+    def _load_rng_state(self, checkpoint_folder: str | None) -> None:
+        if checkpoint_folder is not None:
+            checkpoint.load_random(Path(checkpoint_folder))
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

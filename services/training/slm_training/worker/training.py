@@ -21,12 +21,15 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig  # type: ignore[attr-defined]  # exported lazily
 
 from slm_ml.evaluation import mean_loss
 from slm_ml.model import load_model, load_tokenizer, parameter_count
 from slm_training.worker.artifact import library_versions, save_model, write_record
+from slm_training.worker.checkpoint import CheckpointError
+from slm_training.worker.checkpointing import Checkpointing, SuspendedError
 from slm_training.worker.data import EncodedRows, encode_dataset, training_dataset
 from slm_training.worker.job import LocalDataset, TrainingJob, TrainingResult
 from slm_training.worker.precision import Precision, choose_precision, make_deterministic
@@ -83,7 +86,8 @@ class Evaluation:
 def run_training(job: TrainingJob, listener: Listener) -> TrainingResult:
     """Train, write `job.output_folder`, and say how it went.
 
-    Raises NoTrainableTokensError, RowFormatError and DivergedError, which are the user's to mend.
+    Raises NoTrainableTokensError, RowFormatError and DivergedError, which are the user's to mend; SuspendedError when it
+    was asked to stop; CheckpointError when it cannot go on from the checkpoint it was given.
     """
     config = job.run.config
     precision = choose_precision()
@@ -101,9 +105,25 @@ def run_training(job: TrainingJob, listener: Listener) -> TrainingResult:
     trainer = _make_trainer(job, model, tokenizer, rows, precision, reporter)
     if evaluation:
         trainer.add_callback(EpochEvaluation(evaluation, reporter))
+    checkpointing = Checkpointing(listener, every_s=job.checkpoint_s)
+    trainer.add_callback(checkpointing)
     reporter.log(f"Training {job.run.base_model.name} ({config.method}) on {precision.label}.")
-    trainer.train()
+    _train(trainer, job, reporter)
+    if checkpointing.suspended:
+        raise SuspendedError
     return _finish(job, trainer, evaluation, reporter, precision)
+
+
+def _train(trainer: CompletionTrainer, job: TrainingJob, reporter: Reporter) -> None:
+    """Train to the end, from a checkpoint if there is one; only its own step may be where it goes on."""
+    if job.resume_folder is None:
+        trainer.train()
+        return
+    stored = TrainerState.load_from_json(str(job.resume_folder / TRAINER_STATE_NAME)).global_step
+    if stored != job.resume_step:
+        raise CheckpointError(f"the checkpoint of step {job.resume_step} says that it is of step {stored}")
+    reporter.log(f"Going on from the checkpoint of step {stored}.")
+    trainer.train(resume_from_checkpoint=str(job.resume_folder))
 
 
 def _encode_training_rows(job: TrainingJob, tokenizer: Any, max_length: int, reporter: Reporter) -> EncodedRows:

@@ -1,6 +1,8 @@
 """The child alone: a job in, a folder out."""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -46,6 +48,10 @@ class Outcome:
     exit_code: int
     folder: Path
 
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        """The messages of one kind."""
+        return [message for message in self.messages if message["kind"] == kind]
+
     @property
     def last(self) -> dict[str, Any]:
         """Its last message."""
@@ -67,18 +73,35 @@ Train = Callable[..., Awaitable[Outcome]]
 def train(tmp_path: Path) -> Train:
     """`await train("a", learning_rate=1e-3)`: run one child to its end, in the folder `a`."""
 
-    async def run(name: str, *, base: Path = NANO, **config: Any) -> Outcome:
+    async def run(
+        name: str,
+        *,
+        base: Path = NANO,
+        checkpoint_s: float = 300.0,
+        resume: dict[str, Any] | None = None,
+        kill_at: int | None = None,
+        suspend: bool = False,
+        fp32: bool = False,
+        **config: Any,
+    ) -> Outcome:
         folder = tmp_path / name
         folder.mkdir()
         rows = folder / "rows.parquet"
         polars.DataFrame(ROWS).write_parquet(rows)
         child = await Child.start(
             [sys.executable, "-m", "slm_training.worker.child"],
-            env=clean_environment(HF_HUB_OFFLINE="1"),
+            env=clean_environment(HF_HUB_OFFLINE="1", **({"SLM_TRAINER_PRECISION": "fp32"} if fp32 else {})),
             log_path=folder / "log",
         )
-        await child.send({"job": _job(base, rows, folder / "result", {**CONFIG, **config})})
-        messages = [message async for message in child.messages()]
+        job = _job(base, rows, folder / "result", {**CONFIG, **config})
+        await child.send({"job": job | {"checkpoint_s": checkpoint_s} | (resume or {})})
+        if suspend:
+            await child.send({"suspend": True})
+        messages = []
+        async for message in child.messages():
+            messages.append(message)
+            if message["kind"] == "checkpoint" and message["step"] == kill_at:
+                os.killpg(child.pid, signal.SIGKILL)
         return Outcome(messages, await child.wait(), folder / "result")
 
     return run
@@ -98,6 +121,7 @@ def _job(base: Path, rows: Path, result: Path, config: dict[str, Any]) -> dict[s
         "output_folder": str(result),
         "scratch_folder": str(result.with_name("scratch")),
         "threads": None,
+        "checkpoint_s": 300.0,
     }
 
 
@@ -113,6 +137,47 @@ async def test_the_same_seed_gives_the_same_model_to_the_last_bit(train: Train) 
     assert again.last["result"] == first.last["result"]
     for name in ("model.safetensors", "training.json"):
         assert (first.folder / name).read_bytes() == (again.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("method", "fp32", "killed_at"), [("full", True, 3), ("full", False, 6), ("lora", True, 8), ("lora", False, 1)]
+)
+async def test_a_killed_and_resumed_training_equals_the_uninterrupted_one(
+    train: Train, method: str, fp32: bool, killed_at: int
+) -> None:
+    whole = await train("whole", method=method, fp32=fp32)
+    killed = await train("killed", method=method, fp32=fp32, checkpoint_s=0, kill_at=killed_at)
+    assert killed.exit_code == -signal.SIGKILL
+    stored = killed.told("checkpoint")[-1]
+    resume = {"resume_folder": stored["folder"], "resume_step": stored["step"]}
+    resumed = await train("resumed", method=method, fp32=fp32, resume=resume)
+    assert resumed.last["kind"] == "result", resumed.last
+    assert whole.last["result"] == resumed.last["result"]
+    for name in ("model.safetensors", "training.json"):
+        assert (whole.folder / name).read_bytes() == (resumed.folder / name).read_bytes()
+    assert resumed.values("loss") == whole.values("loss")[stored["step"] :]
+
+
+async def test_a_suspended_training_stops_at_a_checkpoint_and_goes_on_from_there(train: Train) -> None:
+    suspended = await train("suspended", suspend=True)
+    assert (suspended.last["kind"], suspended.exit_code) == ("suspended", 75)
+    (stored,) = suspended.told("checkpoint")
+    assert not suspended.folder.exists()
+    resumed = await train("resumed", resume={"resume_folder": stored["folder"], "resume_step": stored["step"]})
+    assert resumed.last["result"] == (await train("whole")).last["result"]
+
+
+async def test_nothing_in_a_checkpoint_is_pickled(train: Train) -> None:
+    killed = await train("killed", checkpoint_s=0, kill_at=2)
+    names = {path.name for path in Path(killed.told("checkpoint")[-1]["folder"]).iterdir()}
+    assert {Path(name).suffix for name in names} == {".safetensors", ".json"}
+
+
+async def test_a_checkpoint_of_another_step_is_refused(train: Train) -> None:
+    killed = await train("killed", checkpoint_s=0, kill_at=2)
+    folder = killed.told("checkpoint")[-1]["folder"]
+    refused = await train("refused", resume={"resume_folder": folder, "resume_step": 7})
+    assert (refused.last["code"], refused.last["blame"]) == ("checkpoint_damaged", "system")
 
 
 async def test_a_merged_lora_model_loads_and_its_adapter_is_kept(train: Train) -> None:
