@@ -120,6 +120,10 @@ class LeaseClient:
         fields = ("code", "message", "blame", "retry", "log_tail")
         await self._write(lease, "fail", {name: getattr(error, name) for name in fields})
 
+    async def tell(self, lease: Lease, verb: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Anything else that only the holder of a lease may say."""
+        return await self._write(lease, verb, body)
+
     async def release(self, lease: Lease) -> None:
         """Give an unfinished job back, so that it is leased again at once."""
         await self._write(lease, "release", {})

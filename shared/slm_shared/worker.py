@@ -61,6 +61,9 @@ class Work(Protocol):
     async def ready(self) -> None:
         """Return once the next job could start at once."""
 
+    async def suspend(self) -> None:
+        """Bring the job in hand to where somebody else can take it up; it is cancelled right after."""
+
     async def run(self, lease: Lease) -> Mapping[str, Any]:
         """Do the job and return what `:complete` reports beside the epoch; raises JobFailedError.
 
@@ -183,10 +186,18 @@ class Worker:
             if job.done() and await self._is_started(lease, hold):
                 await self._report(lease, job)
             else:
+                if not hold.done():
+                    await self._suspend(job)
                 await _cancelled(job)
                 await self._give_up(lease, hold.result() if hold.done() else Stop.DRAINED)
         finally:
             await _cancelled(job, hold, stop)
+
+    async def _suspend(self, job: "asyncio.Future[Any]") -> None:
+        """Told to stop: let the job save what it has, for as long as we may take."""
+        suspending = asyncio.create_task(self._work.suspend())
+        await asyncio.wait({job, suspending}, timeout=self._settings.stop_grace_s, return_when=asyncio.FIRST_COMPLETED)
+        await _cancelled(suspending)
 
     async def _is_started(self, lease: Lease, hold: "asyncio.Task[Stop]") -> bool:
         """Wait until the service knows of the start: it would refuse the end of what never began."""

@@ -1,7 +1,6 @@
 """`kill -9` of any one process in the middle of the main job; the next start of the stack ends it, each step once."""
 
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from slm_client import SlmClient
 from slm_client.models import Experiment
 from tests.support.launched import LaunchedStack
+from tests.support.waiting import let_pass, wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 160
@@ -43,7 +43,7 @@ class Job:
         """Die and come back if this is the moment."""
         if moment != self._moment:
             return
-        time.sleep(self._pause_s)  # the moment itself is random
+        let_pass(self._pause_s)
         if self._part == "launcher":
             self._stack.kill_everything()
         else:
@@ -74,11 +74,8 @@ class Job:
         self.reached("registered")
 
     def _until(self, done: Callable[[Experiment], bool]) -> None:
-        deadline = time.monotonic() + JOB_TIMEOUT_S
         with self.client() as client:
-            while not done(client.experiments.get(self.experiment_id)):
-                assert time.monotonic() < deadline, client.experiments.get(self.experiment_id)
-                time.sleep(0.05)
+            wait_until(lambda: done(client.experiments.get(self.experiment_id)), timeout_s=JOB_TIMEOUT_S)
 
 
 def step_of(experiment: Experiment) -> float:

@@ -1,6 +1,7 @@
 """States of a run and the rules between them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,6 +69,7 @@ def states_shown_as(status: ExperimentStatus) -> frozenset[RunState]:
 
 
 MAX_FAILURES = 5
+MAX_TOTAL_FAILURES = 20
 MAX_OUT_OF_MEMORY = 2
 FIRST_RETRY_S = 10.0
 LONGEST_RETRY_S = 360.0
@@ -92,18 +94,34 @@ class Verdict:
     retry_after_s: float = 0.0
 
 
-def judge(failure: Failure, *, failures: int) -> Verdict:
-    """What becomes of a run whose attempt failed; `failures` counts this one.
+def judge(failure: Failure, *, failures: int, total_failures: int = 0) -> Verdict:
+    """What becomes of a run whose attempt failed.
 
-    What the user has to mend is never tried again; running out of memory once; everything else five times, with a pause
-    that doubles from 10 s to 6 minutes.
+    `failures` counts the bad ends since its last new checkpoint, `total_failures` all; both count this one. What the
+    user has to mend is never tried again; running out of memory once; everything else until five attempts in a row came
+    no further or twenty have failed, with a pause that doubles from 10 s to 6 minutes.
     """
     limit = MAX_OUT_OF_MEMORY if failure.code == "out_of_memory" else MAX_FAILURES
     if failure.blame == "user" or not failure.retry:
         return Verdict(S.FAILED)
-    if failures >= limit:
+    if failures >= limit or total_failures >= MAX_TOTAL_FAILURES:
         return Verdict(S.FAILED if failure.code == "out_of_memory" else S.DEAD_LETTER)
     return Verdict(S.QUEUED, min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (failures - 1)))
+
+
+KEPT_CHECKPOINTS = 3
+
+
+def lost_steps(attempts: Sequence[tuple[int, int]]) -> list[int]:
+    """How many optimiser steps each attempt made in vain.
+
+    `attempts` has, oldest first, the step each went on from and the last it made; what an attempt made beyond the point
+    from which the next one went on is lost.
+    """
+    following = [resumed_from for resumed_from, _ in attempts[1:]]
+    return [max(0, last - resumed) for (_, last), resumed in zip(attempts, following, strict=False)] + (
+        [0] if attempts else []
+    )
 
 
 LOST = Failure("worker_lost", "The trainer stopped answering.", "infra", retry=True)

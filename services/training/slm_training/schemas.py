@@ -1,5 +1,6 @@
 """HTTP bodies of the training service."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from slm_shared.requests import Body
 from slm_training.domain import STATUS_OF, RunState
-from slm_training.tables import AttemptRow, RunRow
+from slm_training.tables import RunRow
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Text = Annotated[str, Field(max_length=4000)]
@@ -107,7 +108,11 @@ class Artifact(BaseModel):
 
 
 class Attempt(BaseModel):
-    """One lease of the run: `outcome` is succeeded, failed, released, lost or cancelled, or null while it works."""
+    """One lease of the run: `outcome` is succeeded, failed, released, lost or cancelled, or null while it works.
+
+    It went on from the checkpoint of `resumed_from_step` (0: from the start) and came to `last_step`; `lost_steps` of
+    them were made in vain, because the next attempt went on from before.
+    """
 
     number: int
     epoch: int
@@ -117,6 +122,9 @@ class Attempt(BaseModel):
     ended_at: datetime | None
     outcome: str | None
     code: str | None
+    resumed_from_step: int
+    last_step: int = 0
+    lost_steps: int = 0
 
 
 class Experiment(BaseModel):
@@ -147,7 +155,7 @@ class Experiment(BaseModel):
     attempts: list[Attempt] = Field(default_factory=list)
 
     @classmethod
-    def of(cls, row: RunRow, attempts: "list[AttemptRow] | None" = None) -> "Experiment":
+    def of(cls, row: RunRow, attempts: "Sequence[Attempt]" = ()) -> "Experiment":
         """The experiment in a run's row."""
         result = row.result or {}
         same = Run.of(row).model_dump(exclude={"id", "experiment_id", "description", "owner"})
@@ -163,7 +171,7 @@ class Experiment(BaseModel):
                 "artifact": result or None,
                 "started_at": row.started_at,
                 "completed_at": row.completed_at,
-                "attempts": [Attempt.model_validate(each, from_attributes=True) for each in attempts or []],
+                "attempts": list(attempts),
             }
         )
 
@@ -244,6 +252,26 @@ class Completion(Fenced):
     eval_loss: Annotated[float, Field(strict=True)] | None = None
     duration_s: Annotated[float, Field(strict=True, ge=0)]
     versions: dict[str, Annotated[str, Field(max_length=100)]] = Field(default_factory=dict, max_length=50)
+
+
+class Checkpoint(Fenced):
+    """A checkpoint is stored under the lease's checkpoint prefix, its manifest last."""
+
+    step: Annotated[int, Field(strict=True, ge=1)]
+    manifest_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size_bytes: Annotated[int, Field(strict=True, ge=1)]
+
+
+class CheckpointAnswer(BaseModel):
+    """Checkpoints that nobody needs any more, by prefix; the worker may remove them."""
+
+    obsolete: list[str]
+
+
+class Resumption(Fenced):
+    """The attempt goes on from the checkpoint of `step`."""
+
+    step: Annotated[int, Field(strict=True, ge=1)]
 
 
 class FailureReport(Fenced):

@@ -5,15 +5,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared import leases
 from slm_shared.events import DatasetProcessed, TelemetryBatch
 from slm_shared.paging import PageRequest, keyset
-from slm_training.domain import WORKING, ExperimentStatus, RunState, Verdict, states_before, states_shown_as
-from slm_training.tables import AttemptRow, DatasetRow, LogRow, MetricRow, RunRow
+from slm_training.domain import WORKING, ExperimentStatus, RunState, states_before, states_shown_as
+from slm_training.tables import AttemptRow, CheckpointRow, DatasetRow, LogRow, MetricRow, RunRow
 
 MAX_LOG_LINES = 1000
 
@@ -65,11 +65,13 @@ async def move(
     return (await session.execute(statement)).scalar_one_or_none() is not None
 
 
-async def requeue(session: AsyncSession, run: RunRow, verdict: Verdict, *, failures: int) -> bool:
-    """Put a run back into the queue, to be claimed after the verdict's pause."""
-    retry_at = func.clock_timestamp() + timedelta(seconds=verdict.retry_after_s)
-    values = {**leases.released(), "retry_at": retry_at, "failures": failures, "progress": {}}
-    return await move(session, run, RunState.QUEUED, values=values)
+async def requeue(
+    session: AsyncSession, run: RunRow, *, after_s: float = 0.0, values: Mapping[str, Any] | None = None
+) -> bool:
+    """Put a run back into the queue, to be claimed after a pause."""
+    retry_at = func.clock_timestamp() + timedelta(seconds=after_s)
+    back = {**leases.released(), "retry_at": retry_at, "progress": {}}
+    return await move(session, run, RunState.QUEUED, values=back | dict(values or {}))
 
 
 async def claim(session: AsyncSession, *, pool: str, worker: str, claim_id: UUID, ttl_s: float) -> RunRow | None:
@@ -125,6 +127,49 @@ async def end_attempt(session: AsyncSession, run: RunRow, *, outcome: str, code:
     mine = (AttemptRow.run_id == run.id, AttemptRow.epoch == run.epoch, AttemptRow.ended_at.is_(None))
     values = {"ended_at": func.clock_timestamp(), "outcome": outcome, "code": code}
     await session.execute(update(AttemptRow).where(*mine).values(**values))
+
+
+async def note_resumed(session: AsyncSession, run: RunRow, step: int) -> None:
+    """Note where the attempt of the current lease went on; those beyond it could not be used and are forgotten."""
+    mine = (AttemptRow.run_id == run.id, AttemptRow.epoch == run.epoch)
+    await session.execute(update(AttemptRow).where(*mine).values(resumed_from_step=step))
+    await session.execute(
+        delete(CheckpointRow).where(
+            CheckpointRow.run_id == run.id, CheckpointRow.step > step, CheckpointRow.epoch < run.epoch
+        )
+    )
+
+
+async def add_checkpoint(session: AsyncSession, values: Mapping[str, Any]) -> None:
+    """Note a stored checkpoint; one of the same step by an earlier attempt is replaced."""
+    statement = insert(CheckpointRow).values(**values)
+    replaced = {name: values[name] for name in ("epoch", "prefix", "manifest_sha256", "size_bytes")}
+    key = [CheckpointRow.run_id, CheckpointRow.step]
+    await session.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced))
+
+
+async def reset_failures(session: AsyncSession, run: RunRow) -> None:
+    """The run came further than before."""
+    await session.execute(update(RunRow).where(RunRow.id == run.id).values(failures=0))
+
+
+async def checkpoints_of(session: AsyncSession, run_id: UUID) -> list[CheckpointRow]:
+    """The checkpoints of a run, the newest first."""
+    statement = select(CheckpointRow).where(CheckpointRow.run_id == run_id).order_by(CheckpointRow.step.desc())
+    return list((await session.scalars(statement)).all())
+
+
+async def forget_checkpoints(session: AsyncSession, run_id: UUID, *, up_to_step: int) -> None:
+    """Forget the checkpoints of a run up to a step."""
+    old = (CheckpointRow.run_id == run_id, CheckpointRow.step <= up_to_step)
+    await session.execute(delete(CheckpointRow).where(*old))
+
+
+async def last_steps(session: AsyncSession, experiment_id: UUID) -> dict[int, int]:
+    """The last optimiser step that each attempt reported, by lease epoch."""
+    mine = (MetricRow.experiment_id == experiment_id,)
+    statement = select(MetricRow.epoch, func.max(MetricRow.step)).where(*mine).group_by(MetricRow.epoch)
+    return {epoch: step for epoch, step in (await session.execute(statement)).all()}
 
 
 async def attempts_of(session: AsyncSession, run_id: UUID) -> list[AttemptRow]:
@@ -188,11 +233,9 @@ def _progress_of(batch: TelemetryBatch) -> dict[str, float | None]:
     return latest | ({"step": ordered[-1].step} if ordered else {})
 
 
-async def metrics_of(
-    session: AsyncSession, experiment_id: UUID, *, epoch: int, name: str | None
-) -> Sequence[MetricRow]:
-    """The points of one attempt in order of step."""
-    statement = select(MetricRow).where(MetricRow.experiment_id == experiment_id, MetricRow.epoch == epoch)
+async def metrics_of(session: AsyncSession, experiment_id: UUID, *, name: str | None) -> Sequence[MetricRow]:
+    """The points that all attempts reported, in order of step."""
+    statement = select(MetricRow).where(MetricRow.experiment_id == experiment_id)
     if name is not None:
         statement = statement.where(MetricRow.name == name)
     return (await session.scalars(statement.order_by(MetricRow.name, MetricRow.step))).all()

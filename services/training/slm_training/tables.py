@@ -20,7 +20,10 @@ class Base(DeclarativeBase):
 
 
 class RunRow(LeaseColumns, Base):
-    """A run and its experiment: inputs as they were at launch, state, lease, progress and outcome."""
+    """A run and its experiment: inputs as they were at launch, state, lease, progress and outcome.
+
+    `failures` counts the bad ends since the last new checkpoint, `total_failures` all of them.
+    """
 
     __tablename__ = "run"
     __table_args__ = (Index("ix_run_state", "state", "created_at"), Index("ix_run_newest", "created_at", "id"))
@@ -40,6 +43,7 @@ class RunRow(LeaseColumns, Base):
     config: Mapped[dict[str, Any]]
     progress: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     failures: Mapped[int] = mapped_column(server_default="0", default=0)
+    total_failures: Mapped[int] = mapped_column(server_default="0", default=0)
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
@@ -61,6 +65,21 @@ class AttemptRow(Base):
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     code: Mapped[str | None]
+    resumed_from_step: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
+
+
+class CheckpointRow(Base):
+    """A checkpoint that is stored completely; `step` counts optimiser steps."""
+
+    __tablename__ = "checkpoint"
+
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    epoch: Mapped[int]
+    prefix: Mapped[str]
+    manifest_sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class DatasetRow(Base):

@@ -40,6 +40,9 @@ class EvaluatorWork:
     async def ready(self) -> None:
         """Nothing has to be warm: the child is started when there is work."""
 
+    async def suspend(self) -> None:
+        """An evaluation is short: it starts over."""
+
     async def close(self) -> None:
         """Stop the child."""
         if self._idle is not None:

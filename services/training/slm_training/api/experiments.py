@@ -1,6 +1,5 @@
 """Experiments: what became of runs."""
 
-from itertools import groupby
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +11,8 @@ from slm_shared.web import ReadSession, router
 from slm_training import store
 from slm_training.domain import ExperimentStatus
 from slm_training.errors import ExperimentNotFoundError
-from slm_training.schemas import Experiment, Line, Log, Metrics, Point
+from slm_training.schemas import Experiment, Line, Log, Metrics
+from slm_training.service import reading
 from slm_training.tables import RunRow
 
 routes = router(tags=["experiments"])
@@ -46,7 +46,7 @@ async def list_experiments(
 async def get_experiment(experiment_id: UUID, _: Viewer, session: ReadSession) -> Experiment:
     """One experiment with its attempts."""
     row = await _find(session, experiment_id)
-    return Experiment.of(row, await store.attempts_of(session, row.id))
+    return Experiment.of(row, await reading.attempts_of(session, row))
 
 
 @routes.get("/api/experiments/{experiment_id}/metrics")
@@ -56,14 +56,9 @@ async def get_metrics(
     session: ReadSession,
     name: Annotated[str | None, Query(max_length=100, description="Only this series.")] = None,
 ) -> Metrics:
-    """The metric series of the newest attempt."""
+    """The metric series; steps that were lost with an attempt are not among them."""
     row = await _find(session, experiment_id)
-    points = await store.metrics_of(session, experiment_id, epoch=row.epoch, name=name)
-    series = {
-        name: [Point.model_validate(point, from_attributes=True) for point in group]
-        for name, group in groupby(points, key=lambda point: point.name)
-    }
-    return Metrics(experiment_id=experiment_id, series=series)
+    return Metrics(experiment_id=experiment_id, series=await reading.series_of(session, row, name=name))
 
 
 @routes.get("/api/experiments/{experiment_id}/log")

@@ -14,6 +14,8 @@ from slm_shared.manifest import ArtifactMismatchError
 from slm_shared.web import WriteSession, router
 from slm_training.domain import Failure
 from slm_training.schemas import (
+    Checkpoint,
+    CheckpointAnswer,
     Claim,
     Completion,
     FailureReport,
@@ -21,6 +23,7 @@ from slm_training.schemas import (
     Forget,
     Heartbeat,
     HeartbeatAnswer,
+    Resumption,
 )
 from slm_training.service import leasing
 
@@ -53,6 +56,18 @@ async def heartbeat(
     """Keep the lease and hear whether to stop."""
     cancel = await leasing.keep_lease(session, run_id, body.epoch, request.app.state.settings)
     return HeartbeatAnswer(cancel=cancel)
+
+
+@routes.post("/api/leases/{run_id}:checkpoint")
+async def add_checkpoint(run_id: UUID, body: Checkpoint, _: Worker, session: WriteSession) -> CheckpointAnswer:
+    """A checkpoint is stored; the next attempt may go on from it."""
+    return CheckpointAnswer(obsolete=await leasing.add_checkpoint(session, run_id, body))
+
+
+@routes.post("/api/leases/{run_id}:resume", status_code=204)
+async def resume(run_id: UUID, body: Resumption, _: Worker, session: WriteSession) -> None:
+    """The attempt goes on from a checkpoint."""
+    await leasing.resume_run(session, run_id, body.epoch, step=body.step)
 
 
 @routes.post("/api/leases/{run_id}:complete", status_code=204)

@@ -9,9 +9,9 @@ from slm_shared import leases, outbox
 from slm_shared.database import database_now
 from slm_shared.events import ExperimentCompleted, ExperimentFailed, ExperimentStarted
 from slm_training import store
-from slm_training.domain import LOST, Failure, RunState, Verdict, judge
+from slm_training.domain import KEPT_CHECKPOINTS, LOST, Failure, RunState, judge
 from slm_training.errors import LeaseLostError, RunNotFoundError
-from slm_training.schemas import Claim, Completion
+from slm_training.schemas import Checkpoint, Claim, Completion
 from slm_training.service.launching import announce_cancelled
 from slm_training.settings import TrainingSettings
 from slm_training.tables import RunRow
@@ -24,6 +24,11 @@ def artifact_prefix(run: RunRow) -> str:
     return f"runs/{run.id}/e{run.epoch}"
 
 
+def checkpoint_prefix(run: RunRow) -> str:
+    """Where the current lease stores its checkpoints, each in a folder named by its step."""
+    return f"runs/{run.id}/checkpoints/e{run.epoch}"
+
+
 async def claim_run(session: AsyncSession, claim: Claim, settings: TrainingSettings) -> dict[str, Any] | None:
     """Lease the next run to a worker and say everything it needs, or None."""
     run = await store.claim(
@@ -32,6 +37,7 @@ async def claim_run(session: AsyncSession, claim: Claim, settings: TrainingSetti
     if run is None:
         return None
     await store.open_attempt(session, run)
+    checkpoints = await store.checkpoints_of(session, run.id)
     return {
         "run_id": str(run.id),
         "experiment_id": str(run.experiment_id),
@@ -44,6 +50,10 @@ async def claim_run(session: AsyncSession, claim: Claim, settings: TrainingSetti
         "training_dataset": run.training_dataset,
         "evaluation_dataset": run.evaluation_dataset,
         "artifact_prefix": artifact_prefix(run),
+        "checkpoint_prefix": checkpoint_prefix(run),
+        "checkpoints": [
+            {"step": each.step, "prefix": each.prefix, "manifest_sha256": each.manifest_sha256} for each in checkpoints
+        ],
         "lease_ttl_s": settings.lease_ttl_s,
         "heartbeat_s": settings.heartbeat_s,
     }
@@ -80,6 +90,25 @@ async def keep_lease(session: AsyncSession, run_id: UUID, epoch: int, settings: 
     run = await held(session, run_id, epoch)
     await leases.renew(session, RunRow, run_id, epoch=epoch, ttl_s=settings.lease_ttl_s)
     return run.state == RunState.CANCELLING
+
+
+async def add_checkpoint(session: AsyncSession, run_id: UUID, checkpoint: Checkpoint) -> list[str]:
+    """A checkpoint is stored: the next attempt may go on from it. Returns prefixes that nobody needs any more."""
+    run = await held(session, run_id, checkpoint.epoch)
+    stored = checkpoint.model_dump(include={"step", "epoch", "manifest_sha256", "size_bytes"})
+    prefix = f"{checkpoint_prefix(run)}/{checkpoint.step:08d}"
+    await store.add_checkpoint(session, {"run_id": run.id, "prefix": prefix, **stored})
+    # It came further than any attempt before: the count of failures in a row starts anew.
+    await store.reset_failures(session, run)
+    old = (await store.checkpoints_of(session, run.id))[KEPT_CHECKPOINTS:]
+    if old:
+        await store.forget_checkpoints(session, run.id, up_to_step=old[0].step)
+    return [each.prefix for each in old]
+
+
+async def resume_run(session: AsyncSession, run_id: UUID, epoch: int, *, step: int) -> None:
+    """The worker goes on from the checkpoint of a step."""
+    await store.note_resumed(session, await held(session, run_id, epoch), step)
 
 
 async def begin_completion(session: AsyncSession, run_id: UUID, completion: Completion) -> RunRow | None:
@@ -160,7 +189,7 @@ async def release_run(session: AsyncSession, run_id: UUID, epoch: int) -> None:
         await _end_cancelled(session, run)
         return
     await store.end_attempt(session, run, outcome="released")
-    await store.requeue(session, run, Verdict(RunState.QUEUED), failures=run.failures)
+    await store.requeue(session, run)
 
 
 async def end_badly(session: AsyncSession, run: RunRow, failure: Failure, *, outcome: str) -> None:
@@ -168,11 +197,11 @@ async def end_badly(session: AsyncSession, run: RunRow, failure: Failure, *, out
     if run.state == RunState.CANCELLING:
         await _end_cancelled(session, run)
         return
-    failures = run.failures + 1
-    verdict = judge(failure, failures=failures)
+    counts = {"failures": run.failures + 1, "total_failures": run.total_failures + 1}
+    verdict = judge(failure, **counts)
     await store.end_attempt(session, run, outcome=outcome, code=failure.code)
     if verdict.state is RunState.QUEUED:
-        await store.requeue(session, run, verdict, failures=failures)
+        await store.requeue(session, run, after_s=verdict.retry_after_s, values=counts)
         return
     error = {
         "code": failure.code,
@@ -181,7 +210,7 @@ async def end_badly(session: AsyncSession, run: RunRow, failure: Failure, *, out
         "log_tail": failure.log_tail[-MAX_LOG_TAIL:],
     }
     now = await database_now(session)
-    values = {"error": error, "completed_at": now, "failures": failures, **leases.released()}
+    values = {"error": error, "completed_at": now, **counts, **leases.released()}
     if await store.move(session, run, verdict.state, values=values):
         event = ExperimentFailed.model_validate({**error, "experiment_id": run.experiment_id, "run_id": run.id})
         await outbox.append(session, event)

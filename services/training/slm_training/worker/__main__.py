@@ -19,10 +19,11 @@ async def run_trainer(settings: TrainerSettings) -> int:
     broker = Broker(settings.platform.nats_url, name=settings.name)
     identity = Principal(subject=settings.name, role=Role.WORKER)
     peer = Peer(settings.platform, service="training", principal=identity)
+    leases = LeaseClient(peer, path="/api/leases", key="run_id", worker=settings.name, pool=settings.pool)
     worker = Worker(
         settings,
-        leases=LeaseClient(peer, path="/api/leases", key="run_id", worker=settings.name, pool=settings.pool),
-        work=TrainerWork(settings, store=ObjectStore(settings.platform), broker=broker),
+        leases=leases,
+        work=TrainerWork(settings, store=ObjectStore(settings.platform), broker=broker, leases=leases),
         wakeups=WakeUps(broker, durable=f"trainer-{settings.pool}", poll_s=settings.poll_s),
     )
     try:

@@ -10,6 +10,7 @@ from slm_shared import manifest
 from slm_shared.ids import new_id
 from slm_shared.manifest import ArtifactMismatchError
 from slm_shared.objects import ObjectStore
+from slm_training.worker.checkpoints import Checkpoints
 from slm_training.worker.job import BaseModelRef, DatasetRef, LocalDataset, RunLease, TrainingJob
 
 log = structlog.get_logger()
@@ -23,15 +24,18 @@ class Inputs:
         self._cache = cache
         self._verified: set[str] = set()
 
-    async def fetch(self, run: RunLease, folder: Path, *, threads: int | None) -> TrainingJob:
+    async def fetch(
+        self, run: RunLease, folder: Path, *, checkpoints: Checkpoints, threads: int | None, checkpoint_s: float
+    ) -> TrainingJob:
         """Download everything side by side into `folder` (absolute, exists) and describe the job.
 
         Raises UnavailableError, ObjectMissingError, and ArtifactMismatchError when something is not what was announced.
         """
-        base, training, evaluation = await asyncio.gather(
+        base, training, evaluation, resumable = await asyncio.gather(
             self._base_model(run.base_model),
             self._dataset(run.training_dataset, folder / "training.parquet"),
             self._dataset(run.evaluation_dataset, folder / "evaluation.parquet"),
+            checkpoints.fetch_newest(folder),
         )
         assert training is not None
         return TrainingJob(
@@ -42,6 +46,9 @@ class Inputs:
             output_folder=folder / "result",
             scratch_folder=folder / "scratch",
             threads=threads,
+            checkpoint_s=checkpoint_s,
+            resume_folder=resumable.folder if resumable else None,
+            resume_step=resumable.step if resumable else 0,
         )
 
     async def _base_model(self, base: BaseModelRef) -> Path:

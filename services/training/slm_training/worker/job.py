@@ -69,6 +69,7 @@ class RunLease(_Message):
     training_dataset: DatasetRef
     evaluation_dataset: DatasetRef | None = None
     artifact_prefix: str
+    checkpoint_prefix: str = ""
     checkpoints: list[CheckpointRef] = Field(default_factory=list)
 
 

@@ -12,8 +12,9 @@ from slm_shared.worker import WorkerSettings
 class TrainerSettings(WorkerSettings):
     """`work_dir` holds job folders and the cache of base models; all of it may be deleted while the worker is down.
 
-    A child that makes no optimiser step for `stall_timeout_s` is killed. `threads` of None means every core this
-    process may use. Of finished jobs the newest `kept_jobs` folders stay for inspection.
+    A checkpoint is stored every `checkpoint_s`, and when the worker is told to stop, for which it has `stop_grace_s`. A
+    child that makes no optimiser step for `stall_timeout_s` is killed. `threads` of None means every core this process
+    may use. Of finished jobs the newest `kept_jobs` folders stay for inspection.
     """
 
     model_config = SettingsConfigDict(
@@ -22,6 +23,8 @@ class TrainerSettings(WorkerSettings):
 
     name: str = Field("trainer-1", min_length=1, max_length=100)
     work_dir: Path = Path(".slm/trainer")
+    stop_grace_s: float = Field(120.0, ge=0)
+    checkpoint_s: float = Field(120.0, ge=0)
     stall_timeout_s: float = Field(900.0, gt=0)
     warm_timeout_s: float = Field(180.0, gt=0)
     threads: int | None = Field(None, ge=1)

@@ -1,9 +1,9 @@
 """The supervisor: does a trainer's input and output, and watches over the child that trains."""
 
 import asyncio
-import shutil
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,13 +13,14 @@ import structlog
 from slm_shared import manifest
 from slm_shared.broker import Broker
 from slm_shared.child import Child
-from slm_shared.lease_client import JobFailedError, Lease, NoContactError, persist
+from slm_shared.lease_client import JobFailedError, Lease, LeaseClient, NoContactError, persist
 from slm_shared.manifest import MANIFEST_NAME, ArtifactMismatchError, Manifest
 from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_training.worker.checkpoints import Checkpoints
 from slm_training.worker.inputs import Inputs
 from slm_training.worker.job import RunLease, TrainingJob, TrainingResult
 from slm_training.worker.settings import TrainerSettings
-from slm_training.worker.telemetry import Telemetry
+from slm_training.worker.telemetry import SPOOL, Telemetry, prune, replay
 from slm_training.worker.warm import WarmChild
 
 log = structlog.get_logger()
@@ -32,20 +33,35 @@ PROGRESS_SERIES = ("total_steps", "eta_s")
 class TrainerWork:
     """What a trainer does with a lease: fetch, train, store, read back."""
 
-    def __init__(self, settings: TrainerSettings, *, store: ObjectStore, broker: Broker) -> None:
+    def __init__(self, settings: TrainerSettings, *, store: ObjectStore, broker: Broker, leases: LeaseClient) -> None:
         self._settings = settings
         self._store = store
         self._broker = broker
+        self._leases = leases
+        self._child: Child | None = None
+        self._suspended = asyncio.Event()
+        self._replaying: asyncio.Task[None] | None = None
         self._inputs = Inputs(store, cache=settings.work_dir.absolute() / "base-models")
         self._warm = WarmChild(settings.work_dir, timeout_s=settings.warm_timeout_s)
         self._jobs = settings.work_dir.absolute() / "jobs"
 
     async def ready(self) -> None:
         """Return once a child has its imports behind it."""
+        if self._replaying is None:
+            self._replaying = asyncio.create_task(replay(self._broker, self._jobs))
         await self._warm.ready()
+
+    async def suspend(self) -> None:
+        """Have the training stop at a checkpoint; returns when that is stored and known to the service."""
+        if self._child is not None:
+            await self._child.send({"suspend": True})
+            await self._suspended.wait()
 
     async def close(self) -> None:
         """Stop the warm child."""
+        if self._replaying is not None:
+            self._replaying.cancel()
+            await asyncio.wait([self._replaying])
         await self._warm.close()
 
     async def run(self, lease: Lease) -> Mapping[str, Any]:
@@ -53,16 +69,21 @@ class TrainerWork:
         run = RunLease.model_validate(lease.body)
         folder = self._jobs / f"{run.run_id}-e{run.epoch}"
         begun = asyncio.get_running_loop().time()
-        _prune(self._jobs, keep=self._settings.kept_jobs)
-        spool = folder / "telemetry.jsonl"
+        prune(self._jobs, keep=self._settings.kept_jobs)
+        spool = folder / SPOOL
+        checkpoints = Checkpoints(
+            self._store, self._leases, lease=lease, run=run, no_contact_s=self._settings.no_contact_s
+        )
         async with Telemetry(self._broker, experiment_id=run.experiment_id, epoch=run.epoch, spool=spool) as telemetry:
             try:
-                job = await self._fetch(run, folder)
-                result = await self._train(job, lease, telemetry)
+                job = await self._fetch(run, folder, checkpoints)
+                result = await self._train(job, lease, Ways(telemetry, checkpoints))
                 stored = await self._store_result(job)
             except JobFailedError:
                 await telemetry.drain()
                 raise
+            finally:
+                await checkpoints.close()
             await telemetry.drain()
         return {
             "manifest_key": f"{run.artifact_prefix}/{MANIFEST_NAME}",
@@ -72,24 +93,33 @@ class TrainerWork:
             **result.model_dump(),
         }
 
-    async def _fetch(self, run: RunLease, folder: Path) -> TrainingJob:
-        fetching = self._inputs.fetch
-        threads = self._settings.threads
+    async def _fetch(self, run: RunLease, folder: Path, checkpoints: Checkpoints) -> TrainingJob:
+        settings = self._settings
+
+        async def fetch() -> TrainingJob:
+            return await self._inputs.fetch(
+                run, folder, checkpoints=checkpoints, threads=settings.threads, checkpoint_s=settings.checkpoint_s
+            )
+
         try:
-            return await self._persist(lambda: fetching(run, folder, threads=threads), what="inputs")
+            return await self._persist(fetch, what="inputs")
         except (ArtifactMismatchError, ObjectMissingError) as error:
             raise JobFailedError("input_damaged", error.message, blame="system") from error
 
-    async def _train(self, job: TrainingJob, lease: Lease, telemetry: Telemetry) -> TrainingResult:
+    async def _train(self, job: TrainingJob, lease: Lease, ways: "Ways") -> TrainingResult:
         child = await self._warm.take()
+        self._suspended.clear()
         try:
             await child.send({"job": job.model_dump(mode="json")})
-            return await self._follow(child, lease, telemetry)
+            self._child = child
+            return await self._follow(child, lease, ways)
         finally:
-            await child.stop(grace_s=self._settings.stop_grace_s)
+            self._child = None
+            # Whatever it still does, nobody wants to have it.
+            await child.stop(grace_s=0)
             self._warm.start()
 
-    async def _follow(self, child: Child, lease: Lease, telemetry: Telemetry) -> TrainingResult:
+    async def _follow(self, child: Child, lease: Lease, ways: "Ways") -> TrainingResult:
         """Pass on what the child says until its result. Raises JobFailedError for every other end."""
         while True:
             try:
@@ -105,7 +135,19 @@ class TrainerWork:
                 return TrainingResult.model_validate(message["result"])
             if message["kind"] == "error":
                 raise _failure(message, child)
-            _pass_on(message, lease, telemetry)
+            if message["kind"] == "suspended":
+                await self._wait_to_be_cancelled(ways)
+            elif message["kind"] == "checkpoint":
+                ways.checkpoints.offer(message["step"], Path(message["folder"]))
+            else:
+                _pass_on(message, lease, ways.telemetry)
+
+    async def _wait_to_be_cancelled(self, ways: "Ways") -> None:
+        """The child stopped because we asked: once its checkpoint is stored, whoever asked may cancel the job."""
+        await ways.checkpoints.settle()
+        await ways.telemetry.drain()
+        self._suspended.set()
+        await asyncio.get_running_loop().create_future()
 
     async def _store_result(self, job: TrainingJob) -> Manifest:
         """Upload, the manifest last, and read everything back: nothing is announced that cannot be read."""
@@ -122,6 +164,14 @@ class TrainerWork:
         except NoContactError as error:
             why = "The object store could not be reached."
             raise JobFailedError("storage_unavailable", why, blame="infra", retry=True) from error
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Where what the child says goes."""
+
+    telemetry: Telemetry
+    checkpoints: Checkpoints
 
 
 async def _death(child: Child) -> JobFailedError:
@@ -152,10 +202,3 @@ def _pass_on(message: dict[str, Any], lease: Lease, telemetry: Telemetry) -> Non
         telemetry.points(message["step"], message["values"], time=time)
     else:
         telemetry.points(message["step"], {name: message[name] for name in PROGRESS_SERIES}, time=time)
-
-
-def _prune(folder: Path, *, keep: int) -> None:
-    """Remove all but the newest job folders."""
-    folders = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in folders[keep:]:
-        shutil.rmtree(old, ignore_errors=True)

@@ -1,11 +1,13 @@
 """Metric points and log lines of one attempt: to a file first, to NATS behind it.
 
 Training never waits for NATS. What could not be published stays in the spool file and goes out when NATS is back, in
-order, each batch under its own message id so that a repeated publish is dropped by the stream.
+order, each batch under its own message id so that a repeated publish is dropped by the stream. What an attempt leaves
+in its spool at its end, however it ended, the worker replays.
 """
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from uuid import UUID
 
 import structlog
 from nats.errors import Error as NatsError
+from pydantic import BaseModel, ValidationError
 
 from slm_shared.broker import Broker
 from slm_shared.cloudevents import MESSAGE_ID
@@ -22,6 +25,8 @@ from slm_shared.topology import TELEMETRY
 
 log = structlog.get_logger()
 
+SPOOL = "telemetry.jsonl"
+SENT = "telemetry.sent"
 FLUSH_INTERVAL_S = 0.3
 PUBLISH_TIMEOUT_S = 5.0
 RETRY_DELAY_S = 1.0
@@ -74,6 +79,8 @@ class Telemetry:
                 await self._changed.wait_for(lambda: self._published == self._batches)
         if self._published < self._batches:
             log.warning("telemetry.left_in_spool", batches=self._batches - self._published, spool=str(self._spool))
+        else:
+            self._spool.with_name(SENT).touch()
 
     async def _flush_often(self) -> None:
         while True:
@@ -109,13 +116,57 @@ class Telemetry:
                     self._changed.notify_all()
 
     async def _publish(self, payload: bytes) -> None:
-        headers = {MESSAGE_ID: f"{self._experiment_id}-{self._epoch}-{self._published}"}
-        subject = telemetry_subject(self._experiment_id)
-        while True:
+        key = _Key(experiment_id=self._experiment_id, epoch=self._epoch, batch=self._published)
+        await _publish(self._broker, key, payload)
+
+
+class _Key(BaseModel):
+    """What names a batch."""
+
+    experiment_id: UUID
+    epoch: int
+    batch: int
+
+
+async def _publish(broker: Broker, key: _Key, payload: bytes) -> None:
+    headers = {MESSAGE_ID: f"{key.experiment_id}-{key.epoch}-{key.batch}"}
+    subject = telemetry_subject(key.experiment_id)
+    while True:
+        try:
+            jetstream = await broker.jetstream()
+            await jetstream.publish(subject, payload, PUBLISH_TIMEOUT_S, TELEMETRY, headers)
+            return
+        except (NatsError, OSError, TimeoutError) as error:
+            log.warning("telemetry.not_published", error=type(error).__name__)
+            await asyncio.sleep(RETRY_DELAY_S)
+
+
+async def replay(broker: Broker, jobs: Path) -> None:
+    """Publish what earlier attempts left in their spools below `jobs`; what has arrived before is dropped there."""
+    for spool in _unsent(jobs):
+        for line in spool.read_bytes().splitlines():
             try:
-                jetstream = await self._broker.jetstream()
-                await jetstream.publish(subject, payload, PUBLISH_TIMEOUT_S, TELEMETRY, headers)
-                return
-            except (NatsError, OSError, TimeoutError) as error:
-                log.warning("telemetry.not_published", error=type(error).__name__)
-                await asyncio.sleep(RETRY_DELAY_S)
+                key = _Key.model_validate_json(line)
+            except ValidationError:
+                log.warning("telemetry.torn_line", spool=str(spool))  # the process died while it wrote the last one
+                continue
+            await _publish(broker, key, line)
+        spool.with_name(SENT).touch()
+
+
+def _unsent(jobs: Path) -> list[Path]:
+    return [spool for spool in sorted(jobs.glob(f"*/{SPOOL}")) if not spool.with_name(SENT).exists()]
+
+
+def prune(jobs: Path, *, keep: int) -> None:
+    """Remove all but the newest job folders; of those whose spool is not sent, everything but the spool."""
+    folders = sorted(jobs.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in folders[keep:]:
+        if (folder / SENT).exists() or not (folder / SPOOL).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != SPOOL:
+                path.unlink()

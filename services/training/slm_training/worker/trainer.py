@@ -84,7 +84,7 @@ class CompletionTrainer(SFTTrainer):
         return LengthGroupedSampler(lengths, batch_size=self.args.train_batch_size, seed=self.args.seed)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        checkpoint.save(self, checkpoint.folder_of(Path(self.args.output_dir), self.state.global_step))
+        checkpoint.save(self, checkpoint.folder_of(Path(str(self.args.output_dir)), self.state.global_step))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint.load_weights(self, Path(resume_from_checkpoint))

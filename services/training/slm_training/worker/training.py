@@ -86,8 +86,8 @@ class Evaluation:
 def run_training(job: TrainingJob, listener: Listener) -> TrainingResult:
     """Train, write `job.output_folder`, and say how it went.
 
-    Raises NoTrainableTokensError, RowFormatError and DivergedError, which are the user's to mend; SuspendedError when it
-    was asked to stop; CheckpointError when it cannot go on from the checkpoint it was given.
+    Raises NoTrainableTokensError, RowFormatError and DivergedError, which are the user's to mend; SuspendedError when
+    asked to stop; CheckpointError when it cannot go on from the checkpoint it was given.
     """
     config = job.run.config
     precision = choose_precision()

@@ -126,6 +126,8 @@ async def make_lease(store: ObjectStore) -> Callable[..., Awaitable[dict[str, An
             "training_dataset": await _stored_dataset(store, command_rows(rows)),
             "evaluation_dataset": await _stored_dataset(store, command_rows(8, seed=2)),
             "artifact_prefix": f"runs/{run_id}/e1",
+            "checkpoint_prefix": f"runs/{run_id}/checkpoints/e1",
+            "checkpoints": [],
             "lease_ttl_s": 90,
             "heartbeat_s": heartbeat_s,
         }

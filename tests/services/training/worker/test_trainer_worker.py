@@ -41,10 +41,11 @@ async def trainer(
     chosen = TrainerSettings(work_dir=folder / "work", platform=platform, ready_file=ready, poll_s=0.5, **settings)
     broker = Broker(platform.nats_url, name="trainer")
     peer = Peer(platform, service="training", principal=Principal("trainer-1", Role.WORKER))
+    leases = LeaseClient(peer, path="/api/leases", key="run_id", worker=chosen.name, pool=chosen.pool)
     worker = Worker(
         chosen,
-        leases=LeaseClient(peer, path="/api/leases", key="run_id", worker=chosen.name, pool=chosen.pool),
-        work=TrainerWork(chosen, store=ObjectStore(platform), broker=broker),
+        leases=leases,
+        work=TrainerWork(chosen, store=ObjectStore(platform), broker=broker, leases=leases),
         wakeups=WakeUps(broker, durable="trainer-default", poll_s=chosen.poll_s),
     )
     task = asyncio.create_task(worker.run())
@@ -200,6 +201,101 @@ async def test_a_stopped_worker_gives_its_lease_back(
     assert service.said("release") == {"epoch": 1}
     assert training_child() is None
     assert not (tmp_path / "ready").exists()
+
+
+def taken_up(lease: dict[str, Any], *checkpoints: dict[str, Any]) -> dict[str, Any]:
+    """The next lease of the same run, with the checkpoints of the one before, the newest first."""
+    known = [
+        {"step": each["step"], "manifest_sha256": each["manifest_sha256"], "prefix": place(lease, each)}
+        for each in checkpoints
+    ]
+    prefixes = {name: lease[name].replace("e1", "e2") for name in ("artifact_prefix", "checkpoint_prefix")}
+    return {**lease, **prefixes, "epoch": 2, "attempt": 2, "checkpoints": known, "heartbeat_s": 0.3}
+
+
+def place(lease: dict[str, Any], checkpoint: dict[str, Any]) -> str:
+    """Where a checkpoint of a lease lies."""
+    return f"{lease['checkpoint_prefix']}/{checkpoint['step']:08d}"
+
+
+async def test_a_stopped_worker_leaves_a_checkpoint_from_which_the_next_one_goes_on(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    lease = await make_lease(rows=800)
+    async with trainer(platform, tmp_path, stop_grace_s=30.0) as (worker, task):
+        service.leases.append(lease)
+        await eventually(progressed(service))
+        worker.stop()
+        await asyncio.wait_for(task, 40)
+    checkpoint = service.said("checkpoint")
+    assert [verb for verb, _ in service.told if verb in ("checkpoint", "release")] == ["checkpoint", "release"]
+    await manifest.verify(store, place(lease, checkpoint), checkpoint["manifest_sha256"])
+    async with trainer(platform, tmp_path / "other"):
+        service.leases.append(taken_up(lease, checkpoint))
+        done = await eventually(said(service, "complete"), timeout_s=60)
+    assert service.said("resume") == {"epoch": 2, "step": checkpoint["step"]}
+    assert (done["epoch"], done["steps"]) == (2, 100)
+    batches = await telemetry_of(platform, lease["experiment_id"])
+    resumed = [point.step for batch in batches if batch.epoch == 2 for point in batch.points if point.name == "loss"]
+    assert resumed == list(range(checkpoint["step"] + 1, 101))
+
+
+async def test_a_damaged_checkpoint_is_passed_over(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    lease = await make_lease(rows=800)
+    async with trainer(platform, tmp_path, checkpoint_s=0.0):
+        service.leases.append(lease)
+        await eventually(several_checkpoints(service))
+        child = training_child()
+        assert child is not None
+        child.kill()
+        await eventually(said(service, "fail"))
+    older, newer = [body for verb, body in service.told if verb == "checkpoint"][-2:]
+    await store.put_bytes(f"{place(lease, newer)}/weights.safetensors", b"something else")
+    async with trainer(platform, tmp_path / "other"):
+        service.leases.append(taken_up(lease, newer, older))
+        resumed = await eventually(said(service, "resume"), timeout_s=60)
+    assert resumed == {"epoch": 2, "step": older["step"]}
+
+
+def several_checkpoints(service: Any) -> Callable[[], Awaitable[bool]]:
+    """For `eventually`: two checkpoints were registered."""
+
+    async def check() -> bool:
+        return len([verb for verb, _ in service.told if verb == "checkpoint"]) >= 2
+
+    return check
+
+
+async def test_what_an_attempt_left_in_its_spool_is_sent_by_the_next_worker(
+    lease_service: tuple[Any, PlatformSettings], tmp_path: Path
+) -> None:
+    _, platform = lease_service
+    experiment_id = new_id()
+    batches = [
+        TelemetryBatch(experiment_id=experiment_id, epoch=3, batch=number).model_dump_json() for number in range(3)
+    ]
+    spool = tmp_path / "work" / "jobs" / "x-e3" / "telemetry.jsonl"
+    spool.parent.mkdir(parents=True)
+    spool.write_text("\n".join(batches) + '\n{"experiment_id": "torn')
+    async with trainer(platform, tmp_path):
+        await eventually(exists(spool.with_name("telemetry.sent")))
+    async with trainer(platform, tmp_path):
+        pass
+    sent = await telemetry_of(platform, str(experiment_id))
+    assert [(batch.epoch, batch.batch) for batch in sent] == [(3, 0), (3, 1), (3, 2)]
+
+
+def exists(path: Path) -> Callable[[], Awaitable[bool]]:
+    """For `eventually`: a file is there."""
+
+    async def check() -> bool:
+        return any(glob(str(path)))
+
+    return check
 
 
 async def test_damaged_rows_are_not_trained_on(

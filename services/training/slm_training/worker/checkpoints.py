@@ -1,0 +1,98 @@
+"""The way of checkpoints: from a child's disk to the object store and the service, and back into the next attempt."""
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from slm_shared import manifest
+from slm_shared.errors import PlatformError, UnavailableError
+from slm_shared.lease_client import Lease, LeaseClient, LeaseLostError, NoContactError, persist
+from slm_shared.manifest import ArtifactMismatchError
+from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_training.worker.job import RunLease
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """A checkpoint that was fetched and verified."""
+
+    step: int
+    folder: Path
+
+
+class Checkpoints:
+    """The checkpoints of one attempt. Storing them never delays the training: the newest one goes, older ones wait no
+    more."""
+
+    def __init__(
+        self, store: ObjectStore, leases: LeaseClient, *, lease: Lease, run: RunLease, no_contact_s: float
+    ) -> None:
+        self._store = store
+        self._leases = leases
+        self._lease = lease
+        self._run = run
+        self._no_contact_s = no_contact_s
+        self._waiting: tuple[int, Path] | None = None
+        self._storing: asyncio.Task[None] | None = None
+
+    async def fetch_newest(self, folder: Path) -> Resumable | None:
+        """The newest checkpoint that is what its manifest says, or None. Raises UnavailableError."""
+        for checkpoint in self._run.checkpoints:
+            target = folder / f"resume-{checkpoint.step:08d}"
+            shutil.rmtree(target, ignore_errors=True)
+            try:
+                await manifest.fetch(self._store, checkpoint.prefix, checkpoint.manifest_sha256, target)
+            except (ArtifactMismatchError, ObjectMissingError) as error:
+                log.warning("checkpoint.damaged", key=self._lease.key, step=checkpoint.step, why=error.message)
+                continue
+            await self._leases.tell(self._lease, "resume", {"step": checkpoint.step})
+            return Resumable(checkpoint.step, target)
+        return None
+
+    def offer(self, step: int, folder: Path) -> None:
+        """A checkpoint lies in `folder`, which belongs to this object from now on."""
+        if self._waiting is not None:
+            shutil.rmtree(self._waiting[1], ignore_errors=True)
+        self._waiting = (step, folder)
+        if self._storing is None or self._storing.done():
+            self._storing = asyncio.create_task(self._store_waiting())
+
+    async def settle(self) -> None:
+        """Wait until everything that was offered is stored, or could not be."""
+        if self._storing is not None:
+            await asyncio.wait([self._storing])
+
+    async def close(self) -> None:
+        """Store nothing more."""
+        if self._storing is not None:
+            self._storing.cancel()
+            await asyncio.wait([self._storing])
+
+    async def _store_waiting(self) -> None:
+        while self._waiting is not None:
+            (step, folder), self._waiting = self._waiting, None
+            try:
+                await persist(lambda: self._store_one(step, folder), within_s=self._no_contact_s, what="checkpoint")  # noqa: B023  awaited here
+            except (LeaseLostError, NoContactError, PlatformError) as error:
+                # The training goes on; at worst a later attempt repeats more steps.
+                log.warning("checkpoint.not_stored", key=self._lease.key, step=step, error=type(error).__name__)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    async def _store_one(self, step: int, folder: Path) -> None:
+        prefix = f"{self._run.checkpoint_prefix}/{step:08d}"
+        stored = await manifest.upload(self._store, folder, prefix)
+        facts = {"step": step, "manifest_sha256": stored.sha256, "size_bytes": stored.size_bytes}
+        answer = await self._leases.tell(self._lease, "checkpoint", facts)
+        log.info("checkpoint.stored", key=self._lease.key, step=step, size_bytes=stored.size_bytes)
+        for obsolete in (answer or {}).get("obsolete", []):
+            try:
+                await self._store.remove_prefix(obsolete)
+            except UnavailableError:
+                # The sweeper of the service finds it later.
+                log.info("checkpoint.not_removed", prefix=obsolete)
