@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 class RowFormatError(ValueError):
-    """The row format is none that a language model can be trained on."""
+    """The row format is none that a language model can be trained on, or a row is not of its format."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,12 @@ def encode_row(
     """
     match row_format:
         case "prompt/completion":
-            prompt = _text(row[mapping.get("prompt", "prompt")])
-            completion = _text(row[mapping.get("completion", "completion")])
+            prompt, completion = (_text(_value(row, name, mapping)) for name in ("prompt", "completion"))
             example = _encode_pair(prompt, completion, tokenizer)
         case "messages":
-            example = _encode_messages(row[mapping.get("messages", "messages")], tokenizer)
+            example = _encode_messages(_conversation(_value(row, "messages", mapping)), tokenizer)
         case "text":
-            example = _encode_text(_text(row[mapping.get("text", "text")]), tokenizer)
+            example = _encode_text(_text(_value(row, "text", mapping)), tokenizer)
         case _:
             raise RowFormatError(f"rows of the format {row_format} cannot be trained on")
     cut = Example(
@@ -74,12 +73,34 @@ def encode_rows(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
 ) -> list[Example]:
-    """Every row that leaves something to be learned, in order."""
-    encoded = (
-        encode_row(row, row_format=row_format, mapping=mapping, tokenizer=tokenizer, max_length=max_length)
-        for row in rows
-    )
+    """Every row that leaves something to be learned, in order. Raises RowFormatError naming the row, from 1."""
+    encoded = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            encoded.append(
+                encode_row(row, row_format=row_format, mapping=mapping, tokenizer=tokenizer, max_length=max_length)
+            )
+        except RowFormatError as error:
+            raise RowFormatError(f"row {number}: {error}") from error
     return [example for example in encoded if example is not None]
+
+
+def _value(row: Row, name: str, mapping: dict[str, str]) -> Any:
+    """What a row holds for one of its format's own columns; nothing there is not the text `null`."""
+    column = mapping.get(name, name)
+    if row.get(column) is None:
+        raise RowFormatError(f"the column {column} is empty")
+    return row[column]
+
+
+def _conversation(value: Any) -> list[dict[str, str]]:
+    """Messages with a role and a text each."""
+    if not isinstance(value, list):
+        raise RowFormatError("the messages are not a list")
+    for message in value:
+        if not isinstance(message, dict) or not all(isinstance(message.get(key), str) for key in ("role", "content")):
+            raise RowFormatError("a message lacks its role or its content")
+    return value
 
 
 def _text(value: Any) -> str:
@@ -110,11 +131,13 @@ def _encode_messages(messages: Sequence[dict[str, str]], tokenizer: PreTrainedTo
         if message["role"] != "assistant":
             continue
         before = list(messages[:index])
+        if not before:
+            raise RowFormatError("the conversation begins with the assistant")
         prompt_ids = _render(before, tokenizer, with_answer=False)
         answer_ids = _answer_to(prompt_ids, before, message["content"], tokenizer)
         loss_mask += [0] * (len(prompt_ids) - len(loss_mask)) + [1] * len(answer_ids)
         input_ids = prompt_ids + answer_ids
-        prompt, completion = before[-1]["content"] if before else "", message["content"]
+        prompt, completion = before[-1]["content"], message["content"]
     return Example(input_ids, loss_mask, prompt_ids, prompt, completion)
 
 

@@ -38,17 +38,17 @@ def score(
     was_training = model.training
     model.train(False)
     total_loss, right, tokens, done = 0.0, 0, 0, 0
-    for batch in _batches(examples):
-        batch_loss, batch_right, batch_tokens = _score_batch(model, batch)
-        total_loss, right, tokens, done = (
-            total_loss + batch_loss,
-            right + batch_right,
-            tokens + batch_tokens,
-            done + len(batch),
-        )
-        if progress is not None:
-            progress(done)
-    model.train(was_training)
+    try:
+        for batch in _batches(examples):
+            batch_loss, batch_right, batch_tokens = _score_batch(model, batch)
+            total_loss += batch_loss
+            right += batch_right
+            tokens += batch_tokens
+            done += len(batch)
+            if progress is not None:
+                progress(done)
+    finally:
+        model.train(was_training)
     if tokens == 0:
         raise ValueError("no token to score")
     loss = total_loss / tokens

@@ -33,6 +33,10 @@ class NoContactError(Exception):
     """The service did not answer for as long as the worker may go on without it."""
 
 
+class RefusedError(UnavailableError):
+    """The service does not take these words, and never will: saying them again is no use."""
+
+
 class JobFailedError(Exception):
     """The work ended without a result.
 
@@ -60,8 +64,8 @@ class Stop(StrEnum):
 class Lease:
     """One granted lease.
 
-    `body` is what the service sent, `step` how far the work got (told with each heartbeat), `started` set once the
-    service knows that the work has begun.
+    `body` is what the service sent, `step` how far the work got of `total` if that is known (both told with each
+    heartbeat), `started` set once the service knows that the work has begun.
     """
 
     def __init__(self, body: dict[str, Any], *, key: str) -> None:
@@ -70,6 +74,7 @@ class Lease:
         self.heartbeat_s: float = body["heartbeat_s"]
         self.body = body
         self.step = 0
+        self.total: int | None = None
         self.started = asyncio.Event()
 
 
@@ -106,7 +111,8 @@ class LeaseClient:
 
     async def heartbeat(self, lease: Lease) -> Stop | None:
         """Keep the lease; the answer may ask to stop."""
-        answer = await self._write(lease, "heartbeat", {"step": lease.step}) or {}
+        total = {} if lease.total is None else {"total": lease.total}
+        answer = await self._write(lease, "heartbeat", {"step": lease.step, **total}) or {}
         if answer.get("cancel"):
             return Stop.CANCELLED
         return Stop.DRAINED if answer.get("drain") else None
@@ -118,7 +124,9 @@ class LeaseClient:
     async def fail(self, lease: Lease, error: JobFailedError) -> None:
         """Report that the job ended without a result."""
         fields = ("code", "message", "blame", "retry", "log_tail")
-        await self._write(lease, "fail", {name: getattr(error, name) for name in fields})
+        # JSON bodies of the platform hold no NUL; what a library prints may.
+        said = {name: getattr(error, name) for name in fields} | {"log_tail": error.log_tail.replace("\0", "")}
+        await self._write(lease, "fail", said)
 
     async def tell(self, lease: Lease, verb: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Anything else that only the holder of a lease may say."""
@@ -141,21 +149,26 @@ class LeaseClient:
         if status in (404, 409):
             raise LeaseLostError(path)
         if status >= 400:
-            # Our credentials or our words are wrong: repeating shows in the log and harms nobody.
-            code = (answer or {}).get("code", "")
-            raise UnavailableError(f"The {self._peer.service} service refused {path}: {status} {code}.")
+            why = f"The {self._peer.service} service refused {path}: {status} {(answer or {}).get('code', '')}."
+            # Credentials can be mended while we wait; what we say cannot.
+            raise UnavailableError(why) if status in (401, 403) else RefusedError(why)
         return answer
 
 
 async def persist(
     call: Callable[[], Awaitable[T]], *, within_s: float, what: str, longest_pause_s: float = RETRY_DELAYS_S[-1]
 ) -> T:
-    """Repeat `call` while it raises UnavailableError, with growing pauses. Raises NoContactError after `within_s`."""
+    """Repeat `call` while it raises UnavailableError, with growing pauses.
+
+    Raises RefusedError at once and NoContactError after `within_s`.
+    """
     loop = asyncio.get_running_loop()
     begun, attempt = loop.time(), 0
     while True:
         try:
             return await call()
+        except RefusedError:
+            raise
         except UnavailableError as error:
             if loop.time() - begun > within_s:
                 raise NoContactError(what) from error

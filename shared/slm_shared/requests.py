@@ -150,6 +150,11 @@ class RequestContext:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            # No database stores it, no path holds it.
+            refusal = MalformedError("The address holds a NUL character.")
+            await problem_response(refusal, request_id)(scope, receive, send_with_id)
+            return
         with tracing(headers.get("traceparent")), structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)

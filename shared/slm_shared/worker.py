@@ -21,7 +21,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slm_shared.broker import Broker
 from slm_shared.errors import UnavailableError
-from slm_shared.lease_client import JobFailedError, Lease, LeaseClient, LeaseLostError, NoContactError, Stop, persist
+from slm_shared.lease_client import (
+    JobFailedError,
+    Lease,
+    LeaseClient,
+    LeaseLostError,
+    NoContactError,
+    RefusedError,
+    Stop,
+    persist,
+)
 from slm_shared.settings import SECRETS_DIR, PlatformSettings
 from slm_shared.topology import EVENTS
 
@@ -218,15 +227,14 @@ class Worker:
                 self._mark_ready(True)
                 if asked is not None:
                     return asked
-        except LeaseLostError:
+        except (LeaseLostError, RefusedError):
             return Stop.LOST
         except NoContactError:
             return Stop.NO_CONTACT
 
     async def _report(self, lease: Lease, job: "asyncio.Future[Mapping[str, Any]]") -> None:
         """Tell the service how a finished job ended, however long it takes to reach it."""
-        call = _report_of(self._leases, lease, job)
-        report = asyncio.ensure_future(persist(call, within_s=self._settings.no_contact_s, what="report"))
+        report = asyncio.ensure_future(self._say(lease, _report_of(self._leases, lease, job)))
         try:
             await self._unless_stopping(asyncio.shield(report))
             # When told to stop, the answer to what is on its way is still worth some seconds.
@@ -240,6 +248,16 @@ class Worker:
             log.warning("job.not_reported", key=lease.key, epoch=lease.epoch)
         finally:
             await _cancelled(report)
+
+    async def _say(self, lease: Lease, call: Callable[[], Awaitable[None]]) -> None:
+        """Report until it arrives. What the service does not take ends the job as failed: nobody may wait for ever."""
+        within_s = self._settings.no_contact_s
+        try:
+            await persist(call, within_s=within_s, what="report")
+        except RefusedError as error:
+            log.error("job.report_not_taken", key=lease.key, why=error.message)
+            failure = JobFailedError("report_refused", "The worker's report was not accepted.", blame="system")
+            await persist(lambda: self._leases.fail(lease, failure), within_s=within_s, what="fail")
 
     async def _give_up(self, lease: Lease, why: Stop) -> None:
         """The job was stopped before its end: say so, unless the lease is gone."""

@@ -99,9 +99,10 @@ class Fenced(Body):
 
 
 class Heartbeat(Fenced):
-    """The worker lives and has done `step` rows."""
+    """The worker lives and has done `step` rows of `total`."""
 
     step: Annotated[int, Field(strict=True, ge=0)] = 0
+    total: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
 class HeartbeatAnswer(BaseModel):

@@ -83,10 +83,16 @@ async def held(session: AsyncSession, evaluation_id: UUID, epoch: int) -> Evalua
     return await session.scalar(statement.execution_options(populate_existing=True))
 
 
-async def keep(session: AsyncSession, row: EvaluationRow, *, done_rows: int, ttl_s: float) -> None:
-    """Renew a held lease and note how many rows are done."""
+async def locked(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow | None:
+    """The evaluation, locked for this transaction."""
+    return await session.scalar(select(EvaluationRow).where(EvaluationRow.id == evaluation_id).with_for_update())
+
+
+async def keep(session: AsyncSession, row: EvaluationRow, *, done_rows: int, rows: int | None, ttl_s: float) -> None:
+    """Renew a held lease and note how many rows are done, and of how many if that is known."""
     await leases.renew(session, EvaluationRow, row.id, epoch=row.epoch, ttl_s=ttl_s)
-    await session.execute(update(EvaluationRow).where(EvaluationRow.id == row.id).values(done_rows=done_rows))
+    values = {"done_rows": done_rows} | ({} if rows is None else {"rows": rows})
+    await session.execute(update(EvaluationRow).where(EvaluationRow.id == row.id).values(**values))
 
 
 async def move(

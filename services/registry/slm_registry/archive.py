@@ -14,9 +14,12 @@ async def stream_file(objects: ObjectStore, prefix: str, file: ManifestFile) -> 
     Raises ArtifactMismatchError before the last byte is sent when the content is not what the manifest says, so that
     nobody receives a complete file that is wrong.
     """
-    digest, held = hashlib.sha256(), b""
+    digest, held, size_bytes = hashlib.sha256(), b"", 0
     async for chunk in objects.stream(f"{prefix}/{file.path}"):
         digest.update(chunk)
+        size_bytes += len(chunk)
+        if size_bytes > file.size_bytes:
+            break
         if held:
             yield held
         held = chunk

@@ -46,8 +46,20 @@ def _front_matter(card: Card) -> str:
         facts["datasets"] = [card.training_dataset.name]
     if card.evaluations:
         facts["model-index"] = [{"name": model.name, "results": [_result(each) for each in card.evaluations]}]
-    lines = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items())
+    lines = "\n".join(f"{key}: {_yaml(value)}" for key, value in facts.items())
     return f"---\n{lines}\n---\n"
+
+
+def _yaml(value: Any) -> str:
+    """JSON, which YAML contains, but for numbers such as 1e-05: without a point YAML 1.1 takes them for text."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {_yaml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_yaml, value)) + "]"
+    if isinstance(value, float):
+        mantissa, exponent, rest = repr(value).partition("e")
+        return mantissa + ("" if "." in mantissa or not exponent else ".0") + exponent + rest
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _result(evaluation: ModelEvaluation) -> dict[str, Any]:
@@ -67,7 +79,7 @@ def _table(rows: dict[str, Any]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return " ".join(str(value).replace("\\", "\\\\").replace("|", "\\|").split())
 
 
 def _identity(card: Card) -> str:

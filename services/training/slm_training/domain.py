@@ -129,6 +129,13 @@ TRAINABLE_FORMATS = ("prompt/completion", "messages", "text")
 MAX_FAMILY_LENGTH = 80
 
 
+def without_version(family: str) -> str:
+    """The family as it is. Raises ValueError for one that reads like a version of another, such as `commands-v2`."""
+    if re.search(r"-v\d+$", family):
+        raise ValueError("must not end in -v and a number, as the names of versions do")
+    return family
+
+
 def family_of(name: str) -> str:
     """The model family a run's name stands for: lower case words joined by hyphens."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

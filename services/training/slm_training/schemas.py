@@ -5,15 +5,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from slm_shared.requests import Body
-from slm_training.domain import STATUS_OF, RunState
+from slm_training.domain import MAX_FAMILY_LENGTH, STATUS_OF, RunState, without_version
 from slm_training.tables import RunRow
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Text = Annotated[str, Field(max_length=4000)]
 Reference = Annotated[str, Field(min_length=1, max_length=200, description="An id, `<family>-v<n>`, or a family.")]
+Family = Annotated[
+    str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=MAX_FAMILY_LENGTH), AfterValidator(without_version)
+]
 DEFAULT_LEARNING_RATES = {"full": 2e-3, "lora": 5e-3}
 
 
@@ -21,7 +24,7 @@ class RunCreate(Body):
     """What to train: a base model, data, and hyperparameters by their usual names."""
 
     name: Name
-    family: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)] | None = None
+    family: Family | None = None
     goal: Text | None = None
     description: Text | None = None
     base_model: Reference = "nano-v1"

@@ -5,6 +5,7 @@ import contextlib
 import json
 import math
 import random
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +18,7 @@ import httpx2
 import polars
 import psutil
 import pytest
+from safetensors.torch import load_file, save_file
 
 from slm_evaluation.worker.settings import EvaluatorSettings
 from slm_evaluation.worker.supervisor import EvaluatorWork
@@ -61,19 +63,21 @@ class Site:
     tuned_model: Make
     handled: Callable[[], Awaitable[None]]
 
-    async def store_model(self) -> dict[str, str]:
-        """Store the built-in model as an artifact of its own; the fields of its registration."""
+    async def store_model(self, folder: Path) -> dict[str, str]:
+        """Store a model as an artifact of its own; the fields of its registration."""
         prefix = f"models/{new_id()}"
-        stored = await manifest.upload(self.store, NANO, prefix)
+        stored = await manifest.upload(self.store, folder, prefix)
         return {
             "artifact_prefix": prefix,
             "manifest_key": f"{prefix}/{manifest.MANIFEST_NAME}",
             "manifest_sha256": stored.sha256,
         }
 
-    async def queue(self, *datasets: Rows, row_format: str = "prompt/completion") -> list[ModelRegistered]:
+    async def queue(
+        self, *datasets: Rows, row_format: str = "prompt/completion", folder: Path = NANO
+    ) -> list[ModelRegistered]:
         """Register a base and one tuned model per dataset; two evaluations are queued for each. Gives the tuned."""
-        base = self.base_model(**await self.store_model())
+        base = self.base_model(**await self.store_model(folder))
         await self.events.publish(base)
         await self.handled()
         tuned = []
@@ -82,7 +86,7 @@ class Site:
             polars.DataFrame(rows).write_parquet(buffer)
             model = self.tuned_model(
                 base,
-                **await self.store_model(),
+                **await self.store_model(folder),
                 evaluation_dataset_sha256=sha256(buffer.getvalue()).hexdigest(),
                 evaluation_row_format=row_format,
                 evaluation_mapping={},
@@ -344,3 +348,21 @@ async def test_rows_that_cannot_be_measured_are_the_users_to_mend(
     for item in evaluations:
         assert (item["status"], item["metrics"], item["rows"]) == ("failed", {}, None)
         assert (item["error"]["code"], item["error"]["blame"]) == (code, "user")
+
+
+async def test_what_json_and_the_database_cannot_hold_does_not_hang_the_worker(site: Site) -> None:
+    long = [{"prompt": f"p{number}", "completion": "\U0001f600" * 20_000} for number in range(5)]
+    await site.queue([{"prompt": "a\x00b", "completion": "yes"}, *command_rows(3)], long)
+    async with evaluator(site, no_contact_s=5.0):
+        ended = await site.ended()
+    assert {item["status"] for item in ended} == {"completed"}
+
+
+async def test_a_model_of_numbers_that_are_none_says_so(site: Site, tmp_path: Path) -> None:
+    weights = {name: tensor.fill_(float("nan")) for name, tensor in load_file(NANO / "model.safetensors").items()}
+    broken = Path(shutil.copytree(NANO, tmp_path / "broken"))
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    await site.queue(command_rows(3), folder=broken)
+    async with evaluator(site):
+        ended = await site.ended()
+    assert {(item["error"]["code"], item["error"]["blame"]) for item in ended} == {("model_not_finite", "user")}

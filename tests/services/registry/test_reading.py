@@ -1,18 +1,22 @@
 """What the registry tells of models and hands out."""
 
+import random
 import tarfile
 from collections.abc import Callable
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 from uuid import UUID
 
 import httpx2
 import pytest
 import yaml
 
+from slm_shared import manifest
 from slm_shared.events import DatasetProcessed, EvaluationCompleted
+from slm_shared.ids import new_id
 from slm_shared.manifest import Manifest
-from slm_shared.objects import ObjectStore
+from slm_shared.objects import CHUNK_BYTES, ObjectStore
 from slm_shared.testing import EventLog
 from tests.support.registry import (
     CONTENT,
@@ -283,3 +287,21 @@ async def test_a_manifest_that_was_changed_in_the_store_is_not_believed(
     for path in ("files/config.json", "download", "card"):
         answer = await client.get(f"/api/models/commands-v1/{path}")
         assert (answer.status_code, answer.json()["code"]) == (500, "artifact_mismatch")
+
+
+async def test_a_longer_wrong_file_of_whole_chunks_never_comes_complete(
+    client: httpx2.AsyncClient, base_id: UUID, events: EventLog, objects: ObjectStore, tmp_path: Path
+) -> None:
+    content, prefix = random.Random(2).randbytes(CHUNK_BYTES), f"artifacts/{new_id()}"
+    (tmp_path / "model.safetensors").write_bytes(content)
+    aligned = Artifact(prefix, await manifest.upload(objects, tmp_path, prefix))
+    await registered(events, aligned.experiment(base_id))
+    await objects.put_bytes(f"{prefix}/model.safetensors", flipped(content) + b"x")
+    _, complete = await fetch(client, "/api/models/commands-v1/files/model.safetensors")
+    assert not complete
+
+
+async def test_a_nul_character_is_refused(client: httpx2.AsyncClient) -> None:
+    for path in ("/%00", "?q=%00", "?family=%00", "/nano-v1/files/%00"):
+        answer = await client.get(f"/api/models{path}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request"), path

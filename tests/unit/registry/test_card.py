@@ -183,3 +183,9 @@ def test_metadata_keeps_any_name(name: str) -> None:
     )
     facts = front_matter(render(card))
     assert (facts["base_model"], facts["datasets"], facts["model-index"][0]["name"]) == (name, [name], name)
+
+
+@pytest.mark.parametrize("value", [1e-05, 2.5e-7, 1e16, 0.1, 3.0, -1e-300])
+def test_scores_of_every_size_stay_numbers(value: float) -> None:
+    text = render(make_card(evaluations=[evaluation("commands-v2", {"loss": value})]))
+    assert front_matter(text)["model-index"][0]["results"][0]["metrics"] == [{"type": "loss", "value": value}]

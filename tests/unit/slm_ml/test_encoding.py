@@ -181,3 +181,27 @@ def test_the_mask_begins_where_the_prompt_ends(
         assert max_length <= len(whole.prompt_ids)
     else:
         assert (example.input_ids, example.loss_mask) == (whole.input_ids[:max_length], whole.loss_mask[:max_length])
+
+
+@pytest.mark.parametrize(
+    ("row_format", "row"),
+    [
+        (PROMPT_COMPLETION, {"prompt": "x"}),
+        (PROMPT_COMPLETION, {"prompt": None, "completion": "y"}),
+        (TEXT, {"text": None}),
+        (MESSAGES, {"messages": None}),
+        (MESSAGES, {"messages": "text"}),
+        (MESSAGES, {"messages": [{"role": "user", "content": "x"}, {"role": "assistant"}]}),
+        (MESSAGES, {"messages": [{"role": "assistant", "content": "hi"}]}),
+        (MESSAGES, {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None}]}),
+    ],
+)
+def test_malformed_rows_are_refused(row_format: str, row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(RowFormatError):
+        encode(row, row_format, tokenizer)
+
+
+def test_the_row_that_is_malformed_is_named(tokenizer: PreTrainedTokenizerBase) -> None:
+    rows: list[dict[str, Any]] = [{"text": "fine"}, {"text": None}]
+    with pytest.raises(RowFormatError, match=r"row 2: the column text is empty"):
+        encode_rows(rows, row_format=TEXT, mapping={}, tokenizer=tokenizer, max_length=32)

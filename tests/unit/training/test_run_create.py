@@ -21,7 +21,7 @@ def fields_at_fault(**settings: Any) -> set[str]:
     ("field", "values"),
     [
         ("name", ["", "x" * 121, 3, None]),
-        ("family", ["Two", "a--b", "-a", "a b", "x" * 81]),
+        ("family", ["Two", "a-v2", "a--b", "-a", "a b", "x" * 81]),
         ("training_dataset", ["", None, 7]),
         ("base_model", ["", None]),
         ("method", ["", "FULL", "qlora", None]),

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from slm_evaluation.schemas import Claim, Completion, FailureReport, Fenced, Forget, Heartbeat, HeartbeatAnswer
 from slm_evaluation.service import leasing
-from slm_evaluation.service.planning import predictions_prefix
+from slm_evaluation.service.planning import predictions_key
 from slm_shared.access import Worker
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.web import WriteSession, router
@@ -41,16 +41,15 @@ async def heartbeat(
 ) -> HeartbeatAnswer:
     """Keep the lease and tell the progress."""
     ttl_s = request.app.state.settings.lease_ttl_s
-    await leasing.keep_lease(session, evaluation_id, body.epoch, done_rows=body.step, ttl_s=ttl_s)
+    await leasing.keep_lease(session, evaluation_id, body, ttl_s=ttl_s)
     return HeartbeatAnswer()
 
 
 @routes.post(f"{PATH}/{{evaluation_id}}:complete", status_code=204)
 async def complete(evaluation_id: UUID, body: Completion, _: Worker, session: WriteSession) -> None:
     """What was measured."""
-    prefix = predictions_prefix(evaluation_id, body.epoch)
-    if body.predictions_key is not None and not body.predictions_key.startswith(f"{prefix}/"):
-        problem = FieldProblem("predictions_key", "must lie under the lease's own prefix")
+    if body.predictions_key not in (None, predictions_key(evaluation_id, body.epoch)):
+        problem = FieldProblem("predictions_key", "must be predictions.jsonl under the lease's own prefix")
         raise InvalidError("The predictions are not under the lease's prefix.", errors=[problem])
     await leasing.complete_evaluation(session, evaluation_id, body)
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_evaluation import store
 from slm_evaluation.domain import RETRY_S, EvaluationStatus, is_retried
 from slm_evaluation.errors import EvaluationNotFoundError, LeaseLostError
-from slm_evaluation.schemas import Claim, Completion, FailureReport
+from slm_evaluation.schemas import Claim, Completion, FailureReport, Heartbeat
 from slm_evaluation.service.planning import predictions_prefix
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import EvaluationRow
@@ -48,14 +48,15 @@ async def held(session: AsyncSession, evaluation_id: UUID, epoch: int) -> Evalua
     raise LeaseLostError("The lease is not held any more.")
 
 
-async def keep_lease(session: AsyncSession, evaluation_id: UUID, epoch: int, *, done_rows: int, ttl_s: float) -> None:
+async def keep_lease(session: AsyncSession, evaluation_id: UUID, beat: Heartbeat, *, ttl_s: float) -> None:
     """Renew a lease and note the progress."""
-    await store.keep(session, await held(session, evaluation_id, epoch), done_rows=done_rows, ttl_s=ttl_s)
+    row = await held(session, evaluation_id, beat.epoch)
+    await store.keep(session, row, done_rows=beat.step, rows=beat.total, ttl_s=ttl_s)
 
 
 async def complete_evaluation(session: AsyncSession, evaluation_id: UUID, completion: Completion) -> None:
     """The measurements are in. Saying it twice is fine."""
-    row = await store.find(session, evaluation_id)
+    row = await store.locked(session, evaluation_id)
     if row is not None and row.status == EvaluationStatus.COMPLETED and row.epoch == completion.epoch:
         return
     row = await held(session, evaluation_id, completion.epoch)
@@ -110,6 +111,6 @@ async def reap(session: AsyncSession) -> int:
 
 
 async def forget_worker(session: AsyncSession, worker: str) -> None:
-    """A worker has restarted: what it held is free at once."""
+    """A worker has restarted: what it held is lost, and tried again after the usual pause."""
     for row in await store.of_worker(session, worker):
         await _end_badly(session, row, LOST, retry=True)

@@ -61,3 +61,8 @@ def _queued(model: ModelRow, event: ModelRegistered, settings: EvaluationSetting
 def predictions_prefix(evaluation_id: UUID, epoch: int) -> str:
     """Where a lease stores its predictions."""
     return f"evaluations/{evaluation_id}/e{epoch}"
+
+
+def predictions_key(evaluation_id: UUID, epoch: int) -> str:
+    """The object that holds the predictions of a lease."""
+    return f"{predictions_prefix(evaluation_id, epoch)}/predictions.jsonl"

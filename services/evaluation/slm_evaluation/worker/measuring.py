@@ -1,6 +1,7 @@
 """Measuring one model on one dataset, from files to numbers."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,16 +22,23 @@ TIMED_ANSWERS = 8
 SHOWN_SAMPLES = 5
 MARGIN_TOKENS = 8
 MAX_SAMPLE_CHARACTERS = 20_000
+# Five samples of three such texts stay below the limit of a JSON body however they are escaped.
+MAX_SHOWN_CHARACTERS = 4_000
 
 
 class NothingToMeasureError(Exception):
     """No row of the dataset leaves a token to score."""
 
 
-def measure(job: EvaluationJob, progress: Callable[[int], None]) -> dict[str, Any]:
+class NotFiniteError(Exception):
+    """The model's loss is no finite number: its weights are damaged."""
+
+
+def measure(job: EvaluationJob, progress: Callable[[int, int], None]) -> dict[str, Any]:
     """Loss, perplexity and token accuracy over all rows; exact match and speed over the first ones.
 
-    `progress` is told how many rows are done. Writes the predictions as JSON lines. Raises NothingToMeasureError.
+    `progress` is told how many rows are done, and of how many. Writes the predictions as JSON lines. Raises
+    NothingToMeasureError and NotFiniteError.
     """
     tokenizer = load_tokenizer(job.model_folder)
     model = load_model(job.model_folder, dtype=torch.float32)
@@ -45,7 +53,9 @@ def measure(job: EvaluationJob, progress: Callable[[int], None]) -> dict[str, An
     )
     if not examples:
         raise NothingToMeasureError
-    scores = score(model, examples, progress=progress)
+    scores = score(model, examples, progress=lambda done: progress(done, len(examples)))
+    if not math.isfinite(scores.loss):
+        raise NotFiniteError
     metrics = {"loss": scores.loss, "perplexity": scores.perplexity, "token_accuracy": scores.token_accuracy}
     samples: list[dict[str, Any]] = []
     if dataset.row_format != TEXT and settings.generations:
@@ -56,7 +66,13 @@ def measure(job: EvaluationJob, progress: Callable[[int], None]) -> dict[str, An
         metrics |= _speed(model, tokenizer, answered[:TIMED_ANSWERS], limit)
     with job.predictions.open("w", encoding="utf-8") as out:
         out.writelines(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
-    return {"rows": len(examples), "metrics": metrics, "samples": samples[:SHOWN_SAMPLES]}
+    return {"rows": len(examples), "metrics": metrics, "samples": [_shown(each) for each in samples[:SHOWN_SAMPLES]]}
+
+
+def _shown(sample: dict[str, Any]) -> dict[str, Any]:
+    """A sample as the service keeps it: no NUL, which PostgreSQL cannot store, and not endless."""
+    texts = {name: sample[name].replace("\0", "\ufffd") for name in ("prompt", "expected", "generated")}
+    return {**sample, **{name: text[:MAX_SHOWN_CHARACTERS] for name, text in texts.items()}}
 
 
 def _answer_limit(examples: Sequence[Example], max_new_tokens: int) -> int:

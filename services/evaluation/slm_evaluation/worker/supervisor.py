@@ -113,7 +113,7 @@ class EvaluatorWork:
                 retry = blame != "user"
                 raise JobFailedError(message["code"], message["message"], blame=blame, retry=retry, log_tail=tail)
             if message["kind"] == "progress":
-                lease.step = message["rows"]
+                lease.step, lease.total = message["rows"], message["total"]
 
     async def _take_child(self) -> Child:
         if self._idle is not None:
