@@ -44,6 +44,11 @@ class Broker:
         return self._client.jetstream(timeout=PUBLISH_TIMEOUT_S)
 
     @property
+    def connections(self) -> int:
+        """Changes with every connection that was made anew: what the server knew before it may have forgotten."""
+        return hash((id(self._client), self._client.stats["reconnects"]))
+
+    @property
     def is_connected(self) -> bool:
         """Whether the server answers at this moment, as far as the client knows."""
         return self._client.is_connected

@@ -6,7 +6,7 @@ once, for ever); what can never be handled becomes a dead letter.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,19 +18,20 @@ from nats.js import JetStreamContext
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import inbox
+from slm_shared import dead_letters, inbox
 from slm_shared.broker import Broker
 from slm_shared.cloudevents import Envelope, envelope_of
 from slm_shared.database import Database
-from slm_shared.errors import UnavailableError
+from slm_shared.errors import ConflictError, UnavailableError
 from slm_shared.events import Event
 from slm_shared.telemetry import tracing
-from slm_shared.topology import EVENTS, durable_name
+from slm_shared.topology import EVENTS, consumer_named, durable_name
 
 log = structlog.get_logger()
 
 BATCH = 4
 FETCH_TIMEOUT_S = 5.0
+CHECK_EVERY_S = 20.0
 RETRY_DELAYS_S = (1, 5, 30, 120, 600, 1800, 3600)
 MAX_DELIVERIES = 8
 REBIND_DELAY_S = 0.5
@@ -40,8 +41,18 @@ E = TypeVar("E", bound=Event)
 Handler = Callable[[AsyncSession, E], Awaitable[None]]
 
 
+class RedriveFailedError(ConflictError):
+    """A dead letter could not be handled this time either."""
+
+    code = "redrive_failed"
+
+
 class RetryLater(Exception):  # noqa: N818  a request to the bus, not a failure
     """Raised by a handler that cannot act yet, e.g. because an earlier event has not arrived."""
+
+
+class ConsumerDiffersError(Exception):
+    """The server has the consumer with another setting."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +95,26 @@ class Bus:
             try:
                 jetstream = await self._broker.jetstream()
                 await self._fetch_and_handle(jetstream, subscription)
+            except ConsumerDiffersError as error:
+                self._lost[subscription.durable] = f"has {error}; run the migration"
+                await asyncio.sleep(REBIND_DELAY_S)
             except (NatsError, OSError, TimeoutError) as error:
                 self._lost[subscription.durable] = "lost its consumer"
                 log.warning("bus.consumer_lost", durable=subscription.durable, error=type(error).__name__)
                 await asyncio.sleep(REBIND_DELAY_S)
 
     async def _fetch_and_handle(self, jetstream: JetStreamContext, subscription: _Subscription) -> None:
-        await jetstream.consumer_info(EVENTS, subscription.durable)
+        await self._check(jetstream, subscription)
         pull = await jetstream.pull_subscribe_bind(durable=subscription.durable, stream=EVENTS)
         self._lost.pop(subscription.durable, None)
+        loop = asyncio.get_running_loop()
+        checked_at = loop.time()
         try:
             while True:
+                if loop.time() - checked_at > CHECK_EVERY_S:
+                    # A deleted consumer looks like one without messages.
+                    await self._check(jetstream, subscription)
+                    checked_at = loop.time()
                 try:
                     messages = await pull.fetch(BATCH, timeout=FETCH_TIMEOUT_S)
                 except TimeoutError:  # of nats or of asyncio, depending on where in the client it ran out
@@ -109,11 +129,17 @@ class Bus:
             if self._broker.is_connected:
                 await pull.unsubscribe()
 
+    async def _check(self, jetstream: JetStreamContext, subscription: _Subscription) -> None:
+        """Raise ConsumerDiffersError unless the server's consumer is the one that the migration makes."""
+        info = await jetstream.consumer_info(EVENTS, subscription.durable)
+        if difference := consumer_named(subscription.durable).differs(info.config):
+            raise ConsumerDiffersError(f"another {difference} than this version needs")
+
     async def _handle(self, subscription: _Subscription, message: Msg) -> None:
         """Handle one delivery and answer the server; never raises, so that one message cannot stop the others."""
         deliveries = message.metadata.num_delivered
         try:
-            envelope, event = _decode(subscription.event, message)
+            envelope, event = _decode(subscription.event, message.headers, message.data)
             if deliveries >= MAX_DELIVERIES:
                 raise _UnhandledError(f"given up after {deliveries} deliveries")
             with tracing(envelope.traceparent):
@@ -127,6 +153,23 @@ class Bus:
         except Exception:
             log.exception("bus.handler_failed", durable=subscription.durable, deliveries=deliveries)
             await self._give_back(message, deliveries)
+
+    async def redrive(self, session: AsyncSession, consumer: str, event_id: str) -> None:
+        """Handle a dead letter again in the caller's transaction, which also forgets it.
+
+        Raises DeadLetterNotFoundError, and RedriveFailedError when it cannot be handled this time either.
+        """
+        letter = await dead_letters.find(session, consumer, event_id)
+        subscription = next((each for each in self._subscriptions if each.durable == consumer), None)
+        if subscription is None:
+            raise RedriveFailedError("This service does not consume such events any more.")
+        try:
+            envelope, event = _decode(subscription.event, letter.headers, letter.body.encode())
+            if await inbox.is_first(session, consumer, UUID(envelope.event_id)):
+                await subscription.handle(session, event)
+        except (_UnhandledError, RetryLater) as error:
+            raise RedriveFailedError(f"It cannot be handled this time either: {error}.") from error
+        await dead_letters.remove(session, consumer, event_id)
 
     async def _take_effect(self, subscription: _Subscription, event_id: UUID, event: Event) -> None:
         async with self._database.transaction() as session:
@@ -168,13 +211,13 @@ class _UnhandledError(Exception):
     """This message can never be handled here."""
 
 
-def _decode(event: type[Event], message: Msg) -> tuple[Envelope, Event]:
-    envelope = envelope_of(message.headers)
+def _decode(event: type[Event], headers: Mapping[str, str] | None, body: bytes) -> tuple[Envelope, Event]:
+    envelope = envelope_of(headers)
     if envelope is None or envelope.type != event.subject:
         raise _UnhandledError("the headers are not those of this event")
     try:
         UUID(envelope.event_id)
-        return envelope, event.model_validate_json(message.data)
+        return envelope, event.model_validate_json(body)
     except ValidationError as error:
         places = ", ".join(".".join(map(str, problem["loc"])) or "body" for problem in error.errors()[:5])
         raise _UnhandledError(f"the body does not fit {event.__name__}: {places}") from error

@@ -25,6 +25,7 @@ from slm_shared.database import PUBLISHES, Database, outbox_table
 from slm_shared.errors import UnavailableError
 from slm_shared.events import Event
 from slm_shared.ids import new_id
+from slm_shared.replay import republish_lost
 from slm_shared.telemetry import current_traceparent
 from slm_shared.topology import EVENTS
 
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 BATCH = 100
 CLAIM_TTL = timedelta(seconds=30)
 POLL_S = 0.5
-MAX_BACKOFF_S = 30.0
+MAX_BACKOFF_S = 5.0
 
 
 async def append(session: AsyncSession, event: Event) -> UUID:
@@ -82,16 +83,18 @@ class Relay:
 
     async def run(self) -> None:
         """Publish until cancelled: at once when a transaction committed here, else every half second."""
-        failures = 0
+        failures, connection = 0, None
         while True:
             try:
                 jetstream = await self._broker.jetstream()
+                if connection != (connection := self._broker.connections):
+                    await republish_lost(self._database, jetstream)
                 while await self._publish_batch(jetstream):
                     pass
                 self._problem, failures = None, 0
                 await self._wait_for_work(POLL_S)
             except (NatsError, UnavailableError, OSError, TimeoutError) as error:
-                failures += 1
+                failures, connection = failures + 1, None
                 self._problem = "cannot publish events"
                 log.warning("outbox.publish_failed", error=type(error).__name__, failures=failures)
                 await asyncio.sleep(min(MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
@@ -115,6 +118,8 @@ class Relay:
             row.position: ack for row, ack in zip(rows, results, strict=True) if not isinstance(ack, BaseException)
         }
         await self._mark_published(token, published)
+        if len(published) < len(rows):
+            await self._give_back(token)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -162,6 +167,15 @@ class Relay:
         body = json.dumps(row.payload, separators=(",", ":")).encode()
         ack = await jetstream.publish(row.subject, body, stream=EVENTS, headers=headers)
         return ack.seq
+
+    async def _give_back(self, token: UUID) -> None:
+        """What could not be published is free again at once, not only when the claim runs out."""
+        async with self._database.read() as session:
+            await session.execute(
+                update(outbox_table)
+                .where(outbox_table.c.claim_token == token, outbox_table.c.published_at.is_(None))
+                .values(claim_expires_at=None)
+            )
 
     async def _mark_published(self, token: UUID, sequences: dict[int, int]) -> None:
         if not sequences:

@@ -31,9 +31,20 @@ from slm_shared.events import (
 
 EVENTS = "EVENTS"
 TELEMETRY = "TELEMETRY"
+TRAINER_WAKE_UP = "trainer-default"
 MAX_DELIVER = 12
 MAX_ACK_PENDING = 256
+CHECKED_SETTINGS = (
+    "filter_subject",
+    "ack_policy",
+    "deliver_policy",
+    "ack_wait",
+    "max_deliver",
+    "max_ack_pending",
+    "backoff",
+)
 DAY_S = 24 * 3600.0
+EVENTS_MAX_AGE_S = 14 * DAY_S
 
 
 def durable_name(service: str, event: type[Event]) -> str:
@@ -50,6 +61,31 @@ class Consumer:
     stream: str = EVENTS
     ack_wait_s: float = 60.0
 
+    @property
+    def service(self) -> str:
+        """The service whose consumer it is."""
+        return self.durable.partition("-")[0]
+
+    def config(self) -> ConsumerConfig:
+        """What the server is told. `backoff` stays unset: its first entry would take the place of `ack_wait`."""
+        return ConsumerConfig(
+            durable_name=self.durable,
+            filter_subject=self.subject,
+            ack_policy=AckPolicy.EXPLICIT,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_wait=self.ack_wait_s,
+            max_deliver=MAX_DELIVER,
+            max_ack_pending=MAX_ACK_PENDING,
+        )
+
+    def differs(self, live: ConsumerConfig) -> str | None:
+        """The first setting in which the server's own configuration is another one, or None."""
+        wanted = self.config()
+        for name in CHECKED_SETTINGS:
+            if (getattr(live, name) or None) != (getattr(wanted, name) or None):
+                return name
+        return None
+
 
 def _consumes(service: str, event: type[Event]) -> Consumer:
     return Consumer(durable_name(service, event), event.subject)
@@ -62,7 +98,7 @@ CONSUMERS = (
     _consumes("registry", ExperimentCompleted),
     _consumes("registry", EvaluationCompleted),
     _consumes("evaluation", ModelRegistered),
-    Consumer("trainer-default", RunLaunched.subject, ack_wait_s=30.0),
+    Consumer(TRAINER_WAKE_UP, RunLaunched.subject, ack_wait_s=30.0),
     Consumer("training-telemetry", "telemetry.*", stream=TELEMETRY),
 )
 
@@ -73,7 +109,7 @@ STREAMS = (
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
-        max_age=14 * DAY_S,
+        max_age=EVENTS_MAX_AGE_S,
         max_bytes=4 * 1024**3,
         max_msg_size=64 * 1024,
         duplicate_window=600.0,
@@ -95,6 +131,17 @@ STREAMS = (
 )
 
 
+def consumer_named(durable: str) -> Consumer:
+    """The consumer of a name. Raises KeyError."""
+    return {each.durable: each for each in CONSUMERS}[durable]
+
+
+def consumers_of(owner: str) -> list[Consumer]:
+    """The consumers of a service's events that keep an inbox; workers only take a hint from theirs."""
+    subjects = {event.subject for event in CATALOGUE.values() if event.owner == owner}
+    return [each for each in CONSUMERS if each.subject in subjects and each.durable != TRAINER_WAKE_UP]
+
+
 async def migrate_topology(jetstream: JetStreamContext) -> None:
     """Create or update every stream and durable; messages and acknowledgement positions are kept."""
     for stream in STREAMS:
@@ -106,15 +153,4 @@ async def migrate_topology(jetstream: JetStreamContext) -> None:
         else:
             await jetstream.update_stream(stream)
     for consumer in CONSUMERS:
-        await jetstream.add_consumer(
-            consumer.stream,
-            ConsumerConfig(
-                durable_name=consumer.durable,
-                filter_subject=consumer.subject,
-                ack_policy=AckPolicy.EXPLICIT,
-                deliver_policy=DeliverPolicy.ALL,
-                ack_wait=consumer.ack_wait_s,
-                max_deliver=MAX_DELIVER,
-                max_ack_pending=MAX_ACK_PENDING,
-            ),
-        )
+        await jetstream.add_consumer(consumer.stream, consumer.config())

@@ -7,38 +7,33 @@ below this file knows HTTP.
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated, Any
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
 from slm_shared.access import Public, missing_policies, verifier_for
+from slm_shared.bus import Bus
 from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
+from slm_shared.operations import operations_router
 from slm_shared.parts import Part, running_parts
-from slm_shared.problems import Problem, install_problem_handlers
-from slm_shared.requests import RequestContext, StrictRoute
+from slm_shared.problems import install_problem_handlers
+from slm_shared.requests import RequestContext
 from slm_shared.settings import ServiceSettings
 from slm_shared.telemetry import configure_logging
+from slm_shared.web_routes import ReadSession, WriteSession, router
 
 log = structlog.get_logger()
 
+__all__ = ["ReadSession", "WriteSession", "create_app", "router", "serve"]
+
 GRACEFUL_SHUTDOWN_S = 5
 KEEP_ALIVE_S = 75
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Problem, "description": "Problem", "content": {"application/problem+json": {}}}
-}
 
 Closer = Callable[[], Awaitable[None]]
-
-
-def router(*, tags: list[str]) -> APIRouter:
-    """A router whose routes read bodies strictly and document their problems."""
-    return APIRouter(tags=list(tags), route_class=StrictRoute, responses=PROBLEMS)
 
 
 def create_app(
@@ -69,18 +64,26 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         generate_unique_id_function=_operation_id,
     )
-    app.state.service = service
-    app.state.max_json_body_bytes = settings.max_json_body_bytes
-    app.state.database = database
-    app.state.parts = tuple(parts)
-    app.state.verifier = verifier_for(settings.platform, audience=service)
+    _set_state(app, service=service, settings=settings, database=database, parts=parts)
     install_problem_handlers(app)
-    for each in (_health, *routers):
+    for each in (_health, *routers, *([operations_router(service)] if database is not None else [])):
         app.include_router(each)
     if undeclared := missing_policies(app):
         raise RuntimeError(f"routes without an access policy: {', '.join(undeclared)}")
     app.add_middleware(RequestContext)
     return app
+
+
+def _set_state(
+    app: FastAPI, *, service: str, settings: ServiceSettings, database: Database | None, parts: Sequence[Part]
+) -> None:
+    """What every request may ask its app for."""
+    app.state.service = service
+    app.state.max_json_body_bytes = settings.max_json_body_bytes
+    app.state.database = database
+    app.state.parts = tuple(parts)
+    app.state.bus = next((part for part in parts if isinstance(part, Bus)), None)
+    app.state.verifier = verifier_for(settings.platform, audience=service)
 
 
 def _lifespan(
@@ -126,22 +129,6 @@ async def ready(request: Request, _: Public) -> JSONResponse:
             problems[part.name] = problem
     body = {"status": "unavailable" if problems else "ok", "problems": problems}
     return JSONResponse(body, status_code=503 if problems else 200)
-
-
-async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
-    async with request.app.state.database.read() as session:
-        yield session
-
-
-async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
-    async with request.app.state.database.transaction() as session:
-        yield session
-
-
-# scope="function" ends the transaction before the response is sent; the default would commit after the client has read
-# a success that may yet fail.
-ReadSession = Annotated[AsyncSession, Depends(_read_session, scope="function")]
-WriteSession = Annotated[AsyncSession, Depends(_write_session, scope="function")]
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:

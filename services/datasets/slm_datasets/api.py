@@ -132,9 +132,9 @@ async def download_dataset(
 
 
 @routes.delete("/api/datasets/{reference}", status_code=204)
-async def delete_dataset(reference: str, request: Request, _: Member) -> None:
+async def delete_dataset(reference: str, request: Request, principal: Member) -> None:
     """Take a dataset away from new work and remove its files."""
     database: Database = request.app.state.database
     async with database.transaction() as session:
-        dataset_id = await service.delete_dataset(session, reference)
+        dataset_id = await service.delete_dataset(session, reference, actor=principal.subject)
     await request.app.state.objects.remove_prefix(f"datasets/{dataset_id}/")

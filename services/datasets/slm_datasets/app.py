@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from slm_datasets.api import routes
 from slm_datasets.processing.queue import ProcessingQueue
 from slm_datasets.settings import DatasetsSettings
+from slm_shared.auditor import Auditor
 from slm_shared.broker import Broker
 from slm_shared.database import Database
 from slm_shared.objects import ObjectStore
@@ -24,7 +25,11 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
         settings=settings,
         database=database,
         routers=[routes],
-        parts=[Relay(database, broker, source="datasets"), ProcessingQueue(database, objects, settings)],
+        parts=[
+            Relay(database, broker, source="datasets"),
+            Auditor(database, settings.platform, source="datasets"),
+            ProcessingQueue(database, objects, settings),
+        ],
         closers=[broker.close],
     )
     app.state.settings = settings

@@ -20,7 +20,7 @@ from slm_datasets.errors import (
 )
 from slm_datasets.schemas import UploadFields
 from slm_datasets.tables import DatasetRow
-from slm_shared import outbox
+from slm_shared import audit, outbox
 from slm_shared.events import DatasetDeleted, DatasetUploaded
 
 CHUNK_BYTES = 1024 * 1024
@@ -100,6 +100,7 @@ async def add_dataset(
     session.add(dataset)
     await session.flush()
     await session.refresh(dataset)
+    await audit.append(session, "dataset.uploaded", actor=owner, object_id=dataset.id, name=dataset.name)
     shared = {name: getattr(dataset, name) for name in ("name", "family", "version", "usage", "size_bytes", "sha256")}
     await outbox.append(session, DatasetUploaded(dataset_id=dataset.id, **shared))
     return dataset
@@ -121,7 +122,7 @@ async def get_processed(session: AsyncSession, reference: str) -> DatasetRow:
     return dataset
 
 
-async def delete_dataset(session: AsyncSession, reference: str) -> UUID:
+async def delete_dataset(session: AsyncSession, reference: str, *, actor: str) -> UUID:
     """Take a dataset away from new work; its row stays for lineage.
 
     Raises DatasetNotReadyError while it is being processed.
@@ -129,5 +130,6 @@ async def delete_dataset(session: AsyncSession, reference: str) -> UUID:
     dataset = await get_dataset(session, reference)
     if not await store.mark_deleted(session, dataset.id):
         raise DatasetNotReadyError("The dataset is still being processed.", hint="Delete it when that has ended.")
+    await audit.append(session, "dataset.deleted", actor=actor, object_id=dataset.id, name=dataset.name)
     await outbox.append(session, DatasetDeleted(dataset_id=dataset.id, name=dataset.name))
     return dataset.id

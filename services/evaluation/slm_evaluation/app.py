@@ -6,6 +6,7 @@ from slm_evaluation import subscribers
 from slm_evaluation.api import evaluations, leases
 from slm_evaluation.service import leasing
 from slm_evaluation.settings import EvaluationSettings
+from slm_shared.auditor import Auditor
 from slm_shared.broker import Broker
 from slm_shared.bus import Bus
 from slm_shared.database import Database
@@ -30,6 +31,7 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
         routers=[evaluations.routes, leases.routes],
         parts=[
             Relay(database, broker, source="evaluation"),
+            Auditor(database, settings.platform, source="evaluation"),
             bus,
             Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
         ],

@@ -6,6 +6,7 @@ from slm_registry import subscribers
 from slm_registry.api import routes
 from slm_registry.service.builtins import Builtins
 from slm_registry.settings import RegistrySettings
+from slm_shared.auditor import Auditor
 from slm_shared.broker import Broker
 from slm_shared.bus import Bus
 from slm_shared.database import Database
@@ -30,6 +31,7 @@ def create_app(settings: RegistrySettings) -> FastAPI:
         routers=[routes],
         parts=[
             Relay(database, broker, source="registry"),
+            Auditor(database, settings.platform, source="registry"),
             bus,
             Builtins(database, objects, settings.builtin_dir),
         ],

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from slm_shared.auditor import Auditor
 from slm_shared.broker import Broker
 from slm_shared.bus import Bus
 from slm_shared.database import Database
@@ -35,6 +36,7 @@ def create_app(settings: TrainingSettings) -> FastAPI:
         routers=[runs.routes, experiments.routes, leases.routes],
         parts=[
             Relay(database, broker, source="training"),
+            Auditor(database, settings.platform, source="training"),
             bus,
             TelemetryIntake(database, broker),
             Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),

@@ -10,6 +10,9 @@ OWNERS = {
 }
 """First path segment below `/api/` to service. What is not listed (leases above all) is not public."""
 
+OPERATIONS = "operations"
+"""Below it the second segment names the service."""
+
 SERVICES = tuple(sorted(set(OWNERS.values())))
 
 
@@ -18,10 +21,15 @@ def owner_of(path: str) -> str | None:
 
     >>> owner_of("/api/runs/0190:cancel")
     'training'
+    >>> owner_of("/api/operations/registry/audit")
+    'registry'
     >>> owner_of("/api/leases:claim") is None
     True
     """
     if not path.startswith(PREFIX):
         return None
-    segment = path[len(PREFIX) :].partition("/")[0]
+    segment, _, rest = path[len(PREFIX) :].partition("/")
+    if segment == OPERATIONS:
+        service = rest.partition("/")[0]
+        return service if service in SERVICES else None
     return OWNERS.get(segment.partition(":")[0])

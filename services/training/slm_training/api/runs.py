@@ -59,6 +59,6 @@ async def get_run(run_id: UUID, _: Viewer, session: ReadSession) -> Run:
 
 
 @routes.post("/api/runs/{run_id}:cancel", status_code=202)
-async def cancel_run(run_id: UUID, _: Member, session: WriteSession) -> Run:
+async def cancel_run(run_id: UUID, principal: Member, session: WriteSession) -> Run:
     """Stop a run; one that is working stops at the trainer's next heartbeat."""
-    return Run.of(await launching.cancel_run(session, run_id))
+    return Run.of(await launching.cancel_run(session, run_id, actor=principal.subject))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import outbox
+from slm_shared import audit, outbox
 from slm_shared.database import Database
 from slm_shared.errors import FieldProblem
 from slm_shared.events import ExperimentCancelled, RunLaunched
@@ -115,6 +115,7 @@ async def launch_run(session: AsyncSession, request: RunCreate, inputs: Inputs, 
     session.add(run)
     await session.flush()
     await session.refresh(run)
+    await audit.append(session, "run.launched", actor=owner, object_id=run.id, name=run.name)
     await outbox.append(
         session,
         RunLaunched(
@@ -131,7 +132,7 @@ async def launch_run(session: AsyncSession, request: RunCreate, inputs: Inputs, 
     return run
 
 
-async def cancel_run(session: AsyncSession, run_id: UUID) -> RunRow:
+async def cancel_run(session: AsyncSession, run_id: UUID, *, actor: str) -> RunRow:
     """Stop a run: at once while it is queued, at the next heartbeat while it works.
 
     Cancelling twice is fine. Raises RunNotFoundError and RunFinishedError.
@@ -146,6 +147,8 @@ async def cancel_run(session: AsyncSession, run_id: UUID) -> RunRow:
         await announce_cancelled(session, run)
     elif state in (RunState.LEASED, RunState.RUNNING):
         await store.move(session, run, RunState.CANCELLING)
+    if state is not RunState.CANCELLED:
+        await audit.append(session, "run.cancelled", actor=actor, object_id=run.id)
     return run
 
 

@@ -1,0 +1,35 @@
+"""What routers are made of: strict bodies, documented problems, and sessions that end before the answer."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_shared.problems import Problem
+from slm_shared.requests import StrictRoute
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Problem, "description": "Problem", "content": {"application/problem+json": {}}}
+}
+
+
+def router(*, tags: list[str], prefix: str = "") -> APIRouter:
+    """A router whose routes read bodies strictly and document their problems."""
+    return APIRouter(prefix=prefix, tags=list(tags), route_class=StrictRoute, responses=PROBLEMS)
+
+
+async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.database.read() as session:
+        yield session
+
+
+async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
+    async with request.app.state.database.transaction() as session:
+        yield session
+
+
+# scope="function" ends the transaction before the response is sent; the default would commit after the client has read
+# a success that may yet fail.
+ReadSession = Annotated[AsyncSession, Depends(_read_session, scope="function")]
+WriteSession = Annotated[AsyncSession, Depends(_write_session, scope="function")]
