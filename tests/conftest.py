@@ -2,15 +2,22 @@
 
 import random
 import secrets
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.support.report import Injected, table_of
 
 pytest_plugins = ["slm_shared.testing"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--faults` and `--seed`."""
+    """The options of the fault suite."""
     parser.addoption("--faults", default="2", help="how many faults to inject: a number, or all")
+    parser.addoption("--writes", type=int, default=300, help="acknowledged writes per fault under load, at least")
+    parser.addoption("--repeat", type=int, default=1, help="how often each fault under load is injected")
+    parser.addoption("--report", type=Path, default=None, help="write a table of the faults under load here")
     parser.addoption("--seed", type=int, default=None, help="draws the faults and their moments again")
 
 
@@ -37,8 +44,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if id(item) not in left]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `round_number` runs `--repeat` times."""
+    if "round_number" in metafunc.fixturenames:
+        metafunc.parametrize("round_number", range(metafunc.config.getoption("--repeat")))
+
+
 @pytest.fixture
 def seed(pytestconfig: pytest.Config) -> int:
     """Draws every random choice of a test."""
     value: int = pytestconfig.getoption("--seed")
     return value
+
+
+@pytest.fixture
+def writes(pytestconfig: pytest.Config) -> int:
+    """How many writes have to be acknowledged around a fault."""
+    value: int = pytestconfig.getoption("--writes")
+    return value
+
+
+@pytest.fixture(scope="session")
+def fault_report(pytestconfig: pytest.Config) -> Iterator[list[Injected]]:
+    """What each injected fault did; becomes the file of `--report`."""
+    report: list[Injected] = []
+    yield report
+    path: Path | None = pytestconfig.getoption("--report")
+    if path is not None and report:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(table_of(report))

@@ -24,6 +24,7 @@ from slm_shared.cloudevents import Envelope, envelope_of
 from slm_shared.database import Database
 from slm_shared.errors import ConflictError, UnavailableError
 from slm_shared.events import Event
+from slm_shared.failpoints import failpoint
 from slm_shared.telemetry import tracing
 from slm_shared.topology import EVENTS, consumer_named, durable_name
 
@@ -144,6 +145,7 @@ class Bus:
                 raise _UnhandledError(f"given up after {deliveries} deliveries")
             with tracing(envelope.traceparent):
                 await self._take_effect(subscription, UUID(envelope.event_id), event)
+            failpoint("handled-before-ack")
             await self._acknowledge(message)
         except _UnhandledError as error:
             await self._bury(subscription, message, str(error), deliveries)

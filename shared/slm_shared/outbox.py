@@ -24,6 +24,7 @@ from slm_shared.cloudevents import headers_of
 from slm_shared.database import PUBLISHES, Database, outbox_table
 from slm_shared.errors import UnavailableError
 from slm_shared.events import Event
+from slm_shared.failpoints import failpoint
 from slm_shared.ids import new_id
 from slm_shared.replay import republish_lost
 from slm_shared.telemetry import current_traceparent
@@ -113,10 +114,12 @@ class Relay:
         rows = await self._claim(token)
         if not rows:
             return False
+        failpoint("claimed-before-publish")
         results = await asyncio.gather(*(self._publish(jetstream, row) for row in rows), return_exceptions=True)
         published = {
             row.position: ack for row, ack in zip(rows, results, strict=True) if not isinstance(ack, BaseException)
         }
+        failpoint("published-before-mark")
         await self._mark_published(token, published)
         if len(published) < len(rows):
             await self._give_back(token)
