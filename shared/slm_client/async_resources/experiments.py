@@ -1,0 +1,58 @@
+"""`client.experiments`."""
+
+from collections.abc import Callable
+
+from slm_client import calls
+from slm_client.async_resources.base import AsyncResource, poll
+from slm_client.models import Experiment, Log, Metrics, Page
+
+DAY_S = 86_400.0
+
+
+class AsyncExperiments(AsyncResource):
+    """`client.experiments`."""
+
+    async def list(
+        self,
+        *,
+        status: str | None = None,
+        dataset_id: str | None = None,
+        base_model_id: str | None = None,
+        q: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[Experiment]:
+        """A page of experiments, newest first."""
+        call = calls.list_experiments(
+            status=status, dataset_id=dataset_id, base_model_id=base_model_id, q=q, limit=limit, cursor=cursor
+        )
+        return await self._client.send(call)
+
+    async def get(self, experiment_id: object) -> Experiment:
+        """One experiment."""
+        return await self._client.send(calls.get_experiment(experiment_id))
+
+    async def metrics(self, experiment_id: object, *, name: str | None = None) -> Metrics:
+        """Its metric series, all or the one called `name`."""
+        return await self._client.send(calls.experiment_metrics(experiment_id, name=name))
+
+    async def log(self, experiment_id: object, *, limit: int = 200, after: int = 0) -> Log:
+        """The last lines of its log, or those behind the line whose `seq` is `after`."""
+        return await self._client.send(calls.experiment_log(experiment_id, limit=limit, after=after))
+
+    async def wait(
+        self,
+        experiment_id: object,
+        *,
+        timeout_s: float = DAY_S,
+        until: Callable[[Experiment], bool] = lambda experiment: experiment.is_finished,
+        on_change: Callable[[Experiment], None] | None = None,
+    ) -> Experiment:
+        """The experiment once it has ended (or `until` says so); `on_change` sees every look at it."""
+        return await poll(
+            lambda: self.get(experiment_id),
+            until,
+            what=f"The end of experiment {experiment_id}",
+            timeout_s=timeout_s,
+            on_change=on_change,
+        )

@@ -1,0 +1,61 @@
+"""A request as data."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from slm_client.models import (
+    Answer,
+)
+
+T = TypeVar("T")
+
+
+ProgressCallback = Callable[[int], None]
+"""Called with the number of bytes that went over the wire since the last call."""
+
+
+class JsonObject(Answer):
+    """An answer whose shape this client passes on as it is, e.g. a model card."""
+
+    def content(self) -> dict[str, Any]:
+        """The object as it was answered."""
+        return dict(self.model_extra or {})
+
+
+class Nothing(Answer):
+    """The answer of a request that has none (204)."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to send as the multipart part `file`, under `filename`."""
+
+    path: Path
+    filename: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    on_progress: ProgressCallback | None = None
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request and the type of its answer."""
+
+    method: str
+    path: str
+    answer: type[T]
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    json: Mapping[str, Any] | None = None
+    upload: Upload | None = None
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The arguments that were given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def address_of(collection: str, reference: object, *, suffix: str = "") -> str:
+    """The path of one thing, its reference quoted."""
+    return f"/api/{collection}/{quote(str(reference), safe='')}{suffix}"

@@ -1,0 +1,35 @@
+"""What the platform answers, typed where it is known. Fields this client does not know are kept as they came."""
+
+from slm_client.models.base import Answer, Page, Problem, Reference
+from slm_client.models.datasets import Column, Dataset, Preview
+from slm_client.models.evaluations import Evaluation, Sample
+from slm_client.models.experiments import Experiment, Log, LogLine, MetricPoint, Metrics, Progress
+from slm_client.models.models import Lineage, LineageEdge, LineageNode, Model
+from slm_client.models.platform import Count, LiveEvent, Overview
+from slm_client.models.runs import Run
+
+__all__ = [
+    "Answer",
+    "Column",
+    "Count",
+    "Dataset",
+    "Evaluation",
+    "Experiment",
+    "Lineage",
+    "LineageEdge",
+    "LineageNode",
+    "LiveEvent",
+    "Log",
+    "LogLine",
+    "MetricPoint",
+    "Metrics",
+    "Model",
+    "Overview",
+    "Page",
+    "Preview",
+    "Problem",
+    "Progress",
+    "Reference",
+    "Run",
+    "Sample",
+]

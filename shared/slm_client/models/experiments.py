@@ -1,0 +1,78 @@
+"""Experiments, their metric series and logs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from slm_client.models.base import Answer, Problem, Reference
+
+
+class Progress(Answer):
+    """How far a training is; `loss` is the latest one, in nats per trained token."""
+
+    step: int | None = None
+    total_steps: int | None = None
+    epoch: float | None = None
+    tokens_per_s: float | None = None
+    eta_s: float | None = None
+    loss: float | None = None
+
+
+class Experiment(Answer):
+    """One training and what came of it; `status` is queued, running, completed, failed or cancelled."""
+
+    id: str
+    run_id: str
+    name: str = ""
+    status: str
+    state: str | None = None
+    attempt: int = 0
+    base_model: Reference | None = None
+    training_dataset: Reference | None = None
+    evaluation_dataset: Reference | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    progress: Progress | None = None
+    train_loss: float | None = None
+    eval_loss: float | None = None
+    steps: int | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    error: Problem | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in {"completed", "failed", "cancelled"}
+
+
+class MetricPoint(Answer):
+    """One value at one optimiser step; None where a non-finite number was measured."""
+
+    step: int
+    value: float | None
+    time: datetime | None = None
+
+
+class Metrics(Answer):
+    """The metric series of one experiment, by name."""
+
+    experiment_id: str
+    series: dict[str, Sequence[MetricPoint]] = Field(default_factory=dict)
+
+
+class LogLine(Answer):
+    """One line of a trainer's log; `seq` grows within one experiment."""
+
+    seq: int | None = None
+    time: datetime | None = None
+    level: str = "info"
+    message: str = ""
+
+
+class Log(Answer):
+    """The tail of an experiment's log, oldest first."""
+
+    lines: Sequence[LogLine] = ()
