@@ -8,6 +8,7 @@ import asyncio
 
 import structlog
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 log = structlog.get_logger()
@@ -16,16 +17,36 @@ RECONNECT_WAIT_S = 0.25
 PING_INTERVAL_S = 10
 MAX_OUTSTANDING_PINGS = 2
 PUBLISH_TIMEOUT_S = 5.0
+PROBE_EVERY_S = 2.0
 
 
 class Broker:
-    """A shared connection, made by whoever asks first."""
+    """A shared connection, made by whoever asks first. As a part of a service it tells whether NATS answers."""
 
     def __init__(self, url: str, *, name: str) -> None:
         self._url = url
-        self._name = name
+        self._client_name = name
         self._client = Client()
         self._connecting = asyncio.Lock()
+        self._problem: str | None = None
+        self.name = "nats"
+
+    def problem(self) -> str | None:
+        """None while the server answers."""
+        return self._problem
+
+    async def run(self) -> None:
+        """Ask the server every two seconds whether it is there, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_EVERY_S):
+                    await self.jetstream()
+                    await self._client.flush()
+                # While it reconnects, the client takes a flush for done.
+                self._problem = None if self.is_connected else "does not answer"
+            except (NatsError, OSError, TimeoutError):
+                self._problem = "does not answer"
+            await asyncio.sleep(PROBE_EVERY_S)
 
     async def jetstream(self) -> JetStreamContext:
         """The JetStream context; waits until the server was reached for the first time."""
@@ -34,7 +55,7 @@ class Broker:
                 self._client = Client()
                 await self._client.connect(
                     self._url,
-                    name=self._name,
+                    name=self._client_name,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # annotated int, slept as it is
                     ping_interval=PING_INTERVAL_S,

@@ -3,10 +3,12 @@
 The only place of the platform that commits. PostgreSQL's transaction is the moment at which a fact exists.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+import asyncpg
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -32,6 +34,9 @@ from slm_shared.errors import UnavailableError
 POOL_SIZE = 10
 POOL_TIMEOUT_S = 1.5
 CONNECT_TIMEOUT_S = 1.5
+# What a request may spend on its session: a client is told within two seconds that the database does not answer.
+ANSWER_WITHIN_S = 1.75
+CLOSE_TIMEOUT_S = 0.2
 STATEMENT_TIMEOUT_MS = 10_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 # Connection-level failures as PostgreSQL classes them: 08 connection, 53 resources, 57P shutdown, 40 serialisation.
@@ -92,6 +97,14 @@ idempotency_table = Table(
 )
 
 
+class _Connection(asyncpg.Connection):
+    """A connection that a server which hangs cannot hold up."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  asyncpg's own parameter
+        """Say goodbye for a moment at most; SQLAlchemy would wait for two seconds, longer than a client should."""
+        await super().close(timeout=min(timeout or CLOSE_TIMEOUT_S, CLOSE_TIMEOUT_S))
+
+
 class Database:
     """A pool of connections to one database.
 
@@ -107,6 +120,7 @@ class Database:
             pool_timeout=POOL_TIMEOUT_S,
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
+                "connection_class": _Connection,
                 "server_settings": {
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
@@ -118,21 +132,33 @@ class Database:
         self.on_commit: list[Callable[[], None]] = []
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, within_s: float | None = None) -> AsyncIterator[AsyncSession]:
         """A session whose work is committed when the block ends and rolled back when it raises.
 
-        Raises UnavailableError when the database does not answer.
+        Raises UnavailableError when the database does not answer, or the block takes longer than `within_s` seconds.
         """
-        async with _translated(), AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+        async with (
+            _translated(),
+            asyncio.timeout(within_s),
+            AsyncSession(self._engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
         if session.info.get(PUBLISHES):
             for callback in self.on_commit:
                 callback()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
-        """A session for queries: each statement stands alone, which saves the BEGIN and COMMIT round trips."""
-        async with _translated(), AsyncSession(self._autocommit, expire_on_commit=False) as session:
+    async def read(self, *, within_s: float | None = None) -> AsyncIterator[AsyncSession]:
+        """A session for queries: each statement stands alone, which saves the BEGIN and COMMIT round trips.
+
+        Raises UnavailableError as `transaction` does.
+        """
+        async with (
+            _translated(),
+            asyncio.timeout(within_s),
+            AsyncSession(self._autocommit, expire_on_commit=False) as session,
+        ):
             yield session
 
     @asynccontextmanager
@@ -143,7 +169,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raise UnavailableError unless the database answers."""
-        async with self.read() as session:
+        async with self.read(within_s=ANSWER_WITHIN_S) as session:
             await session.execute(text("SELECT 1"))
 
     async def close(self) -> None:

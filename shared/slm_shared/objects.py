@@ -3,6 +3,7 @@
 The minio client is synchronous; every call runs on a worker thread and is bounded in time.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from slm_shared.settings import PlatformSettings
 
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 60.0
+# Of a question that is answered in a millisecond, asked to know whether the store is there.
+PING_TIMEOUT_S = 1.5
+PING_EVERY_S = 5.0
 CHUNK_BYTES = 256 * 1024
 PART_BYTES = 16 * 1024 * 1024
 THREADS = 16
@@ -43,31 +47,60 @@ class ObjectStat:
     size_bytes: int
 
 
+def _client(settings: PlatformSettings, http: urllib3.PoolManager) -> Minio:
+    endpoint = urlsplit(settings.s3_endpoint)
+    return Minio(
+        endpoint.netloc,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        secure=endpoint.scheme == "https",
+        http_client=http,
+        region="us-east-1",
+    )
+
+
 class ObjectStore:
-    """The platform's bucket. Every method raises UnavailableError when the store does not answer."""
+    """The platform's bucket. Every method raises UnavailableError when the store does not answer.
+
+    As a part of a service it tells whether the store is there.
+    """
+
+    name = "s3"
 
     def __init__(self, settings: PlatformSettings) -> None:
-        endpoint = urlsplit(settings.s3_endpoint)
         self.bucket = settings.s3_bucket
         self._limiter: CapacityLimiter | None = None
+        self._problem: str | None = None
         self._http = urllib3.PoolManager(
             maxsize=THREADS,
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
             retries=urllib3.Retry(total=1, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
         )
-        self._client = Minio(
-            endpoint.netloc,
-            access_key=settings.s3_access_key.get_secret_value(),
-            secret_key=settings.s3_secret_key.get_secret_value(),
-            secure=endpoint.scheme == "https",
-            http_client=self._http,
-            region="us-east-1",
-        )
+        self._client = _client(settings, self._http)
+        quick = urllib3.PoolManager(timeout=urllib3.Timeout(PING_TIMEOUT_S), retries=urllib3.Retry(0))
+        self._prober = _client(settings, quick)
+
+    def problem(self) -> str | None:
+        """None while the store answers."""
+        return self._problem
+
+    async def run(self) -> None:
+        """Ask the store every five seconds whether it is there, until cancelled."""
+        while True:
+            try:
+                await self.ping()
+                self._problem = None
+            except UnavailableError:
+                self._problem = "does not answer"
+            await asyncio.sleep(PING_EVERY_S)
 
     async def _call(self, work: Callable[[], T]) -> T:
         self._limiter = self._limiter or CapacityLimiter(THREADS)
+        return await self._on_thread(work, self._limiter)
+
+    async def _on_thread(self, work: Callable[[], T], limiter: CapacityLimiter | None) -> T:
         try:
-            return await to_thread.run_sync(work, limiter=self._limiter)
+            return await to_thread.run_sync(work, limiter=limiter)
         except S3Error as error:
             if error.code in MISSING:
                 raise ObjectMissingError("The object is not in the store.") from error
@@ -85,8 +118,12 @@ class ObjectStore:
         await self._call(work)
 
     async def ping(self) -> None:
-        """Raise UnavailableError unless the store answers and has the bucket."""
-        if not await self._call(lambda: self._client.bucket_exists(self.bucket)):
+        """Raise UnavailableError unless the store answers at once and has the bucket.
+
+        Whoever is about to answer a request asks this first: a store that hangs would hold up the request for long.
+        """
+        # Not among the threads that wait for transfers.
+        if not await self._on_thread(lambda: self._prober.bucket_exists(self.bucket), None):
             raise UnavailableError("The object store has no bucket yet.")
 
     async def put_file(self, key: str, path: Path, *, content_type: str = "application/octet-stream") -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_shared.database import ANSWER_WITHIN_S
+from slm_shared.objects import ObjectStore
 from slm_shared.problems import Problem
 from slm_shared.requests import StrictRoute
 
@@ -20,15 +22,23 @@ def router(*, tags: list[str], prefix: str = "") -> APIRouter:
 
 
 async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
-    async with request.app.state.database.read() as session:
+    async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
         yield session
 
 
 async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
-    async with request.app.state.database.transaction() as session:
+    async with request.app.state.database.transaction(within_s=ANSWER_WITHIN_S) as session:
         yield session
 
 
+async def _objects(request: Request) -> ObjectStore:
+    objects: ObjectStore = request.app.state.objects
+    await objects.ping()
+    return objects
+
+
+# The object store, known to answer: with one that hangs the request is refused at once.
+Objects = Annotated[ObjectStore, Depends(_objects)]
 # scope="function" ends the transaction before the response is sent; the default would commit after the client has read
 # a success that may yet fail.
 ReadSession = Annotated[AsyncSession, Depends(_read_session, scope="function")]

@@ -1,12 +1,14 @@
 """The whole platform as separate processes that a test may kill, stop, cut off and start again, one by one."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 from pydantic import SecretStr
 
 from slm_local.addresses import Addresses, choose_addresses
@@ -127,9 +129,23 @@ class Cluster:
         """Whether a part's process lives."""
         return self._processes[name].exit_code is None
 
+    async def heal(self) -> None:
+        """Undo whatever a fault that failed has left behind."""
+        self.failpoint = None
+        for proxy in self.proxies.values():
+            proxy.flow()
+        for name in (*SERVERS, *self._parts):
+            if self.is_running(name):
+                self.signal(name, signal.SIGCONT)
+            else:
+                await self.start_part(name)
+
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a part and everything it started."""
-        os.killpg(self._processes[name].pid, number)
+        """Send a signal to a part and everything it started, whatever group that is in."""
+        started = psutil.Process(self._processes[name].pid)
+        for process in (started, *started.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     async def kill(self, name: str) -> None:
         """`kill -9`."""
@@ -137,8 +153,10 @@ class Cluster:
         await self._processes[name].wait()
 
     async def terminate(self, name: str) -> None:
-        """SIGTERM; returns when it has ended by itself."""
-        self.signal(name, signal.SIGTERM)
+        """Ask a part to end; returns when it has ended by itself."""
+        # PostgreSQL would wait for its clients to leave.
+        request = signal.SIGINT if name == "postgres" else signal.SIGTERM
+        os.killpg(self._processes[name].pid, request)
         await self._processes[name].wait()
 
     async def wait_dead(self, name: str) -> None:

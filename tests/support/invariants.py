@@ -29,6 +29,7 @@ class Verdict:
 
     lost: int = 0
     duplicated: int = 0
+    accepted_zombies: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -93,9 +94,10 @@ async def _missing(books: Books, consumer: Any) -> set[Any]:
     return {str(row[0]) for row in told} - known
 
 
-async def examine(cluster: Cluster, books: Books, oracle: Oracle) -> Verdict:
-    """Check every invariant. Call once everything is settled."""
+async def examine(cluster: Cluster, books: Books, oracle: Oracle, completed: list[tuple[str, int]]) -> Verdict:
+    """Check every invariant, once everything is settled. `completed`: run and epoch of each accepted completion."""
     verdict = Verdict(wrong=list(oracle.wrong))
+    await _no_zombie_was_heard(books, completed, verdict)
     await _every_write_is_there(books, oracle, verdict)
     await _nothing_happened_twice(books, verdict)
     await _every_success_is_whole(cluster, books, verdict)
@@ -122,6 +124,14 @@ async def _every_write_is_there(books: Books, oracle: Oracle, verdict: Verdict) 
     verdict.lost += len(lost)
     verdict.wrong += [f"lost or undone: {sorted(lost)[:5]}"] if lost else []
     verdict.wrong += [f"datasets in error: {sorted(broken)[:5]}"] if broken else []
+
+
+async def _no_zombie_was_heard(books: Books, completed: list[tuple[str, int]], verdict: Verdict) -> None:
+    """I3: whoever was told that its run is complete held the last lease of it."""
+    rows = await books.rows("training", "SELECT id::text, epoch FROM run WHERE state = 'succeeded'")
+    heard = set(completed) - {(row[0], row[1]) for row in rows}
+    verdict.accepted_zombies = len(heard)
+    verdict.wrong += [f"completed under an older lease: {sorted(heard)[:5]}"] if heard else []
 
 
 async def _nothing_happened_twice(books: Books, verdict: Verdict) -> None:

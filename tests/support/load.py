@@ -25,8 +25,8 @@ ANSWER_TIMEOUT_S = 10.0
 RETRY_S = 0.1
 GIVE_UP_S = 60.0
 ROWS = "prompt,completion\n" + "".join(f"p{n},c{n}\n" for n in range(5))
-# What a user must never be shown; the last is part of every database address.
-SECRETS = ("Traceback", "asyncpg", "sqlalchemy", "postgresql")
+# What a user must never be shown; the last begins every database address.
+SECRETS = ("Traceback", "asyncpg", "sqlalchemy", "postgresql+")
 
 
 @dataclass
@@ -179,8 +179,8 @@ class LoadWorker:
         self._store = ObjectStore(settings)
         self._folder = folder / name
         self._chance = random.Random(seed)
-        self.completed = 0
-        self.zombies = 0
+        # Run and epoch of every completion that was acknowledged.
+        self.completed: list[tuple[str, int]] = []
         self.refused_zombies = 0
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -202,10 +202,9 @@ class LoadWorker:
             await persist(lambda: self._leases.start(lease), within_s=GIVE_UP_S, what="start")
             facts = await persist(lambda: self._store_artifact(lease), within_s=GIVE_UP_S, what="artifact")
             if is_zombie:
-                self.zombies += 1
                 await asyncio.sleep(lease.body["lease_ttl_s"] * 1.8)
             await persist(lambda: self._leases.complete(lease, facts), within_s=GIVE_UP_S, what="complete")
-            self.completed += 1
+            self.completed.append((lease.key, lease.epoch))
         except LeaseLostError:
             self.refused_zombies += is_zombie
             await self._let_go(lease)

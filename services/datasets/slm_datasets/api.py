@@ -11,12 +11,12 @@ from slm_datasets.domain import DatasetStatus
 from slm_datasets.schemas import Dataset, Preview, Usage
 from slm_datasets.uploads import Upload, read_upload
 from slm_shared.access import Member, Viewer
-from slm_shared.database import Database
+from slm_shared.database import ANSWER_WITHIN_S, Database
 from slm_shared.idempotency import Idempotency, Once
 from slm_shared.ids import new_id
 from slm_shared.objects import ObjectStore
 from slm_shared.paging import Page, PageQuery, page_of
-from slm_shared.web import ReadSession, router
+from slm_shared.web import Objects, ReadSession, router
 
 routes = router(tags=["datasets"])
 
@@ -45,10 +45,10 @@ FORM: dict[str, Any] = {
 
 @routes.post("/api/datasets", status_code=202, response_model=Dataset, openapi_extra={"requestBody": FORM})
 @routes.post("/api/datasets/upload", status_code=202, response_model=Dataset, include_in_schema=False)
-async def upload_dataset(request: Request, principal: Member, once: Idempotency) -> JSONResponse:
+async def upload_dataset(request: Request, principal: Member, objects: Objects, once: Idempotency) -> JSONResponse:
     """Upload a file as the next version of a dataset; it is processed after the answer."""
     async with read_upload(request, max_bytes=request.app.state.settings.max_upload_bytes) as upload:
-        return await _accept(upload, request.app.state.objects, once, owner=principal.subject)
+        return await _accept(upload, objects, once, owner=principal.subject)
 
 
 async def _accept(upload: Upload, objects: ObjectStore, once: Once, *, owner: str) -> JSONResponse:
@@ -93,26 +93,27 @@ async def preview_dataset(
     reference: str,
     request: Request,
     _: Viewer,
-    session: ReadSession,
+    objects: Objects,
     offset: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Preview:
     """Some rows of a processed dataset."""
-    dataset = await service.get_processed(session, reference)
-    items = await rows.read_page(request.app.state.objects, dataset.object_key or "", offset=offset, limit=limit)
+    database: Database = request.app.state.database
+    async with database.read(within_s=ANSWER_WITHIN_S) as session:
+        dataset = await service.get_processed(session, reference)
+    items = await rows.read_page(objects, dataset.object_key or "", offset=offset, limit=limit)
     return Preview(items=items, offset=offset, total=dataset.rows or 0)
 
 
 @routes.get("/api/datasets/{reference}/download", response_class=StreamingResponse)
 async def download_dataset(
     reference: str,
-    request: Request,
     _: Viewer,
+    objects: Objects,
     session: ReadSession,
     format: Annotated[Literal["raw", "parquet", "jsonl", "csv"], Query()] = "raw",
 ) -> StreamingResponse:
     """The file as it was uploaded, or its rows as Parquet, JSONL or CSV."""
-    objects: ObjectStore = request.app.state.objects
     if format == "raw":
         dataset = await service.get_dataset(session, reference)
         key, suffix = service.raw_key(dataset.id), dataset.format
@@ -135,6 +136,6 @@ async def download_dataset(
 async def delete_dataset(reference: str, request: Request, principal: Member) -> None:
     """Take a dataset away from new work and remove its files."""
     database: Database = request.app.state.database
-    async with database.transaction() as session:
+    async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
         dataset_id = await service.delete_dataset(session, reference, actor=principal.subject)
     await request.app.state.objects.remove_prefix(f"datasets/{dataset_id}/")

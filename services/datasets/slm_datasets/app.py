@@ -26,6 +26,8 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
         database=database,
         routers=[routes],
         parts=[
+            broker,
+            objects,
             Relay(database, broker, source="datasets"),
             Auditor(database, settings.platform, source="datasets"),
             ProcessingQueue(database, objects, settings),

@@ -30,6 +30,7 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
         database=database,
         routers=[evaluations.routes, leases.routes],
         parts=[
+            broker,
             Relay(database, broker, source="evaluation"),
             Auditor(database, settings.platform, source="evaluation"),
             bus,

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Query
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from slm_registry import store
@@ -16,7 +16,7 @@ from slm_shared import manifest
 from slm_shared.access import Viewer
 from slm_shared.events import ModelKind
 from slm_shared.paging import Page, PageQuery, page_of
-from slm_shared.web import ReadSession, router
+from slm_shared.web import Objects, ReadSession, router
 
 routes = router(tags=["models"])
 
@@ -45,14 +45,14 @@ async def get_model(reference: str, _: Viewer, session: ReadSession) -> Model:
 @routes.get("/api/models/{reference}/card", response_model=Card)
 async def get_card(
     reference: str,
-    request: Request,
     _: Viewer,
+    objects: Objects,
     session: ReadSession,
     format: Annotated[Literal["json", "markdown"], Query()] = "json",
 ) -> Card | PlainTextResponse:
     """The card of a model, from facts only, as JSON or as markdown with Hugging Face metadata."""
     row = await reading.get_model(session, reference)
-    files = await manifest.load(request.app.state.objects, row.artifact_prefix, row.manifest_sha256)
+    files = await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)
     card = await reading.make_card(session, row, files)
     return PlainTextResponse(render(card), media_type="text/markdown") if format == "markdown" else card
 
@@ -72,10 +72,9 @@ async def get_lineage(
 
 
 @routes.get("/api/models/{reference}/files/{path:path}", response_class=StreamingResponse)
-async def get_file(reference: str, path: str, request: Request, _: Viewer, session: ReadSession) -> StreamingResponse:
+async def get_file(reference: str, path: str, _: Viewer, objects: Objects, session: ReadSession) -> StreamingResponse:
     """One file of a model, checked against its manifest."""
     row = await reading.get_model(session, reference)
-    objects = request.app.state.objects
     file = (await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)).file(path)
     if file is None:
         raise FileNotInModelError("The model has no such file.", hint="Its card lists the files.")
@@ -85,10 +84,9 @@ async def get_file(reference: str, path: str, request: Request, _: Viewer, sessi
 
 
 @routes.get("/api/models/{reference}/download", response_class=StreamingResponse)
-async def download_model(reference: str, request: Request, _: Viewer, session: ReadSession) -> StreamingResponse:
+async def download_model(reference: str, _: Viewer, objects: Objects, session: ReadSession) -> StreamingResponse:
     """Every file of a model as one tar archive, which unpacks to a folder that transformers loads."""
     row = await reading.get_model(session, reference)
-    objects = request.app.state.objects
     files = await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)
     headers = {"Content-Disposition": f'attachment; filename="{row.name}.tar"'}
     body = stream_archive(objects, row.artifact_prefix, files, folder=row.name)

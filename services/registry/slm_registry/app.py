@@ -30,6 +30,8 @@ def create_app(settings: RegistrySettings) -> FastAPI:
         database=database,
         routers=[routes],
         parts=[
+            broker,
+            objects,
             Relay(database, broker, source="registry"),
             Auditor(database, settings.platform, source="registry"),
             bus,

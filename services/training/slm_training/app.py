@@ -35,6 +35,7 @@ def create_app(settings: TrainingSettings) -> FastAPI:
         database=database,
         routers=[runs.routes, experiments.routes, leases.routes],
         parts=[
+            broker,
             Relay(database, broker, source="training"),
             Auditor(database, settings.platform, source="training"),
             bus,

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared import audit, outbox
-from slm_shared.database import Database
+from slm_shared.database import ANSWER_WITHIN_S, Database
 from slm_shared.errors import FieldProblem
 from slm_shared.events import ExperimentCancelled, RunLaunched
 from slm_shared.ids import new_id
@@ -63,7 +63,7 @@ class Resolver:
         return {name: found[name] for name in MODEL_FIELDS}
 
     async def _dataset(self, reference: str, *, field: str) -> dict[str, Any]:
-        async with self._database.read() as session:
+        async with self._database.read(within_s=ANSWER_WITHIN_S) as session:
             row = await store.find_dataset(session, reference)
         if row is not None and row.deleted:
             raise DatasetNotFoundError(f"The {field} was deleted.")
