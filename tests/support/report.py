@@ -24,7 +24,7 @@ def table_of(report: list[Injected]) -> str:
     """A markdown table, one line per fault over all its rounds."""
     head = (
         "fault", "runs", "acknowledged writes", "lost", "duplicated", "broken invariants",
-        "runs completed", "zombie writes refused", "zombie writes accepted", "longest recovery (s)", "slowest answer (s)",
+        "runs completed", "zombie writes refused", "zombie writes accepted", "recovery (s)", "slowest answer (s)",
     )  # fmt: skip
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for fault, group in groupby(sorted(report, key=lambda each: each.fault), key=lambda each: each.fault):
