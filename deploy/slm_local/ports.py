@@ -11,6 +11,9 @@ LOOPBACK = "127.0.0.1"
 # out ports to outgoing connections, which could otherwise take a port between its choice and its use.
 FREE_PORTS = range(19000, 22700)
 ATTEMPTS = 200
+# A UDP socket on each chosen port, held while this process lives: between the choice of a port and its use by a server
+# passes a second, in which no other process shall choose the same. (UDP ports have nothing to do with TCP's.)
+_reservations: list[socket.socket] = []
 
 
 def is_free(port: int) -> bool:
@@ -29,9 +32,24 @@ def free_port(offsets: Sequence[int] = (0,)) -> int:
     """A port from which all `offsets` lead to a free one."""
     for _ in range(ATTEMPTS):
         port = random.choice(FREE_PORTS)  # no secret: it only has to differ between test processes
-        if all(is_free(port + offset) for offset in offsets):
+        if all(is_free(port + offset) for offset in offsets) and _reserve([port + offset for offset in offsets]):
             return port
     raise PortTakenError("a server", FREE_PORTS.start)
+
+
+def _reserve(ports: Sequence[int]) -> bool:
+    made: list[socket.socket] = []
+    for port in ports:
+        reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.append(reservation)
+        try:
+            reservation.bind((LOOPBACK, port))
+        except OSError:
+            for each in made:
+                each.close()
+            return False
+    _reservations.extend(made)
+    return True
 
 
 def claim(part: str, port: int | None, *, offsets: Sequence[int] = (0,)) -> int:
