@@ -1,11 +1,15 @@
-"""Loading models and tokenizers from a folder: safetensors and JSON only, never code from the folder."""
+"""Loading models from a folder: safetensors and JSON only, never code from the folder."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from slm_ml.tokenizer import load_tokenizer
+
+__all__ = ["architecture", "load_model", "load_tokenizer", "parameter_count"]
 
 ARCHITECTURE_FIELDS = (
     "model_type",
@@ -26,16 +30,6 @@ def load_model(folder: Path, *, dtype: torch.dtype = torch.float32) -> PreTraine
         folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
     )
     return model
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder, with a padding token (the stop token's, if it has none of its own)."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
 
 
 def parameter_count(model: PreTrainedModel) -> int:
