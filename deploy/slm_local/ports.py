@@ -11,9 +11,9 @@ LOOPBACK = "127.0.0.1"
 # out ports to outgoing connections, which could otherwise take a port between its choice and its use.
 FREE_PORTS = range(19000, 22700)
 ATTEMPTS = 200
-# A UDP socket on each chosen port, held while this process lives: between the choice of a port and its use by a server
-# passes a second, in which no other process shall choose the same. (UDP ports have nothing to do with TCP's.)
-_reservations: list[socket.socket] = []
+# The descriptor of a UDP socket on each chosen port, held while this process lives: between the choice of a port and
+# its use by a server passes a second, in which no other process shall choose it too. (UDP's ports are not TCP's.)
+_reservations: list[int] = []
 
 
 def is_free(port: int) -> bool:
@@ -48,7 +48,7 @@ def _reserve(ports: Sequence[int]) -> bool:
             for each in made:
                 each.close()
             return False
-    _reservations.extend(made)
+    _reservations.extend(each.detach() for each in made)
     return True
 
 
