@@ -84,7 +84,13 @@ async def _waiting(books: Books) -> list[str]:
 
 
 async def _missing(books: Books, consumer: Any) -> set[Any]:
-    owner = {"dataset": "datasets", "experiment": "training", "model": "registry", "evaluation": "evaluation"}
+    owner = {
+        "dataset": "datasets",
+        "run": "training",
+        "experiment": "training",
+        "model": "registry",
+        "evaluation": "evaluation",
+    }
     source = owner[consumer.subject.partition(".")[0]]
     told = await books.rows(source, "SELECT event_id FROM outbox WHERE subject = :subject", subject=consumer.subject)
     known: set[str] = set()

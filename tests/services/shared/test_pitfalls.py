@@ -1,0 +1,117 @@
+"""What NATS and its client do by default and must not do here. `docs/reliability.md` lists them with their settings."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
+
+import pytest
+from nats.js.api import AckPolicy, StreamConfig
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_shared.broker import Broker
+from slm_shared.bus import RETRY_DELAYS_S, Bus
+from slm_shared.database import Database, inbox_table
+from slm_shared.events import DatasetDeleted
+from slm_shared.ids import new_id
+from slm_shared.parts import running_parts
+from slm_shared.settings import PlatformSettings
+from slm_shared.testing import EventLog, eventually
+from slm_shared.topology import CONSUMERS, EVENTS, STREAMS, Consumer
+
+MakeDatabase = Callable[[str], Awaitable[str]]
+DURABLE = "training-dataset-deleted"
+
+
+@pytest.fixture
+async def database(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[Database]:
+    database = Database(platform_settings.database_url(await service_database("training")))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def broker(platform_settings: PlatformSettings) -> AsyncIterator[Broker]:
+    broker = Broker(platform_settings.nats_url, name="test")
+    yield broker
+    await broker.close()
+
+
+async def test_a_message_given_back_comes_again_after_a_pause(
+    database: Database, broker: Broker, events: EventLog
+) -> None:
+    # A negative acknowledgement without a delay is answered at once: a minute's outage would use up every delivery.
+    loop, asked = asyncio.get_running_loop(), []
+
+    async def handle(_session: AsyncSession, _event: DatasetDeleted) -> None:
+        asked.append(loop.time())
+        if len(asked) < 3:
+            raise RuntimeError("not yet")
+
+    bus = Bus(database, broker, service="training")
+    bus.on(DatasetDeleted, handle)
+    async with running_parts([bus]):
+        await events.publish(DatasetDeleted(dataset_id=new_id(), name="rows-v1"))
+
+        async def is_handled() -> bool:
+            return len(asked) == 3
+
+        await eventually(is_handled)
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert [pause >= delay for pause, delay in zip(pauses, RETRY_DELAYS_S, strict=False)] == [True, True]
+
+
+async def test_what_is_being_handled_at_shutdown_is_finished_and_acknowledged(
+    database: Database, broker: Broker, events: EventLog
+) -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def handle(_session: AsyncSession, _event: DatasetDeleted) -> None:
+        begun.set()
+        await may_end.wait()
+
+    bus = Bus(database, broker, service="training")
+    bus.on(DatasetDeleted, handle)
+    consuming = asyncio.create_task(bus.run())
+    await events.publish(DatasetDeleted(dataset_id=new_id(), name="rows-v1"))
+    await begun.wait()
+    consuming.cancel()
+    may_end.set()
+    await asyncio.wait([consuming])
+    async with database.read() as session:
+        assert len((await session.execute(select(inbox_table))).all()) == 1
+    jetstream = await broker.jetstream()
+    info = await jetstream.consumer_info(EVENTS, DURABLE)
+    assert (info.num_ack_pending, info.num_redelivered) == (0, 0)
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS, ids=lambda each: each.durable)
+async def test_the_server_has_each_consumer_as_it_is_written(broker: Broker, consumer: Consumer) -> None:
+    # `backoff` would replace `ack_wait` by its first entry, and a message held back counts as pending.
+    jetstream = await broker.jetstream()
+    live = (await jetstream.consumer_info(consumer.stream, consumer.durable)).config
+    assert live.ack_policy == AckPolicy.EXPLICIT
+    assert not live.backoff
+    assert live.ack_wait == consumer.ack_wait_s
+    assert (live.max_deliver, live.max_ack_pending) == (12, 256)
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda each: each.name)
+async def test_a_repeated_publish_is_one_message_for_ten_minutes(
+    broker: Broker, events: EventLog, stream: StreamConfig
+) -> None:
+    jetstream = await broker.jetstream()
+    assert stream.name is not None
+    assert (await jetstream.stream_info(stream.name)).config.duplicate_window == 600
+    subject = DatasetDeleted.subject if stream.name == EVENTS else "telemetry.test"
+    headers = {"Nats-Msg-Id": str(new_id())}
+    answers = [await jetstream.publish(subject, b"{}", headers=dict(headers)) for _ in range(2)]
+    assert [bool(answer.duplicate) for answer in answers] == [False, True]
+
+
+async def test_a_client_never_gives_up_and_notices_a_silent_link(broker: Broker) -> None:
+    # By default it closes for ever after two minutes without a server, and takes six to notice one that is deaf.
+    jetstream = await broker.jetstream()
+    options = jetstream._nc.options
+    assert options["max_reconnect_attempts"] == -1
+    assert options["ping_interval"] * options["max_outstanding_pings"] <= 30
