@@ -65,11 +65,15 @@ def writes(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
-def fault_report(pytestconfig: pytest.Config) -> Iterator[list[Injected]]:
-    """What each injected fault did; becomes the file of `--report`."""
-    report: list[Injected] = []
-    yield report
+def _injected() -> list[Injected]:
+    return []
+
+
+@pytest.fixture
+def fault_report(pytestconfig: pytest.Config, _injected: list[Injected]) -> Iterator[list[Injected]]:
+    """What each injected fault did so far; becomes the file of `--report`, anew after each."""
+    yield _injected
     path: Path | None = pytestconfig.getoption("--report")
-    if path is not None and report:
+    if path is not None and _injected:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(table_of(report))
+        path.write_text(table_of(_injected))

@@ -4,6 +4,7 @@ Services subclass these with a stable `code`; the web edge renders them as RFC 9
 written for the user: what, where and what to do. It never contains another library's exception text or raw input.
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -114,3 +115,24 @@ class UnavailableError(PlatformError):
 
     def __init__(self, message: str, *, hint: str | None = None, retry_after_s: int = 2) -> None:
         super().__init__(message, hint=hint, retry_after_s=retry_after_s)
+
+
+class DiskFullError(PlatformError):
+    """There is no room left for what was sent; nothing of it was kept."""
+
+    status, code, title = 507, "disk_full", "Disk full"
+
+
+# What other languages' libraries say, whose errors carry no number.
+DISK_FULL_SIGNS = ("No space left on device", "Disk quota exceeded")
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether this error, or one that it came from, says that a file system has no room left."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(sign in str(error) for sign in DISK_FULL_SIGNS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

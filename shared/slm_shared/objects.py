@@ -17,7 +17,7 @@ from anyio import CapacityLimiter, to_thread
 from minio import Minio
 from minio.error import MinioException, S3Error
 
-from slm_shared.errors import NotFoundError, UnavailableError
+from slm_shared.errors import NotFoundError, UnavailableError, is_disk_full
 from slm_shared.settings import PlatformSettings
 
 CONNECT_TIMEOUT_S = 2.0
@@ -106,6 +106,9 @@ class ObjectStore:
                 raise ObjectMissingError("The object is not in the store.") from error
             raise UnavailableError("The object store refused the request.") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+            if is_disk_full(error):
+                # Ours, not the store's.
+                raise
             raise UnavailableError("The object store does not answer.") from error
 
     async def ensure_bucket(self) -> None:

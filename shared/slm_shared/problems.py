@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
-from slm_shared.errors import FieldProblem, InvalidError, MalformedError, PlatformError
+from slm_shared.errors import DiskFullError, FieldProblem, InvalidError, MalformedError, PlatformError, is_disk_full
 
 log = structlog.get_logger()
 
+RETRY_WHEN_FULL_S = 60
 MEDIA_TYPE = "application/problem+json"
 TITLES = {400: "Malformed request", 404: "Not found", 405: "Method not allowed", 413: "Too large"}
 CODES = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
@@ -48,6 +49,7 @@ def problem_response(error: PlatformError, request_id: str) -> JSONResponse:
 def install_problem_handlers(app: FastAPI) -> None:
     """Let every error of an app leave it as a problem document."""
     app.add_exception_handler(PlatformError, _on_platform_error)
+    app.add_exception_handler(OSError, _on_os_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(StarletteHTTPException, _on_http_exception)
 
@@ -61,6 +63,15 @@ async def _on_platform_error(request: Request, error: Exception) -> Response:
     if error.status >= 500:
         log.warning("request.refused", code=error.code, cause=type(error.__cause__).__name__)
     return problem_response(error, _request_id(request))
+
+
+async def _on_os_error(request: Request, error: Exception) -> Response:
+    if not is_disk_full(error):
+        raise error
+    log.error("request.disk_full")
+    hint = "Nothing of it was kept. Somebody has to make room; then send it again."
+    full = DiskFullError("The disk of this service is full.", hint=hint, retry_after_s=RETRY_WHEN_FULL_S)
+    return problem_response(full, _request_id(request))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -20,8 +20,10 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slm_shared.broker import Broker
-from slm_shared.errors import UnavailableError
+from slm_shared.errors import UnavailableError, is_disk_full
 from slm_shared.lease_client import (
+    DISK_FULL,
+    DISK_FULL_MESSAGE,
     JobFailedError,
     Lease,
     LeaseClient,
@@ -298,6 +300,9 @@ def _report_of(
     if isinstance(error, JobFailedError):
         log.warning("job.failed", key=lease.key, code=error.code, blame=error.blame)
         failure = error
+    elif is_disk_full(error):
+        log.error("job.disk_full", key=lease.key)
+        failure = JobFailedError(DISK_FULL, DISK_FULL_MESSAGE, blame="infra", retry=True)
     else:
         log.error("job.crashed", key=lease.key, exc_info=error)
         failure = JobFailedError("worker_error", "The worker met an unexpected error.", blame="system", retry=True)

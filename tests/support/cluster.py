@@ -33,10 +33,14 @@ QUICK_LEASES = {
 
 
 class Cluster:
-    """Servers behind proxies, and the services and the gateway in front of them; no real workers."""
+    """Servers behind proxies, and the services and the gateway in front of them; no real workers.
 
-    def __init__(self, data_dir: Path) -> None:
+    `env` adds variables for single parts.
+    """
+
+    def __init__(self, data_dir: Path, *, env: dict[str, dict[str, str]] | None = None) -> None:
         self.data_dir = data_dir
+        self._env = env or {}
         self._logs = data_dir / "logs"
         self._addresses: Addresses = choose_addresses(data_dir, gateway_port=None, free=True)
         self._real = {name: claim(name, None, offsets=OFFSETS if name == "s3" else (0,)) for name in SERVERS}
@@ -102,7 +106,7 @@ class Cluster:
             return
         part = self._parts[name]
         failpoint = {"SLM_FAILPOINT": self.failpoint} if self.failpoint else {}
-        part = replace(part, env={**part.env, **QUICK_LEASES, **failpoint})
+        part = replace(part, env={**part.env, **QUICK_LEASES, **failpoint, **self._env.get(name, {})})
         log_path = self._logs / f"{name}.log"
         process = await Process.start(name, python(part.module), log_path=log_path, env=part.env)
         self._processes[name] = process

@@ -15,7 +15,15 @@ import aiohttp
 from slm_shared import manifest
 from slm_shared.errors import UnavailableError
 from slm_shared.ids import new_id
-from slm_shared.lease_client import Lease, LeaseClient, LeaseLostError, NoContactError, RefusedError, persist
+from slm_shared.lease_client import (
+    JobFailedError,
+    Lease,
+    LeaseClient,
+    LeaseLostError,
+    NoContactError,
+    RefusedError,
+    persist,
+)
 from slm_shared.objects import ObjectStore
 from slm_shared.peers import Peer
 from slm_shared.principal import Principal, Role
@@ -24,6 +32,8 @@ from slm_shared.settings import PlatformSettings
 ANSWER_TIMEOUT_S = 10.0
 RETRY_S = 0.1
 GIVE_UP_S = 60.0
+# The share of leases whose holder falls silent.
+ZOMBIES = 0.06
 ROWS = "prompt,completion\n" + "".join(f"p{n},c{n}\n" for n in range(5))
 # What a user must never be shown; the last begins every database address.
 SECRETS = ("Traceback", "asyncpg", "sqlalchemy", "postgresql+")
@@ -168,8 +178,8 @@ def _in_flight(status: int, body: bytes) -> bool:
 class LoadWorker:
     """Holds leases as a trainer does, but trains nothing: it stores a few bytes and says that it is done.
 
-    Now and then it falls silent for longer than its lease lives and then says so all the same, as a stopped process
-    does that comes back: `refused_zombies` counts how often it was not heard.
+    Now and then it falls silent for longer than its lease lives and then goes on all the same, as a stopped process
+    does that comes back: `refused_zombies` counts how often it was not heard, `heard_zombies` has what was heard.
     """
 
     def __init__(self, settings: PlatformSettings, folder: Path, *, name: str, seed: str) -> None:
@@ -182,6 +192,7 @@ class LoadWorker:
         # Run and epoch of every completion that was acknowledged.
         self.completed: list[tuple[str, int]] = []
         self.refused_zombies = 0
+        self.heard_zombies: list[tuple[str, int]] = []
 
     async def work(self, stop: asyncio.Event) -> None:
         """Serve leases until told to stop."""
@@ -197,19 +208,41 @@ class LoadWorker:
         await self._peer.close()
 
     async def _serve(self, lease: Lease) -> None:
-        is_zombie = self._chance.random() < 0.03
         try:
             await persist(lambda: self._leases.start(lease), within_s=GIVE_UP_S, what="start")
             facts = await persist(lambda: self._store_artifact(lease), within_s=GIVE_UP_S, what="artifact")
-            if is_zombie:
+            if self._chance.random() < ZOMBIES:
                 await asyncio.sleep(lease.body["lease_ttl_s"] * 1.8)
+                await self._come_back(lease, facts)
             await persist(lambda: self._leases.complete(lease, facts), within_s=GIVE_UP_S, what="complete")
             self.completed.append((lease.key, lease.epoch))
         except LeaseLostError:
-            self.refused_zombies += is_zombie
+            self.refused_zombies += 1
             await self._let_go(lease)
         except (NoContactError, RefusedError):
             await self._let_go(lease)
+
+    async def _come_back(self, lease: Lease, facts: dict[str, Any]) -> None:
+        """Say everything that the holder of a lease may say; where the lease is lost, nothing of it may be heard."""
+        failure = JobFailedError("training_error", "It broke.", blame="system", retry=True)
+        checkpoint = {"step": 1, "manifest_sha256": facts["manifest_sha256"], "size_bytes": 1}
+        try:
+            await persist(lambda: self._leases.heartbeat(lease), within_s=GIVE_UP_S, what="heartbeat")
+        except LeaseLostError:
+            self.refused_zombies += 1
+        else:
+            return
+        for say in (
+            lambda: self._leases.start(lease),
+            lambda: self._leases.tell(lease, "checkpoint", checkpoint),
+            lambda: self._leases.tell(lease, "resume", {"step": 1}),
+            lambda: self._leases.fail(lease, failure),
+        ):
+            try:
+                await persist(say, within_s=GIVE_UP_S, what="zombie")
+                self.heard_zombies.append((lease.key, lease.epoch))
+            except LeaseLostError:
+                self.refused_zombies += 1
 
     async def _let_go(self, lease: Lease) -> None:
         # A run that is being cancelled waits for its worker.

@@ -1,7 +1,6 @@
 """What the faults under load did, as a table."""
 
 from dataclasses import dataclass, field
-from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ def table_of(report: list[Injected]) -> str:
         "runs completed", "zombie writes refused", "zombie writes accepted", "recovery (s)", "slowest answer (s)",
     )  # fmt: skip
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
-    for fault, group in groupby(sorted(report, key=lambda each: each.fault), key=lambda each: each.fault):
-        runs = list(group)
+    for fault in dict.fromkeys(each.fault for each in report):
+        runs = [each for each in report if each.fault == fault]
         cells = (
             fault,
             len(runs),

@@ -16,6 +16,8 @@ import torch
 
 from slm_ml.encoding import RowFormatError
 from slm_shared.child import Parent
+from slm_shared.errors import is_disk_full
+from slm_shared.lease_client import DISK_FULL, DISK_FULL_MESSAGE
 from slm_training.worker.checkpoint import CheckpointError
 from slm_training.worker.checkpointing import SuspendedError
 from slm_training.worker.job import TrainingJob
@@ -59,6 +61,8 @@ def main() -> int:
         if _is_out_of_memory(error):
             message = "Training ran out of memory. Try a smaller batch_size or max_length."
             return _failed(parent, "out_of_memory", message, blame="system", retry=True)
+        if is_disk_full(error):
+            return _failed(parent, DISK_FULL, DISK_FULL_MESSAGE, blame="infra", retry=True)
         message = f"Training ended with an unexpected {type(error).__name__}; the log has the details."
         return _failed(parent, "training_error", message, blame="system", retry=True)
     parent.send("result", result=result.model_dump())

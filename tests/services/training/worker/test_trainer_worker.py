@@ -27,6 +27,7 @@ from slm_shared.topology import TELEMETRY
 from slm_shared.worker import WakeUps, Worker
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor import TrainerWork
+from tests.support.disks import small_disk
 
 MakeLease = Callable[..., Awaitable[dict[str, Any]]]
 pytestmark = pytest.mark.usefixtures("events")
@@ -308,6 +309,19 @@ async def test_damaged_rows_are_not_trained_on(
         service.leases.append(lease)
         failed = await eventually(said(service, "fail"))
     assert (failed["code"], failed["blame"]) == ("input_damaged", "system")
+
+
+async def test_a_worker_without_room_says_so(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    with small_disk(tmp_path / "small", 8):
+        # Room for the base model, none for the trained one beside it.
+        async with trainer(platform, tmp_path / "small"):
+            service.leases.append(await make_lease(rows=16))
+            failure = await eventually(said(service, "fail"), timeout_s=60)
+    assert (failure["code"], failure["blame"], failure["retry"]) == ("worker_disk_full", "infra", True)
+    assert "disk" in failure["message"]
 
 
 def launched(lease: dict[str, Any]) -> RunLaunched:
