@@ -91,8 +91,9 @@ class CountingFile(io.RawIOBase):
 
 
 def headers_for(call: Call[Any]) -> dict[str, str]:
-    """A fresh Idempotency-Key for what creates or launches; the same one is sent again with every retry."""
-    return {"Idempotency-Key": str(uuid.uuid4())} if call.method == "POST" else {}
+    """What the call says, and a fresh Idempotency-Key for what creates or launches, the same with every retry."""
+    key = {"Idempotency-Key": str(uuid.uuid4())} if call.method == "POST" else {}
+    return {**key, **call.headers}
 
 
 def request_options(call: Call[Any]) -> dict[str, Any]:

@@ -210,6 +210,17 @@ class ModelRegistered(Event):
     parameter_count: int
 
 
+class ModelDeleted(Event):
+    """A model version is gone for new work; its lineage stays."""
+
+    subject, owner, aggregate = "model.deleted", "registry", "model_id"
+
+    model_id: UUID
+    name: str
+    family: str
+    version: int
+
+
 class EvaluationCompleted(Event):
     """One model was measured on one dataset."""
 
@@ -249,6 +260,7 @@ CATALOGUE: dict[str, type[Event]] = {
         ExperimentFailed,
         ExperimentCancelled,
         ModelRegistered,
+        ModelDeleted,
         EvaluationCompleted,
         EvaluationFailed,
     )

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from slm_registry import subscribers
-from slm_registry.api import routes
+from slm_registry.api import aliases, files, models
 from slm_registry.service.builtins import Builtins
 from slm_registry.settings import RegistrySettings
 from slm_shared.auditor import Auditor
@@ -28,7 +28,7 @@ def create_app(settings: RegistrySettings) -> FastAPI:
         description="Models, their cards and lineage.",
         settings=settings,
         database=database,
-        routers=[routes],
+        routers=[models.routes, aliases.routes, files.routes],
         parts=[
             broker,
             objects,

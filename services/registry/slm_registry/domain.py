@@ -18,6 +18,18 @@ ARCHITECTURE_FIELDS = (
 )
 
 
+LATEST = "latest"
+CHAMPION = "champion"
+MAX_ALIAS_LENGTH = 40
+_ALIAS = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_VERSION = re.compile(r"v[0-9]+")
+
+
+def is_alias(name: str) -> bool:
+    """Whether an alias may be called so; what looks like a version may not."""
+    return bool(_ALIAS.fullmatch(name)) and len(name) <= MAX_ALIAS_LENGTH and not _VERSION.fullmatch(name)
+
+
 def model_name(family: str, version: int) -> str:
     """The name of a version, e.g. `commands-v3`."""
     return f"{family}-v{version}"

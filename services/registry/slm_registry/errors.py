@@ -1,6 +1,6 @@
 """What may go wrong with models, as a user is told."""
 
-from slm_shared.errors import NotFoundError
+from slm_shared.errors import ConflictError, NotFoundError, PlatformError
 
 
 class ModelNotFoundError(NotFoundError):
@@ -13,3 +13,39 @@ class FileNotInModelError(NotFoundError):
     """The model has no such file."""
 
     code = "file_not_found"
+
+
+class ModelDeletedError(NotFoundError):
+    """The model was deleted; its lineage, timeline and aliases' history still tell of it."""
+
+    code = "model_deleted"
+
+
+class ModelInUseError(ConflictError):
+    """Something refers to the model, so it cannot be deleted."""
+
+    code = "model_in_use"
+
+
+class AliasNotFoundError(NotFoundError):
+    """The family has no such alias."""
+
+    code = "alias_not_found"
+
+
+class AliasReservedError(ConflictError):
+    """The alias is moved by the registry itself."""
+
+    code = "alias_reserved"
+
+
+class RevisionRequiredError(PlatformError):
+    """An edit must say which revision it changes."""
+
+    status, code, title = 428, "precondition_required", "Precondition required"
+
+
+class RevisionMismatchError(PlatformError):
+    """The model was changed by somebody else in between."""
+
+    status, code, title = 412, "precondition_failed", "Precondition failed"

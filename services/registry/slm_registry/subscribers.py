@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_registry import store
 from slm_registry.service import registration
+from slm_registry.store import aliases, models, projections
 from slm_shared.bus import Bus
 from slm_shared.events import DatasetProcessed, EvaluationCompleted, ExperimentCompleted
 
@@ -15,12 +15,13 @@ async def register_model(session: AsyncSession, event: ExperimentCompleted) -> N
 
 async def remember_dataset(session: AsyncSession, event: DatasetProcessed) -> None:
     """Cards tell of a dataset's rows."""
-    await store.project_dataset(session, event)
+    await projections.project_dataset(session, event)
 
 
 async def remember_evaluation(session: AsyncSession, event: EvaluationCompleted) -> None:
     """Cards and lineage tell of a model's scores."""
-    await store.project_evaluation(session, event)
+    if await projections.project_evaluation(session, event) and await models.exists(session, event.model_id):
+        await aliases.count_use(session, event.model_id, "evaluation")
 
 
 def register(bus: Bus) -> None:

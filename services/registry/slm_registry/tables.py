@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, func
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_expression
 
@@ -29,7 +29,9 @@ class FamilyRow(Base):
 class ModelRow(Base):
     """One model version; a fine-tuned one has exactly one experiment, and an experiment at most one model.
 
-    `latest_version` is the highest version of the family; the statements of `store` that show models fill it.
+    `latest_version` is the highest version of the family that was not deleted; the statements of `store` that show
+    models fill it, as they fill `aliases`. `revision` counts the edits of description and tags. A deleted model stays
+    as a tombstone, which lineages lead through. The column `search` (generated, tsvector) is not mapped.
     """
 
     __tablename__ = "model"
@@ -60,7 +62,13 @@ class ModelRow(Base):
     eval_loss: Mapped[float | None]
     duration_s: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    description: Mapped[str | None]
+    tags: Mapped[list[str]] = mapped_column(JSONB, server_default="[]", default=list)
+    revision: Mapped[int] = mapped_column(server_default="1", default=1)
+    owner: Mapped[str | None]
+    deleted_at: Mapped[datetime | None]
     latest_version: Mapped[int | None] = query_expression()
+    aliases: Mapped[list[str] | None] = query_expression()
 
 
 class DatasetRow(Base):
@@ -88,3 +96,42 @@ class EvaluationRow(Base):
     rows: Mapped[int] = mapped_column(BigInteger)
     metrics: Mapped[dict[str, Any]]
     completed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class AliasRow(Base):
+    """A name within a family that leads to one model and may move to another."""
+
+    __tablename__ = "alias"
+
+    family: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    model_id: Mapped[UUID] = mapped_column(ForeignKey("model.id"), index=True)
+    moved_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class AliasMoveRow(Base):
+    """One move of an alias; without a model it was taken away. `evidence` is what a promotion was decided on."""
+
+    __tablename__ = "alias_move"
+    __table_args__ = (Index("ix_alias_move_of_alias", "family", "name", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    family: Mapped[str]
+    name: Mapped[str]
+    model_id: Mapped[UUID | None] = mapped_column(ForeignKey("model.id"))
+    previous_model_id: Mapped[UUID | None] = mapped_column(ForeignKey("model.id"))
+    moved_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    moved_by: Mapped[str]
+    reason: Mapped[str]
+    evidence: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]", default=list)
+
+
+class UsageRow(Base):
+    """How often a model was used in one way, e.g. downloaded, and when last."""
+
+    __tablename__ = "usage"
+
+    model_id: Mapped[UUID] = mapped_column(ForeignKey("model.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    last_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -46,9 +47,25 @@ class Call(Generic[T]):
     method: str
     path: str
     answer: type[T]
-    params: Mapping[str, str | int] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     json: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     upload: Upload | None = None
+
+
+class Unset(Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "unset"
+
+
+UNSET = Unset.UNSET
+"""Says of an argument that it was not given, where None means something."""
+
+
+def changes_of(**values: Any) -> dict[str, Any]:
+    """The arguments that were given, None among them."""
+    return {name: value for name, value in values.items() if value is not UNSET}
 
 
 def given(**values: Any) -> dict[str, Any]:

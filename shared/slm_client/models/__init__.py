@@ -4,13 +4,29 @@ from slm_client.models.base import Answer, Page, Problem, Reference
 from slm_client.models.datasets import Column, Dataset, Preview
 from slm_client.models.evaluations import Evaluation, Sample
 from slm_client.models.experiments import Experiment, Log, LogLine, MetricPoint, Metrics, Progress
-from slm_client.models.models import Lineage, LineageEdge, LineageNode, Model
+from slm_client.models.models import (
+    Alias,
+    Aliases,
+    AliasMove,
+    ComparedFact,
+    Lineage,
+    LineageEdge,
+    LineageNode,
+    Model,
+    ModelComparison,
+    Usage,
+    Use,
+)
 from slm_client.models.platform import Count, LiveEvent, Overview
 from slm_client.models.runs import Run
 
 __all__ = [
+    "Alias",
+    "AliasMove",
+    "Aliases",
     "Answer",
     "Column",
+    "ComparedFact",
     "Count",
     "Dataset",
     "Evaluation",
@@ -24,6 +40,7 @@ __all__ = [
     "MetricPoint",
     "Metrics",
     "Model",
+    "ModelComparison",
     "Overview",
     "Page",
     "Preview",
@@ -32,4 +49,6 @@ __all__ = [
     "Reference",
     "Run",
     "Sample",
+    "Usage",
+    "Use",
 ]

@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
+
+from pydantic import Field
 
 from slm_client.models.base import Answer, Reference
 
 
 class Model(Answer):
-    """One model version, `<family>-v<version>`; `kind` is `base` or `fine_tuned`."""
+    """One model version, `<family>-v<version>`; `kind` is `base` or `fine_tuned`.
+
+    `revision` is what an edit has to name: it counts the edits so far.
+    """
 
     id: str
     name: str
@@ -23,9 +29,83 @@ class Model(Answer):
     manifest_sha256: str | None = None
     size_bytes: int | None = None
     parameter_count: int | None = None
+    architecture: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+    method: str | None = None
+    run_name: str | None = None
+    goal: str | None = None
+    steps: int | None = None
+    duration_s: float | None = None
     train_loss: float | None = None
     eval_loss: float | None = None
     created_at: datetime | None = None
+    description: str | None = None
+    tags: Sequence[str] = ()
+    aliases: Sequence[str] = ()
+    owner: str | None = None
+    revision: int = 1
+    deleted_at: datetime | None = None
+
+
+class Alias(Answer):
+    """Where an alias leads."""
+
+    name: str
+    model: str
+    model_id: str | None = None
+    moved_at: datetime | None = None
+
+
+class AliasMove(Answer):
+    """One move of an alias; `evidence` is what a promotion was decided on."""
+
+    alias: str
+    model: str | None = None
+    previous: str | None = None
+    moved_at: datetime | None = None
+    moved_by: str | None = None
+    reason: str | None = None
+    evidence: Sequence[dict[str, Any]] = ()
+
+
+class Aliases(Answer):
+    """The aliases of a family and their newest moves, newest first."""
+
+    family: str
+    aliases: Sequence[Alias] = ()
+    history: Sequence[AliasMove] = ()
+
+
+class Use(Answer):
+    """How often a model was used in one way."""
+
+    kind: str
+    count: int
+    last_at: datetime | None = None
+
+
+class Usage(Answer):
+    """What a model was used for."""
+
+    model_id: str
+    uses: Sequence[Use] = ()
+
+
+class ComparedFact(Answer):
+    """One fact of several models side by side."""
+
+    name: str
+    values: Sequence[Any] = ()
+    same: bool = False
+
+
+class ModelComparison(Answer):
+    """Models side by side: facts, configuration, and metrics by dataset."""
+
+    models: Sequence[Model] = ()
+    facts: Sequence[ComparedFact] = ()
+    configuration: Sequence[ComparedFact] = ()
+    metrics: Sequence[ComparedFact] = ()
 
 
 class LineageNode(Answer):

@@ -59,7 +59,7 @@ class FakePlatform:
 @pytest.fixture(scope="session")
 async def _served() -> AsyncIterator[FakePlatform]:
     fake = FakePlatform()
-    methods = ["GET", "POST", "DELETE"]
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     async with serving(Starlette(routes=[Route("/{path:path}", fake.answer, methods=methods)])) as fake.address:
         yield fake
 

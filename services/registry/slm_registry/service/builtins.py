@@ -10,9 +10,9 @@ from uuid import NAMESPACE_URL, uuid5
 import structlog
 from anyio import to_thread
 
-from slm_registry import store
 from slm_registry.domain import architecture_of, parameters_in, parse_model_name
 from slm_registry.service.registration import announce
+from slm_registry.store import models
 from slm_shared import manifest
 from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
@@ -56,15 +56,15 @@ class Builtins:
 
     async def _register(self, folder: Path) -> None:
         async with self._database.read() as session:
-            if await store.find_model(session, folder.name) is not None:
+            if await models.find_model(session, folder.name) is not None:
                 return
         values = await to_thread.run_sync(_describe, folder)
         await manifest.upload(self._objects, folder, values["artifact_prefix"])
         async with self._database.transaction() as session:
-            model = await store.add_model(session, values)
+            model = await models.add_model(session, values)
             if model is None:
                 return
-            await store.raise_version(session, model.family, model.version)
+            await models.raise_version(session, model.family, model.version)
             await announce(session, model)
         log.info("builtins.registered", model=folder.name)
 

@@ -4,19 +4,24 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_registry import store
 from slm_registry.domain import Edge, Graph, Node
-from slm_registry.errors import ModelNotFoundError
+from slm_registry.errors import ModelDeletedError, ModelNotFoundError
 from slm_registry.schemas import ArtifactFile, Card, DatasetFacts, Model, ModelEvaluation, Reference
+from slm_registry.store import models, projections
 from slm_registry.tables import DatasetRow, ModelRow
 from slm_shared.manifest import Manifest
 
 
-async def get_model(session: AsyncSession, reference: str) -> ModelRow:
-    """A model by id, name or family. Raises ModelNotFoundError."""
-    model = await store.find_model(session, reference)
+async def get_model(session: AsyncSession, reference: str, *, deleted: bool = False) -> ModelRow:
+    """A model by id, name, family or `<family>@<alias>`; with `deleted` also one that was deleted.
+
+    Raises ModelNotFoundError and ModelDeletedError.
+    """
+    model = await models.find_model(session, reference)
     if model is None:
         raise ModelNotFoundError("There is no such model.", hint="`slm models list` shows what there is.")
+    if model.deleted_at is not None and not deleted:
+        raise ModelDeletedError("The model was deleted.", hint="Its lineage and its timeline can still be read.")
     return model
 
 
@@ -24,9 +29,9 @@ async def make_card(session: AsyncSession, row: ModelRow, manifest: Manifest) ->
     """The card of a model, from what is known now."""
     model = Model.of(row)
     references = [each for each in (model.training_dataset, model.evaluation_dataset) if each]
-    datasets = await store.find_datasets(session, [each.id for each in references])
+    datasets = await projections.find_datasets(session, [each.id for each in references])
     ids = [row.id] + ([model.base_model.id] if model.base_model else [])
-    evaluations = [ModelEvaluation.of(each) for each in await store.evaluations_of(session, ids)]
+    evaluations = [ModelEvaluation.of(each) for each in await projections.evaluations_of(session, ids)]
     mine = [each for each in evaluations if each.model_id == row.id]
     measured = {each.dataset_id for each in mine}
     return Card(
@@ -63,7 +68,7 @@ async def lineage(session: AsyncSession, row: ModelRow) -> Graph:
         add(Node(base["id"], "model", base["name"]), base["id"], run_id, "starts")
         add(Node(run_id, "run", row.run_name or ""), run_id, experiment_id, "runs as")
         add(Node(experiment_id, "experiment", row.run_name or ""), experiment_id, model_id, "makes")
-    for evaluation in await store.evaluations_of(session, [row.id]):
+    for evaluation in await projections.evaluations_of(session, [row.id]):
         key, dataset_id = str(evaluation.id), str(evaluation.dataset_id)
         add(Node(key, "evaluation", f"{row.name} on {evaluation.dataset_name}"), model_id, key, "is measured by")
         add(Node(dataset_id, "dataset", evaluation.dataset_name), dataset_id, key, "measures")

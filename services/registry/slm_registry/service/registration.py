@@ -4,8 +4,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_registry import store
-from slm_registry.domain import model_name
+from slm_registry.domain import LATEST, model_name
+from slm_registry.service.aliases import REGISTRY, move_alias
+from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
 from slm_shared import outbox
 from slm_shared.bus import RetryLater
@@ -27,14 +28,14 @@ async def register_fine_tuned(session: AsyncSession, event: ExperimentCompleted)
 
     Raises RetryLater while the base model is not registered here.
     """
-    if await store.find_model_of_experiment(session, event.experiment_id) is not None:
+    if await models.find_model_of_experiment(session, event.experiment_id) is not None:
         return
-    base = await store.find_model(session, str(event.base_model_id))
+    base = await models.find_model(session, str(event.base_model_id))
     if base is None:
         raise RetryLater(f"the base model {event.base_model_id} is not registered yet")
-    version = await store.next_version(session, event.family)
+    version = await models.next_version(session, event.family)
     same = ARTIFACT_FIELDS | {"experiment_id", "run_id", "run_name", "goal", "method", "config", "steps", "train_loss"}
-    model = await store.add_model(
+    model = await models.add_model(
         session,
         {
             "id": new_id(),
@@ -58,6 +59,7 @@ async def register_fine_tuned(session: AsyncSession, event: ExperimentCompleted)
     if model is None:
         # Another registry was faster; its transaction has registered and announced this very experiment.
         raise RetryLater("the experiment is being registered by somebody else")
+    await aliases.count_use(session, base.id, "training")
     await announce(session, model, event)
 
 
@@ -66,7 +68,12 @@ def _reference(dataset_id: UUID | None, name: str | None, sha256: str | None) ->
 
 
 async def announce(session: AsyncSession, model: ModelRow, event: ExperimentCompleted | None = None) -> None:
-    """Publish `model.registered`, with the evaluation set of the experiment that made the model, if any."""
+    """Publish `model.registered`, with the evaluation set of the experiment that made the model, if any.
+
+    The newest version of a family is its `latest`.
+    """
+    newest = await models.latest_of(session, model.family)
+    await move_alias(session, newest or model, LATEST, actor=REGISTRY, reason="registered")
     names = ARTIFACT_FIELDS | {"name", "family", "version", "kind", "experiment_id", "run_id"}
     evaluation = event.model_dump(include=EVALUATION_FIELDS) if event else {}
     await outbox.append(

@@ -1,45 +1,21 @@
-"""The HTTP side of the registry."""
+"""What a model is made of: its card, its lineage and its files."""
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 from fastapi import Query
 from starlette.responses import PlainTextResponse, StreamingResponse
 
-from slm_registry import store
 from slm_registry.archive import stream_archive, stream_file
 from slm_registry.card import render
 from slm_registry.errors import FileNotInModelError
-from slm_registry.schemas import Card, Lineage, Model
+from slm_registry.schemas import Card, Lineage
 from slm_registry.service import reading
+from slm_registry.store.aliases import count_use
 from slm_shared import manifest
 from slm_shared.access import Viewer
-from slm_shared.events import ModelKind
-from slm_shared.paging import Page, PageQuery, page_of
 from slm_shared.web import Objects, ReadSession, router
 
 routes = router(tags=["models"])
-
-
-@routes.get("/api/models")
-async def list_models(
-    _: Viewer,
-    session: ReadSession,
-    query: PageQuery,
-    kind: Annotated[ModelKind | None, Query()] = None,
-    family: Annotated[str | None, Query(max_length=100)] = None,
-    experiment_id: Annotated[UUID | None, Query()] = None,
-    q: Annotated[str | None, Query(max_length=100, description="Part of the name.")] = None,
-) -> Page[Model]:
-    """Models, newest first."""
-    rows = await store.list_models(session, query, kind=kind, family=family, experiment_id=experiment_id, q=q)
-    return page_of(rows, query, key=lambda row: (row.created_at, row.id), show=Model.of)
-
-
-@routes.get("/api/models/{reference}")
-async def get_model(reference: str, _: Viewer, session: ReadSession) -> Model:
-    """One model, by id, `<family>-v<n>`, or family (its latest version)."""
-    return Model.of(await reading.get_model(session, reference))
 
 
 @routes.get("/api/models/{reference}/card", response_model=Card)
@@ -65,7 +41,7 @@ async def get_lineage(
     format: Annotated[Literal["json", "mermaid"], Query()] = "json",
 ) -> Lineage | PlainTextResponse:
     """Where a model comes from and what it scored, as JSON or as a Mermaid flowchart."""
-    graph = await reading.lineage(session, await reading.get_model(session, reference))
+    graph = await reading.lineage(session, await reading.get_model(session, reference, deleted=True))
     if format == "mermaid":
         return PlainTextResponse(graph.mermaid())
     return Lineage.model_validate(graph, from_attributes=True)
@@ -80,6 +56,7 @@ async def get_file(reference: str, path: str, _: Viewer, objects: Objects, sessi
         raise FileNotInModelError("The model has no such file.", hint="Its card lists the files.")
     headers = {"Content-Length": str(file.size_bytes), "ETag": f'"{file.sha256}"'}
     body = stream_file(objects, row.artifact_prefix, file)
+    await count_use(session, row.id, "file")
     return StreamingResponse(body, media_type="application/octet-stream", headers=headers)
 
 
@@ -90,4 +67,5 @@ async def download_model(reference: str, _: Viewer, objects: Objects, session: R
     files = await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)
     headers = {"Content-Disposition": f'attachment; filename="{row.name}.tar"'}
     body = stream_archive(objects, row.artifact_prefix, files, folder=row.name)
+    await count_use(session, row.id, "download")
     return StreamingResponse(body, media_type="application/x-tar", headers=headers)

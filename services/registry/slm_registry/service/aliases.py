@@ -1,0 +1,89 @@
+"""Aliases: names within a family that move from model to model and keep their history."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_registry.domain import CHAMPION, LATEST, is_alias
+from slm_registry.errors import AliasNotFoundError, AliasReservedError
+from slm_registry.schemas import Alias, Aliases, AliasMove
+from slm_registry.store import aliases, models
+from slm_registry.tables import AliasMoveRow, ModelRow
+from slm_shared import audit
+from slm_shared.errors import FieldProblem, InvalidError
+
+REGISTRY = "registry"
+
+
+async def move_alias(
+    session: AsyncSession,
+    model: ModelRow,
+    name: str,
+    *,
+    actor: str,
+    reason: str,
+    evidence: Sequence[dict[str, Any]] = (),
+) -> AliasMoveRow | None:
+    """Let an alias of the model's family lead to it; None when it does already."""
+    await models.lock_family(session, model.family)
+    current = await aliases.find_alias(session, model.family, name)
+    if current is not None and current.model_id == model.id:
+        return None
+    previous = current.model_id if current else None
+    await aliases.point_alias(session, model.family, name, model.id)
+    return await aliases.note_move(
+        session,
+        family=model.family,
+        name=name,
+        model_id=model.id,
+        previous_model_id=previous,
+        moved_by=actor,
+        reason=reason,
+        evidence=list(evidence),
+    )
+
+
+async def point(session: AsyncSession, model: ModelRow, name: str, *, actor: str) -> None:
+    """Move a free alias by hand. Raises InvalidError and AliasReservedError."""
+    _check_free(name)
+    if await move_alias(session, model, name, actor=actor, reason="moved"):
+        await audit.append(session, "alias.moved", actor=actor, object_id=model.id, alias=f"{model.family}@{name}")
+
+
+async def remove(session: AsyncSession, model: ModelRow, name: str, *, actor: str) -> None:
+    """Take a free alias away from a model. Raises AliasNotFoundError, InvalidError and AliasReservedError."""
+    _check_free(name)
+    await models.lock_family(session, model.family)
+    current = await aliases.find_alias(session, model.family, name)
+    if current is None or current.model_id != model.id:
+        raise AliasNotFoundError("The model has no such alias.", hint="`slm models aliases` shows where they lead.")
+    await aliases.drop_alias(session, model.family, name)
+    values = {"family": model.family, "name": name, "previous_model_id": model.id}
+    await aliases.note_move(session, **values, moved_by=actor, reason="removed")
+    await audit.append(session, "alias.removed", actor=actor, object_id=model.id, alias=f"{model.family}@{name}")
+
+
+def _check_free(name: str) -> None:
+    if name == LATEST:
+        raise AliasReservedError("The alias latest follows the newest version by itself.")
+    if name == CHAMPION:
+        hint = "Promote the model: the promotion policy decides."
+        raise AliasReservedError("The alias champion is moved by promotion only.", hint=hint)
+    if not is_alias(name):
+        problem = FieldProblem(
+            "alias", "must be lower-case letters, digits and single hyphens, 40 at most, and no v<n>"
+        )
+        raise InvalidError("This is no name for an alias.", errors=[problem])
+
+
+async def show(session: AsyncSession, family: str) -> Aliases:
+    """The aliases of a family and their history."""
+    current, moves = await aliases.aliases_of_family(session, family), await aliases.moves_of(session, family)
+    ids = {row.model_id for row in current}
+    ids |= {each for row in moves for each in (row.model_id, row.previous_model_id) if each}
+    names = {key: row.name for key, row in (await models.models_of(session, list(ids))).items()}
+    shown = [
+        Alias(name=row.name, model=names[row.model_id], model_id=row.model_id, moved_at=row.moved_at) for row in current
+    ]
+    return Aliases(family=family, aliases=shown, history=[AliasMove.of(row, names) for row in moves])

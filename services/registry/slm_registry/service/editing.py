@@ -1,0 +1,71 @@
+"""What may be changed of a model: its description and tags, and whether it is there."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_registry.domain import LATEST
+from slm_registry.errors import ModelInUseError, RevisionMismatchError, RevisionRequiredError
+from slm_registry.schemas import ModelEdit
+from slm_registry.service.aliases import REGISTRY, move_alias
+from slm_registry.service.reading import get_model
+from slm_registry.store import aliases, models
+from slm_registry.tables import ModelRow
+from slm_shared import audit, outbox
+from slm_shared.events import ModelDeleted
+
+SHOWN_CHILDREN = 5
+
+
+async def edit_model(
+    session: AsyncSession, reference: str, edit: ModelEdit, *, if_match: str | None, actor: str
+) -> ModelRow:
+    """Change description and tags, if the model is still the one that the caller saw.
+
+    Raises RevisionRequiredError, RevisionMismatchError and what `get_model` raises.
+    """
+    row = await get_model(session, reference)
+    if if_match is None:
+        hint = "Send the ETag of the model that you read as If-Match, or * to change it whatever it is."
+        raise RevisionRequiredError("An edit needs the header If-Match.", hint=hint)
+    revision = row.revision if if_match == "*" else _revision_in(if_match)
+    values = edit.model_dump(include=edit.model_fields_set)
+    if revision is None or not await models.edit_model(session, row, values, revision=revision):
+        hint = "Read the model again and repeat the edit."
+        raise RevisionMismatchError("Somebody has changed the model in between.", hint=hint)
+    await audit.append(session, "model.edited", actor=actor, object_id=row.id, name=row.name, fields=sorted(values))
+    key = str(row.id)
+    session.expire(row)
+    return await get_model(session, key)
+
+
+def _revision_in(etag: str) -> int | None:
+    text = etag.removeprefix("W/").strip('"')
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+async def delete_model(session: AsyncSession, reference: str, *, actor: str) -> str | None:
+    """Delete a model that nothing refers to; what stays is a tombstone. Returns the place of files nobody else has.
+
+    Raises ModelInUseError and what `get_model` raises.
+    """
+    row = await get_model(session, reference)
+    await models.lock_family(session, row.family)
+    await _refuse_if_used(session, row)
+    await aliases.drop_alias_to(session, row.family, LATEST, row.id)
+    if await models.bury_model(session, row):
+        await audit.append(session, "model.deleted", actor=actor, object_id=row.id, name=row.name)
+        event = ModelDeleted(model_id=row.id, name=row.name, family=row.family, version=row.version)
+        await outbox.append(session, event)
+    if (newest := await models.latest_of(session, row.family)) is not None:
+        await move_alias(session, newest, LATEST, actor=REGISTRY, reason="the newest version was deleted")
+    return None if await models.is_shared(session, row) else row.artifact_prefix
+
+
+async def _refuse_if_used(session: AsyncSession, row: ModelRow) -> None:
+    children = await models.children_of(session, row.id, limit=SHOWN_CHILDREN + 1)
+    if children:
+        shown = ", ".join(children[:SHOWN_CHILDREN]) + (" and more" if len(children) > SHOWN_CHILDREN else "")
+        raise ModelInUseError(f"The model is the base of {shown}.", hint="Delete those first.")
+    named = [name for name in await aliases.aliases_of_model(session, row.id) if name != LATEST]
+    if named:
+        hint = "Move or remove the alias first."
+        raise ModelInUseError(f"The model is {', '.join(f'{row.family}@{name}' for name in named)}.", hint=hint)
