@@ -7,11 +7,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Test processes at once; each starts servers of its own.
 JOBS ?= 2
+# Of each fault under load: acknowledged writes, and times that it happens.
+WRITES ?= 2000
+REPEAT ?= 5
 # Whole stacks: one after the other, after everything that is quick.
 WHOLE_STACKS := $(wildcard tests/services/slm_local tests/e2e tests/faults)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types bench clean format extras constraints
+.PHONY: help demo up test faults lint types bench clean format extras constraints
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -26,6 +29,11 @@ up: $(INSTALLED) ## Start everything and leave it running: http://127.0.0.1:8000
 test: lint types extras ## Everything CI runs
 	$(BIN)/pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(WHOLE_STACKS)) tests
 	$(if $(WHOLE_STACKS),$(BIN)/pytest $(WHOLE_STACKS))
+
+faults: $(INSTALLED) ## The whole fault suite: hours (SEED=n repeats one)
+	$(BIN)/pytest tests/faults --faults=all --writes $(WRITES) --repeat $(REPEAT) --report build/faults.md \
+		$(if $(SEED),--seed $(SEED))
+	@cat build/faults.md
 
 lint: $(INSTALLED) ## Style, format, and the rules of the house
 	$(BIN)/ruff check .

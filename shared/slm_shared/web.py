@@ -18,6 +18,7 @@ from slm_shared.access import Public, missing_policies, verifier_for
 from slm_shared.bus import Bus
 from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
+from slm_shared.housekeeping import Housekeeper
 from slm_shared.operations import operations_router
 from slm_shared.parts import Part, running_parts
 from slm_shared.problems import install_problem_handlers
@@ -53,6 +54,8 @@ def create_app(
     build an app with a route that declares no access policy.
     """
     configure_logging(service, level=settings.log_level)
+    if database is not None:
+        parts = (*parts, Housekeeper(database))
     app = FastAPI(
         title=title,
         description=description,
