@@ -16,17 +16,17 @@ async def test_a_draft_is_edited_until_it_is_started_and_never_after(platform: A
     assert (await platform.training.get("/api/experiments")).json()["items"] == []
     assert (await platform.worker.post("/api/leases:claim", json=claim())).status_code == 204
     tag = (await platform.training.get(path)).headers["etag"]
-    edited = await platform.training.patch(
-        path, json={"epochs": 5, "lora": {"rank": 4}, "goal": None}, headers={"If-Match": tag}
+    edited = await platform.training.request(
+        "PATCH", path, json={"epochs": 5, "lora": {"rank": 4}, "goal": None}, headers={"If-Match": tag}
     )
     assert edited.status_code == 200, edited.text
     body = edited.json()
     assert (body["version"], body["config"]["epochs"], body["config"]["lora_rank"], body["goal"]) == (2, 5, 4, None)
-    stale = await platform.training.patch(path, json={"epochs": 6}, headers={"If-Match": tag})
+    stale = await platform.training.request("PATCH", path, json={"epochs": 6}, headers={"If-Match": tag})
     assert (stale.status_code, stale.json()["code"]) == (412, "version_conflict")
-    missing = await platform.training.patch(path, json={"epochs": 6})
+    missing = await platform.training.request("PATCH", path, json={"epochs": 6})
     assert (missing.status_code, missing.json()["code"]) == (428, "version_required")
-    wrong = await platform.training.patch(path, json={"epochs": -1}, headers={"If-Match": '"2"'})
+    wrong = await platform.training.request("PATCH", path, json={"epochs": -1}, headers={"If-Match": '"2"'})
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "epochs")
     started = (await platform.training.post(f"{path}:start")).json()
     assert (started["state"], started["config"]["epochs"]) == ("queued", 5)
@@ -34,7 +34,7 @@ async def test_a_draft_is_edited_until_it_is_started_and_never_after(platform: A
     await events.wait_for(RunLaunched)
     assert len(await events.all(RunLaunched)) == 1
     for answer in (
-        await platform.training.patch(path, json={"epochs": 6}, headers={"If-Match": '"2"'}),
+        await platform.training.request("PATCH", path, json={"epochs": 6}, headers={"If-Match": '"2"'}),
         await platform.training.delete(path),
     ):
         assert (answer.status_code, answer.json()["code"]) == (409, "run_not_a_draft")
@@ -134,9 +134,8 @@ async def test_priorities_decide_who_is_next_and_everybody_is_told_why_they_wait
     assert await place(platform, third) is None
 
 
-async def place(platform: Any, run: dict[str, Any]) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = (await platform.run(run["id"]))["queue"]
-    return found
+async def place(platform: Any, run: dict[str, Any]) -> Any:
+    return (await platform.run(run["id"]))["queue"]
 
 
 async def test_a_run_waits_for_a_worker_that_has_what_it_needs(platform: Any) -> None:
@@ -144,7 +143,7 @@ async def test_a_run_waits_for_a_worker_that_has_what_it_needs(platform: Any) ->
     run = await platform.launch(device="gpu", min_memory_gb=40)
     laptop = {"device": "cpu", "cores": 2, "memory_gb": 16.0}
     assert (await platform.worker.post("/api/leases:claim", json=claim(capabilities=laptop))).status_code == 204
-    assert (await place(platform, run))["reason"] == "No connected worker has a gpu."  # type: ignore[index]
+    assert (await place(platform, run))["reason"] == "No connected worker has a gpu."
     big = {"device": "gpu", "device_name": "H200", "devices": 1, "cores": 16, "memory_gb": 139.0}
     answer = await platform.worker.post("/api/leases:claim", json=claim(worker="trainer-2", capabilities=big))
     assert answer.json()["run_id"] == run["id"]
