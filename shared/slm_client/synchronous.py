@@ -10,11 +10,11 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 
-from slm_client import wire
+from slm_client import calls, pipeline, wire
 from slm_client.calls import Call, ProgressCallback, overview
 from slm_client.errors import UnexpectedAnswerError, UnreachableError
 from slm_client.feed import FeedPosition
-from slm_client.models import LiveEvent, Overview
+from slm_client.models import Evaluation, LiveEvent, Overview, Statistics, Workers
 from slm_client.resources import Datasets, Evaluations, Experiments, Models, Runs
 from slm_client.retrying import RetryPolicy
 
@@ -57,6 +57,34 @@ class SlmClient:
     def overview(self) -> Overview:
         """The platform at a glance."""
         return self.send(overview())
+
+    def run_pipeline(self, config: Mapping[str, Any] | Path | str, model_version: str | None = None) -> Evaluation:
+        """Train, register and evaluate as a configuration (or the YAML file under a path) says; the evaluation.
+
+        Uploads the file that `training_data.path` names. The configuration has to name an evaluation_dataset. Raises
+        PipelineError when a stage does not end well.
+        """
+        settings, path = pipeline.prepared(config, model_version)
+        if path is not None:
+            uploaded = self.datasets.wait(self.datasets.upload(path).id)
+            settings = pipeline.dataset_named(settings, path, uploaded.name)
+        run = self.runs.launch(settings)
+        if run.evaluation_dataset is None:
+            self.runs.cancel(run.id)
+            raise pipeline.PipelineError("The configuration names no evaluation_dataset.", code="nothing_to_measure")
+        pipeline.completed(self.experiments.wait(run.experiment_id))
+        timeout_s = pipeline.REGISTRATION_TIMEOUT_S
+        model = self.models.wait_for_experiment(run.experiment_id, timeout_s=timeout_s)
+        begun = self.evaluations.wait_for(model_id=model.id, dataset_id=run.evaluation_dataset.id, timeout_s=timeout_s)
+        return pipeline.evaluated(self.evaluations.wait(begun.id))
+
+    def workers(self) -> Workers:
+        """The connected trainers."""
+        return self.send(calls.list_workers())
+
+    def statistics(self, *, since: str | None = None) -> Statistics:
+        """Training in numbers; `since` is an RFC 3339 moment."""
+        return self.send(calls.statistics(since=since))
 
     def save(self, call: Call[Any], target: Path, *, on_progress: ProgressCallback | None = None) -> int:
         """Stream an answer into a file, which appears under its name only when it is complete; returns its bytes."""

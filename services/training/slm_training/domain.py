@@ -1,17 +1,21 @@
 """States of a run and the rules between them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class RunState(StrEnum):
     """Where a run stands."""
 
+    DRAFT = "draft"
     QUEUED = "queued"
     LEASED = "leased"
     RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     COMPLETING = "completing"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
@@ -23,8 +27,10 @@ class RunState(StrEnum):
 class ExperimentStatus(StrEnum):
     """What a user is told of a run's experiment."""
 
+    DRAFT = "draft"
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -32,9 +38,12 @@ class ExperimentStatus(StrEnum):
 
 S = RunState
 EDGES: dict[RunState, frozenset[RunState]] = {
-    S.QUEUED: frozenset({S.LEASED, S.CANCELLED}),
-    S.LEASED: frozenset({S.RUNNING, S.QUEUED, S.CANCELLING, S.FAILED, S.DEAD_LETTER}),
-    S.RUNNING: frozenset({S.COMPLETING, S.QUEUED, S.CANCELLING, S.FAILED, S.DEAD_LETTER}),
+    S.DRAFT: frozenset({S.QUEUED}),
+    S.QUEUED: frozenset({S.LEASED, S.PAUSED, S.CANCELLED}),
+    S.LEASED: frozenset({S.RUNNING, S.QUEUED, S.PAUSING, S.CANCELLING, S.FAILED, S.DEAD_LETTER}),
+    S.RUNNING: frozenset({S.COMPLETING, S.QUEUED, S.PAUSING, S.CANCELLING, S.FAILED, S.DEAD_LETTER}),
+    S.PAUSING: frozenset({S.PAUSED, S.COMPLETING, S.CANCELLING, S.FAILED, S.DEAD_LETTER}),
+    S.PAUSED: frozenset({S.QUEUED, S.CANCELLED}),
     S.COMPLETING: frozenset({S.SUCCEEDED, S.QUEUED, S.FAILED, S.DEAD_LETTER}),
     S.CANCELLING: frozenset({S.CANCELLED}),
     S.SUCCEEDED: frozenset(),
@@ -42,13 +51,16 @@ EDGES: dict[RunState, frozenset[RunState]] = {
     S.CANCELLED: frozenset(),
     S.DEAD_LETTER: frozenset(),
 }
-WORKING = frozenset({S.LEASED, S.RUNNING, S.COMPLETING, S.CANCELLING})
+WORKING = frozenset({S.LEASED, S.RUNNING, S.PAUSING, S.COMPLETING, S.CANCELLING})
 TERMINAL = frozenset(state for state, following in EDGES.items() if not following)
 
 STATUS_OF: dict[RunState, ExperimentStatus] = {
+    S.DRAFT: ExperimentStatus.DRAFT,
     S.QUEUED: ExperimentStatus.QUEUED,
     S.LEASED: ExperimentStatus.QUEUED,
     S.RUNNING: ExperimentStatus.RUNNING,
+    S.PAUSING: ExperimentStatus.RUNNING,
+    S.PAUSED: ExperimentStatus.PAUSED,
     S.COMPLETING: ExperimentStatus.RUNNING,
     S.CANCELLING: ExperimentStatus.RUNNING,
     S.SUCCEEDED: ExperimentStatus.COMPLETED,
@@ -125,7 +137,40 @@ def lost_steps(attempts: Sequence[tuple[int, int]]) -> list[int]:
 
 
 LOST = Failure("worker_lost", "The trainer stopped answering.", "infra", retry=True)
-TRAINABLE_FORMATS = ("prompt/completion", "messages", "text")
+TRAINABLE_FORMATS = ("prompt/completion", "messages", "text", "chosen/rejected")
+PREFERENCES = "chosen/rejected"
+
+
+class Objective(StrEnum):
+    """What a training minimises: the loss on completions, on whole texts, or on preferred over rejected answers."""
+
+    SFT = "sft"
+    PRETRAIN = "pretrain"
+    DPO = "dpo"
+
+
+OBJECTIVE_OF = {
+    "prompt/completion": Objective.SFT,
+    "messages": Objective.SFT,
+    "text": Objective.PRETRAIN,
+    PREFERENCES: Objective.DPO,
+}
+"""What rows of a format are trained for when nothing else is asked."""
+
+OBJECTIVES_FOR = {
+    "prompt/completion": frozenset({Objective.SFT}),
+    "messages": frozenset({Objective.SFT}),
+    "text": frozenset({Objective.PRETRAIN, Objective.SFT}),
+    PREFERENCES: frozenset({Objective.DPO, Objective.SFT}),
+}
+DEFAULT_LEARNING_RATES = {
+    (Objective.SFT, "full"): 2e-3,
+    (Objective.SFT, "lora"): 5e-3,
+    (Objective.PRETRAIN, "full"): 2e-3,
+    (Objective.PRETRAIN, "lora"): 5e-3,
+    (Objective.DPO, "full"): 1e-4,
+    (Objective.DPO, "lora"): 5e-4,
+}
 MAX_FAMILY_LENGTH = 80
 
 
@@ -140,3 +185,65 @@ def family_of(name: str) -> str:
     """The model family a run's name stands for: lower case words joined by hyphens."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return re.sub(r"-v\d+$", "", slug[:MAX_FAMILY_LENGTH].strip("-")) or "model"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a worker has: its device (`cpu` or `gpu`), its memory in GB, and how many processes it may run at once."""
+
+    device: str = "cpu"
+    memory_gb: float = 1e9
+    slots: int = 64
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "Capabilities":
+        """From what a worker said of itself; one that says nothing may have everything."""
+        default = cls()
+        return cls(
+            str(said.get("device", default.device)),
+            float(said.get("memory_gb", default.memory_gb)),
+            int(said.get("cores", default.slots)),
+        )
+
+
+def lacks(needs: Mapping[str, Any], able: Capabilities) -> str | None:
+    """What a worker is missing for a run, in words, or None when it can do it."""
+    if needs.get("device", able.device) != able.device:
+        return f"a {needs['device']}"
+    if needs.get("memory_gb", 0) > able.memory_gb:
+        return f"{needs['memory_gb']:g} GB of memory"
+    if needs.get("processes", 1) > able.slots:
+        return f"{needs['processes']} processor cores"
+    return None
+
+
+def least_and_greatest(points: Sequence[tuple[int, float | None]], limit: int) -> list[tuple[int, float | None]]:
+    """At most `limit` (4 or more) of many points in order of step: the first, the last, and of each stretch between
+    the least and the greatest value, so that no peak is lost."""
+    if len(points) <= limit:
+        return list(points)
+    first, last = points[0][0], points[-1][0]
+    stretches = max(1, (limit - 2) // 2)
+    width = (last - first + 1) / stretches
+    kept: dict[int, tuple[tuple[int, float], tuple[int, float]]] = {}
+    for step, value in points:
+        if value is None:
+            continue
+        stretch = int((step - first) / width)
+        low, high = kept.get(stretch, ((step, value), (step, value)))
+        if value < low[1]:
+            low = (step, value)
+        if value > high[1]:
+            high = (step, value)
+        kept[stretch] = (low, high)
+    chosen = {point for pair in kept.values() for point in pair}
+    return sorted({points[0], points[-1], *chosen}, key=lambda point: point[0])
+
+
+def halved(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The same effective batch with half the rows in memory, or None when a batch is one row already."""
+    rows, processes = int(config["batch_size"]), int(config.get("num_processes", 1))
+    if rows % 2 or rows // 2 < processes or (rows // 2) % processes:
+        return None
+    accumulation = int(config.get("gradient_accumulation_steps", 1))
+    return {**config, "batch_size": rows // 2, "gradient_accumulation_steps": accumulation * 2}

@@ -1,6 +1,11 @@
 """What may go wrong with runs, as a user is told."""
 
-from slm_shared.errors import ConflictError, InvalidError, NotFoundError
+from slm_shared.errors import (
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    PlatformError,
+)
 
 
 class RunNotFoundError(NotFoundError):
@@ -49,3 +54,63 @@ class LeaseLostError(ConflictError):
     """The writer's lease is not the newest one."""
 
     code = "lease_lost"
+
+
+class ModelNotAllowedError(InvalidError):
+    """The base model is named by something that is no name of the registry: a path, an address."""
+
+    code = "model_not_allowed"
+
+
+class ObjectiveNotPossibleError(InvalidError):
+    """The rows of the dataset are not of the kind the objective needs."""
+
+    code = "objective_not_possible"
+
+
+class DraftOnlyError(ConflictError):
+    """Only a run that was not started yet can be edited or removed."""
+
+    code = "run_not_a_draft"
+
+
+class NotPossibleNowError(ConflictError):
+    """The run's state does not allow this."""
+
+    code = "run_state_conflict"
+
+
+class VersionConflictError(PlatformError):
+    """The draft was edited by somebody else since it was read."""
+
+    status, code, title = 412, "version_conflict", "Changed meanwhile"
+
+
+class VersionRequiredError(PlatformError):
+    """An edit must say which version it is of."""
+
+    status, code, title = 428, "version_required", "If-Match is missing"
+
+
+class PlanNotFoundError(NotFoundError):
+    """No such plan."""
+
+    code = "plan_not_found"
+
+
+class PlanNotReadyError(ConflictError):
+    """The plan is not finished, or found that the run cannot work."""
+
+    code = "plan_not_ready"
+
+
+class PlanRefusedError(InvalidError):
+    """The preflight found why the run cannot work."""
+
+    code = "preflight_failed"
+
+
+class NothingToCompareError(ConflictError):
+    """There are no numbers to compare yet."""
+
+    code = "nothing_to_compare"

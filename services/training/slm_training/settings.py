@@ -14,5 +14,5 @@ class TrainingSettings(ServiceSettings):
     port: int = Field(18002, ge=0, le=65535)
     database_name: str = "slm_training"
     lease_ttl_s: float = Field(90.0, gt=0)
-    heartbeat_s: float = Field(15.0, gt=0)
+    heartbeat_s: float = Field(3.0, gt=0)
     reaper_interval_s: float = Field(10.0, gt=0)

@@ -22,11 +22,19 @@ class Base(DeclarativeBase):
 class RunRow(LeaseColumns, Base):
     """A run and its experiment: inputs as they were at launch, state, lease, progress and outcome.
 
-    `failures` counts the bad ends since the last new checkpoint, `total_failures` all of them.
+    `failures` counts the bad ends since the last new checkpoint, `total_failures` all of them. `purpose` is `train`, or
+    `plan` for the preflight of a run to come, whose `report` is all that it leaves. `request` is what was asked for,
+    `version` counts the edits of a draft, `chosen` is what the trainer decided itself, each with its reason. `origin`
+    names the run that this one was cloned from or reproduces.
     """
 
     __tablename__ = "run"
-    __table_args__ = (Index("ix_run_state", "state", "created_at"), Index("ix_run_newest", "created_at", "id"))
+    __table_args__ = (
+        Index("ix_run_state", "state", "created_at"),
+        Index("ix_run_newest", "created_at", "id"),
+        Index("ix_run_tags", "tags", postgresql_using="gin"),
+        Index("ix_run_queue", "pool", "priority", "created_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     experiment_id: Mapped[UUID] = mapped_column(unique=True)
@@ -41,6 +49,17 @@ class RunRow(LeaseColumns, Base):
     training_dataset: Mapped[dict[str, Any]]
     evaluation_dataset: Mapped[dict[str, Any] | None]
     config: Mapped[dict[str, Any]]
+    purpose: Mapped[str] = mapped_column(server_default="train", default="train")
+    request: Mapped[dict[str, Any] | None]
+    version: Mapped[int] = mapped_column(server_default="1", default=1)
+    tags: Mapped[list[str]] = mapped_column(JSONB, server_default="[]", default=list)
+    priority: Mapped[int] = mapped_column(server_default="0", default=0)
+    needs: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
+    origin: Mapped[dict[str, Any] | None]
+    plan_id: Mapped[UUID | None]
+    chosen: Mapped[dict[str, Any] | None]
+    report: Mapped[dict[str, Any] | None]
+    queued_at: Mapped[datetime | None]
     progress: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     failures: Mapped[int] = mapped_column(server_default="0", default=0)
     total_failures: Mapped[int] = mapped_column(server_default="0", default=0)
@@ -68,6 +87,31 @@ class AttemptRow(Base):
     resumed_from_step: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
 
 
+class TransitionRow(Base):
+    """One change of a run's state."""
+
+    __tablename__ = "transition"
+    __table_args__ = (Index("ix_transition_run", "run_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    run_id: Mapped[UUID]
+    state: Mapped[str]
+    attempt: Mapped[int]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class WorkerRow(Base):
+    """A trainer as it last said of itself; `capabilities` are its device, cores, memory and versions."""
+
+    __tablename__ = "worker"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    pool: Mapped[str]
+    capabilities: Mapped[dict[str, Any]]
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
 class CheckpointRow(Base):
     """A checkpoint that is stored completely; `step` counts optimiser steps."""
 
@@ -79,6 +123,7 @@ class CheckpointRow(Base):
     prefix: Mapped[str]
     manifest_sha256: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    metrics: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
@@ -112,10 +157,29 @@ class MetricRow(Base):
     time: Mapped[datetime]
 
 
+class ExtremesRow(Base):
+    """The least and the greatest value of a series within `EXTREMES_STEPS` steps; `bucket` is the step divided by it.
+
+    Kept beside the points so that a long series can be drawn without reading all of it.
+    """
+
+    __tablename__ = "metric_extremes"
+
+    experiment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    bucket: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    min_step: Mapped[int] = mapped_column(BigInteger)
+    min_value: Mapped[float]
+    max_step: Mapped[int] = mapped_column(BigInteger)
+    max_value: Mapped[float]
+
+
 class LogRow(Base):
     """One log line of a trainer; `seq` orders them as they were stored."""
 
     __tablename__ = "log_line"
+    __table_args__ = (Index("ix_log_line_place", "experiment_id", "seq"),)
 
     experiment_id: Mapped[UUID] = mapped_column(primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True)

@@ -1,10 +1,10 @@
 """`client.experiments`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from slm_client import calls
 from slm_client.async_resources.base import AsyncResource, poll
-from slm_client.models import Experiment, Log, Metrics, Page
+from slm_client.models import Checkpoints, Comparison, Drift, Experiment, Log, Metrics, Page
 
 DAY_S = 86_400.0
 
@@ -18,13 +18,24 @@ class AsyncExperiments(AsyncResource):
         status: str | None = None,
         dataset_id: str | None = None,
         base_model_id: str | None = None,
+        tag: str | None = None,
+        owner: str | None = None,
         q: str | None = None,
+        sort: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[Experiment]:
-        """A page of experiments, newest first."""
+        """A page of experiments, newest first unless sorted otherwise, e.g. by `eval_loss`."""
         call = calls.list_experiments(
-            status=status, dataset_id=dataset_id, base_model_id=base_model_id, q=q, limit=limit, cursor=cursor
+            status=status,
+            dataset_id=dataset_id,
+            base_model_id=base_model_id,
+            tag=tag,
+            owner=owner,
+            q=q,
+            sort=sort,
+            limit=limit,
+            cursor=cursor,
         )
         return await self._client.send(call)
 
@@ -32,13 +43,35 @@ class AsyncExperiments(AsyncResource):
         """One experiment."""
         return await self._client.send(calls.get_experiment(experiment_id))
 
-    async def metrics(self, experiment_id: object, *, name: str | None = None) -> Metrics:
-        """Its metric series, all or the one called `name`."""
-        return await self._client.send(calls.experiment_metrics(experiment_id, name=name))
+    async def metrics(self, experiment_id: object, *, name: str | None = None, points: int | None = None) -> Metrics:
+        """Its metric series, all or the one called `name`, raw or thinned out to at most `points` each."""
+        return await self._client.send(calls.experiment_metrics(experiment_id, name=name, points=points))
 
-    async def log(self, experiment_id: object, *, limit: int = 200, after: int = 0) -> Log:
-        """The last lines of its log, or those behind the line whose `seq` is `after`."""
-        return await self._client.send(calls.experiment_log(experiment_id, limit=limit, after=after))
+    async def log(
+        self,
+        experiment_id: object,
+        *,
+        limit: int = 200,
+        after: int = 0,
+        levels: Sequence[str] = (),
+        q: str | None = None,
+    ) -> Log:
+        """The last lines of its log, or those behind the line whose `seq` is `after`; of these levels, with `q`."""
+        return await self._client.send(
+            calls.experiment_log(experiment_id, limit=limit, after=after, levels=levels, q=q)
+        )
+
+    async def checkpoints(self, experiment_id: object) -> Checkpoints:
+        """The checkpoints that are kept, with their metrics."""
+        return await self._client.send(calls.experiment_checkpoints(experiment_id))
+
+    async def drift(self, experiment_id: object) -> Drift:
+        """How a reproduction differs from the experiment that it repeats."""
+        return await self._client.send(calls.experiment_drift(experiment_id))
+
+    async def compare(self, ids: Sequence[object], *, names: Sequence[str] = (), points: int = 500) -> Comparison:
+        """Experiments side by side: the options in which they differ, and their curves."""
+        return await self._client.send(calls.compare_experiments(ids, names=names, points=points))
 
     async def wait(
         self,

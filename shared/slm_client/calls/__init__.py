@@ -10,7 +10,15 @@ from slm_client.calls.datasets import (
     upload_dataset,
 )
 from slm_client.calls.evaluations import get_evaluation, list_evaluations
-from slm_client.calls.experiments import experiment_log, experiment_metrics, get_experiment, list_experiments
+from slm_client.calls.experiments import (
+    compare_experiments,
+    experiment_checkpoints,
+    experiment_drift,
+    experiment_log,
+    experiment_metrics,
+    get_experiment,
+    list_experiments,
+)
 from slm_client.calls.models import (
     compare_models,
     delete_model,
@@ -27,7 +35,22 @@ from slm_client.calls.models import (
     remove_alias,
 )
 from slm_client.calls.platform import overview
-from slm_client.calls.runs import cancel_run, get_run, launch_run, list_runs
+from slm_client.calls.runs import (
+    clone_run,
+    config_schema,
+    edit_run,
+    get_plan,
+    get_run,
+    launch_plan,
+    launch_run,
+    list_runs,
+    list_workers,
+    preflight,
+    remove_run,
+    set_priority,
+    statistics,
+    steer_run,
+)
 
 __all__ = [
     "UNSET",
@@ -37,27 +60,35 @@ __all__ = [
     "ProgressCallback",
     "Unset",
     "Upload",
-    "cancel_run",
     "changes_of",
+    "clone_run",
+    "compare_experiments",
     "compare_models",
+    "config_schema",
     "delete_dataset",
     "delete_model",
     "download_dataset",
     "download_model",
     "edit_model",
+    "edit_run",
+    "experiment_checkpoints",
+    "experiment_drift",
     "experiment_log",
     "experiment_metrics",
     "get_dataset",
     "get_evaluation",
     "get_experiment",
     "get_model",
+    "get_plan",
     "get_run",
+    "launch_plan",
     "launch_run",
     "list_datasets",
     "list_evaluations",
     "list_experiments",
     "list_models",
     "list_runs",
+    "list_workers",
     "model_aliases",
     "model_card",
     "model_card_markdown",
@@ -65,7 +96,12 @@ __all__ = [
     "model_usage",
     "overview",
     "point_alias",
+    "preflight",
     "preview_dataset",
     "remove_alias",
+    "remove_run",
+    "set_priority",
+    "statistics",
+    "steer_run",
     "upload_dataset",
 ]

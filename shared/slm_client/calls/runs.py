@@ -1,13 +1,10 @@
-"""Requests about runs."""
+"""Requests about runs, their plans, workers and statistics."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from slm_client.calls.base import Call, address_of, given
-from slm_client.models import (
-    Page,
-    Run,
-)
+from slm_client.calls.base import Call, JsonObject, Nothing, address_of, given
+from slm_client.models import Page, Plan, Run, Statistics, Workers
 
 
 def launch_run(settings: Mapping[str, Any]) -> Call[Run]:
@@ -25,6 +22,57 @@ def get_run(run_id: object) -> Call[Run]:
     return Call("GET", address_of("runs", run_id), Run)
 
 
-def cancel_run(run_id: object) -> Call[Run]:
-    """Stop a run."""
-    return Call("POST", address_of("runs", run_id, suffix=":cancel"), Run)
+def edit_run(run_id: object, changes: Mapping[str, Any], *, version: int) -> Call[Run]:
+    """Change a draft."""
+    headers = {"If-Match": f'"{version}"'}
+    return Call("PATCH", address_of("runs", run_id), Run, json=changes, headers=headers)
+
+
+def remove_run(run_id: object) -> Call[Nothing]:
+    """Remove a draft."""
+    return Call("DELETE", address_of("runs", run_id), Nothing)
+
+
+def steer_run(run_id: object, verb: str) -> Call[Run]:
+    """`start`, `pause`, `resume`, `cancel` or `reproduce` a run."""
+    return Call("POST", address_of("runs", run_id, suffix=f":{verb}"), Run)
+
+
+def clone_run(run_id: object, changes: Mapping[str, Any]) -> Call[Run]:
+    """Launch a run like another one."""
+    return Call("POST", address_of("runs", run_id, suffix=":clone"), Run, json=changes)
+
+
+def set_priority(run_id: object, priority: int) -> Call[Run]:
+    """Move a run in the queue."""
+    return Call("PUT", address_of("runs", run_id, suffix="/priority"), Run, json={"priority": priority})
+
+
+def config_schema() -> Call[JsonObject]:
+    """The JSON Schema of a configuration file."""
+    return Call("GET", "/api/runs/schema", JsonObject)
+
+
+def preflight(settings: Mapping[str, Any], *, wait_s: int) -> Call[Plan]:
+    """Plan a training without starting it."""
+    return Call("POST", "/api/runs:preflight", Plan, json=given(**settings), params={"wait_s": wait_s})
+
+
+def get_plan(plan_id: object) -> Call[Plan]:
+    """One plan."""
+    return Call("GET", address_of("plans", plan_id), Plan)
+
+
+def launch_plan(plan_id: object) -> Call[Run]:
+    """Launch exactly what was planned."""
+    return Call("POST", address_of("plans", plan_id, suffix=":launch"), Run)
+
+
+def list_workers() -> Call[Workers]:
+    """The connected trainers."""
+    return Call("GET", "/api/workers", Workers)
+
+
+def statistics(*, since: str | None) -> Call[Statistics]:
+    """Training in numbers."""
+    return Call("GET", "/api/statistics", Statistics, params=given(since=since))

@@ -1,6 +1,6 @@
 """`slm experiments …`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,17 +53,75 @@ def watch(experiment: ExperimentId, gateway: Gateway = None, json: Json = False)
 def log(
     experiment: ExperimentId,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many lines.")] = 200,
+    level: Annotated[list[str] | None, typer.Option(help="Only lines of this level; may be repeated.")] = None,
+    q: Annotated[str | None, typer.Option("--search", "-q", help="Only lines with this text.")] = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
     """Print the last lines of the trainer's log."""
     with SlmClient(gateway) as client:
-        found = client.experiments.log(experiment, limit=limit)
+        found = client.experiments.log(experiment, limit=limit, levels=level or (), q=q)
     if json:
         print_json(found)
         return
     for line in found.lines:
         print_text(f"{moment(line.time) or ''} {line.level:<8}{line.message}".strip())
+
+
+@app.command()
+def checkpoints(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
+    """List the checkpoints from which a training could go on."""
+    with SlmClient(gateway) as client:
+        found = client.experiments.checkpoints(experiment)
+    if json:
+        print_json(found)
+        return
+    columns: list[Any] = [
+        ("STEP", lambda each: each.step),
+        ("LOSS", lambda each: number(each.metrics.get("loss"))),
+        ("EVAL LOSS", lambda each: number(each.metrics.get("eval_loss"))),
+        ("STORED", lambda each: moment(each.created_at)),
+    ]
+    print_table(found.items, columns)
+
+
+@app.command()
+def drift(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
+    """Tell how a reproduction differs from the experiment that it repeats."""
+    with SlmClient(gateway) as client:
+        found = client.experiments.drift(experiment)
+    if json:
+        print_json(found)
+        return
+    shown = {name: values.get("difference") for name, values in found.metrics.items()}
+    facts = [(f"Difference of {name}", str(value)) for name, value in shown.items() if value is not None]
+    identical = "yes, to the last bit" if found.identical else "no"
+    print_facts(
+        [("Identical model", identical), *facts, ("Largest difference of a loss", found.largest_loss_difference)]
+    )
+
+
+@app.command()
+def compare(
+    experiments: Annotated[list[str], typer.Argument(metavar="EXPERIMENT...", help="Ids of experiments.")],
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Show in which options experiments differ, and what came of each."""
+    with SlmClient(gateway) as client:
+        found = client.experiments.compare(experiments)
+    if json:
+        print_json(found)
+        return
+    options = list(found.differences)
+    columns: list[Any] = [
+        ("NAME", lambda each: each.name),
+        ("STATUS", lambda each: each.status),
+        *[(name.upper(), lambda each, name=name: found.differences[name].get(each.id)) for name in options],
+        ("TRAIN LOSS", lambda each: number(each.train_loss)),
+        ("EVAL LOSS", lambda each: number(each.eval_loss)),
+    ]
+    print_table(found.experiments, columns)
 
 
 def print_experiments(experiments: list[Experiment]) -> None:

@@ -29,6 +29,8 @@ app.command("train")(training.train)
 app.command("demo")(demo.demo)
 app.command("overview")(platform.overview)
 app.command("events")(platform.events)
+app.command("workers")(platform.workers)
+app.command("statistics")(platform.statistics)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,13 +1,13 @@
 """`slm overview` and `slm events`."""
 
 from collections import deque
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from slm_client.cli.experiments import print_experiments
 from slm_client.cli.options import Gateway, Json
-from slm_client.cli.terminal import moment, output, print_facts, print_json, print_json_line, print_text
+from slm_client.cli.terminal import moment, output, print_facts, print_json, print_json_line, print_table, print_text
 from slm_client.models import Count, LiveEvent
 from slm_client.synchronous import SlmClient
 
@@ -32,6 +32,48 @@ def overview(gateway: Gateway = None, json: Json = False) -> None:
     if found.recent_experiments:
         output.print()
         print_experiments(list(found.recent_experiments))
+
+
+def workers(gateway: Gateway = None, json: Json = False) -> None:
+    """List the connected trainers and what each is doing."""
+    with SlmClient(gateway) as client:
+        found = client.workers()
+    if json:
+        print_json(found)
+        return
+    columns: list[Any] = [
+        ("NAME", lambda each: each.name),
+        ("STATE", lambda each: each.state),
+        ("RUN", lambda each: each.run_name),
+        ("DEVICE", lambda each: each.capabilities.get("device_name") or each.capabilities.get("device")),
+        ("CORES", lambda each: each.capabilities.get("cores")),
+        ("MEMORY, GB", lambda each: each.capabilities.get("memory_gb")),
+        ("SEEN", lambda each: moment(each.last_seen_at)),
+    ]
+    print_table(found.items, columns)
+
+
+def statistics(
+    since: Annotated[str | None, typer.Option(help="Only runs since this moment, e.g. 2026-11-01T00:00:00Z.")] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Show training in numbers."""
+    with SlmClient(gateway) as client:
+        found = client.statistics(since=since)
+    if json:
+        print_json(found)
+        return
+    print_facts(
+        [
+            ("Runs", ", ".join(f"{count} {status}" for status, count in found.by_status.items()) or "none"),
+            ("Success rate", f"{found.success_rate:.0%}" if found.success_rate is not None else None),
+            ("Median duration, s", found.median_duration_s),
+            ("Median queue wait, s", found.median_queue_wait_s),
+            ("Device hours", found.device_hours),
+            ("Trained tokens", found.trained_tokens),
+        ]
+    )
 
 
 def events(

@@ -1,5 +1,7 @@
 """`slm runs …`."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,10 +9,11 @@ import typer
 from slm_client.cli.following import describe
 from slm_client.cli.options import Cursor, Gateway, Json, Limit
 from slm_client.cli.terminal import moment, output, print_facts, print_json, print_table
-from slm_client.models import Run
+from slm_client.config_file import read_config
+from slm_client.models import Plan, Run
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Look at runs, cancel them.", rich_markup_mode=None)
+app = typer.Typer(help="Look at runs and steer them.", rich_markup_mode=None)
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
@@ -64,6 +67,111 @@ def cancel(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
         output.print(f"Run {found.name} ({found.id}) is being cancelled; it is {found.state} now.", markup=False)
 
 
+@app.command()
+def start(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
+    """Start a draft."""
+    _tell(gateway, json, lambda client: client.runs.start(run), "is queued")
+
+
+@app.command()
+def pause(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
+    """Have a run stop at a checkpoint, to be resumed later."""
+    _tell(gateway, json, lambda client: client.runs.pause(run), "is being paused")
+
+
+@app.command()
+def resume(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
+    """Resume a paused run from its newest checkpoint."""
+    _tell(gateway, json, lambda client: client.runs.resume(run), "is queued")
+
+
+@app.command()
+def reproduce(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
+    """Run the very same again; `slm experiments drift` tells what came out differently."""
+    _tell(gateway, json, lambda client: client.runs.reproduce(run), "is queued")
+
+
+@app.command()
+def clone(
+    run: RunId,
+    config: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="A YAML file with changes.")
+    ] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Launch a run like another one, with the changes of a file."""
+    changes = read_config(config) if config else {}
+    _tell(gateway, json, lambda client: client.runs.clone(run, changes), "is queued")
+
+
+@app.command()
+def remove(run: RunId, gateway: Gateway = None) -> None:
+    """Remove a draft."""
+    with SlmClient(gateway) as client:
+        client.runs.remove(run)
+
+
+@app.command()
+def priority(
+    run: RunId,
+    value: Annotated[int, typer.Argument(min=-100, max=100, help="Higher ones are claimed first.")],
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Move a run forward or back in the queue."""
+    _tell(gateway, json, lambda client: client.runs.set_priority(run, value), f"has priority {value}")
+
+
+@app.command()
+def schema(gateway: Gateway = None) -> None:
+    """Print the JSON Schema of a configuration file."""
+    with SlmClient(gateway) as client:
+        print_json(client.runs.schema())
+
+
+@app.command("launch-plan")
+def launch_plan(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Id of the plan.")],
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Launch exactly what a plan was made for."""
+    _tell(gateway, json, lambda client: client.runs.launch_plan(plan), "is queued")
+
+
+def _tell(gateway: str | None, json: bool, steer: Callable[[SlmClient], Run], what: str) -> None:
+    with SlmClient(gateway) as client:
+        found = steer(client)
+    if json:
+        print_json(found)
+    else:
+        output.print(f"Run {found.name} ({found.id}) {what}; it is {found.state} now.", markup=False)
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what a preflight found."""
+    report = plan.report or {}
+    tokens, memory, duration = (report.get(name) or {} for name in ("tokens", "memory_gb", "duration_s"))
+    chosen = ", ".join(f"{name}={each['value']}" for name, each in (report.get("chosen") or {}).items())
+    print_facts(
+        [
+            ("Plan", plan.id),
+            ("Status", plan.status),
+            ("Error", describe(plan.error) if plan.error else None),
+            ("Rows kept", tokens.get("kept_rows")),
+            ("Rows cut / left out", f"{tokens['truncated_rows']} / {tokens['dropped_rows']}" if tokens else None),
+            ("Trained tokens per epoch", tokens.get("trained_tokens")),
+            ("Steps", report.get("total_steps")),
+            ("Memory, GB", f"{memory['low']} to {memory['high']}, {memory['available']} there" if memory else None),
+            ("Duration, s", f"{duration['low']} to {duration['high']}" if duration else None),
+            ("Chosen", chosen or None),
+            ("Waits for", plan.queue and plan.queue.reason),
+            *(("Warning", each) for each in report.get("warnings", ())),
+        ]
+    )
+
+
 def print_run(run: Run) -> None:
     """Print one run."""
     config = ", ".join(f"{name}={value}" for name, value in run.config.items())
@@ -73,6 +181,9 @@ def print_run(run: Run) -> None:
             ("Id", run.id),
             ("Experiment", run.experiment_id),
             ("State", run.state),
+            ("Queue", f"{run.queue.position}: {run.queue.reason}" if run.queue else None),
+            ("Goal", run.goal),
+            ("Tags", ", ".join(run.tags) or None),
             ("Error", describe(run.error) if run.error else None),
             ("Base model", run.base_model and run.base_model.name),
             ("Training dataset", run.training_dataset and run.training_dataset.name),

@@ -1,20 +1,21 @@
 """`slm train`: launch a run from a configuration file, from options, or from both (options win)."""
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
+from slm_client.cli.datasets import Usage, upload_file
 from slm_client.cli.experiments import print_experiment
 from slm_client.cli.failures import BadInputError
-from slm_client.cli.following import follow_experiment
+from slm_client.cli.following import follow_experiment, follow_processing
 from slm_client.cli.options import Follow, Gateway, Json, patient_client
 from slm_client.cli.progress import Stages
-from slm_client.cli.runs import print_run
+from slm_client.cli.runs import print_plan, print_run
 from slm_client.cli.terminal import output, print_json
+from slm_client.config_file import data_file, name_of, names_dataset, overridden, read_config
+from slm_client.pipeline import dataset_named
 from slm_client.synchronous import SlmClient
 
 
@@ -25,18 +26,10 @@ class Method(StrEnum):
     LORA = "lora"
 
 
-class _ConfigLoader(yaml.SafeLoader):
-    """YAML as people write it: PyYAML takes 1e-3 for text unless it is written 1.0e-3."""
-
-
-_ConfigLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+"), list("-+0123456789")
-)
-
-
 def train(
     config: Annotated[
-        Path | None, typer.Argument(exists=True, dir_okay=False, help="A YAML file with the fields of POST /api/runs.")
+        Path | None,
+        typer.Argument(exists=True, dir_okay=False, help="A YAML file; `slm runs schema` prints what it may say."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; its model family is made of it.")] = None,
     base_model: Annotated[str | None, typer.Option(help="The model to start from; nano-v1 if not given.")] = None,
@@ -46,12 +39,14 @@ def train(
     epochs: Annotated[float | None, typer.Option(help="Passes over the training rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows per optimiser step.")] = None,
+    draft: Annotated[bool, typer.Option("--draft", help="Keep it to be edited and started later.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take, and start nothing.")] = False,
     follow: Follow = False,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
     """Launch a training run; with --follow stay until it is done."""
-    settings = _read(config) if config else {}
+    settings = read_config(config) if config else {}
     given = {
         "name": name,
         "base_model": base_model,
@@ -62,13 +57,39 @@ def train(
         "learning_rate": learning_rate,
         "batch_size": batch_size,
     }
-    settings |= {field: value for field, value in given.items() if value is not None}
-    if "training_dataset" not in settings:
+    settings = overridden(settings, {field: value for field, value in given.items() if value is not None})
+    settings = _completed(settings, config, gateway=gateway)
+    if plan:
+        _plan(settings, gateway=gateway, json=json)
+    else:
+        _launch({**settings, **({"draft": True} if draft else {})}, follow=follow, gateway=gateway, json=json)
+
+
+def _completed(settings: dict[str, Any], config: Path | None, *, gateway: str | None) -> dict[str, Any]:
+    """The settings with a dataset, uploaded if a file is named, and a name."""
+    file = None if settings.get("training_dataset") else data_file(settings, beside=config)
+    if file is not None:
+        settings = _uploaded(settings, file, gateway=gateway)
+    if not names_dataset(settings):
         raise BadInputError(
             "No training dataset is named.", hint="give --dataset NAME, or training_dataset in the file"
         )
-    settings.setdefault("name", str(settings["training_dataset"]))
-    _launch(settings, follow=follow, gateway=gateway, json=json)
+    if name_of(settings) is None:
+        settings["name"] = str(settings.get("training_dataset") or (config.stem if config else "run"))
+    return settings
+
+
+def _uploaded(settings: dict[str, Any], file: Path, *, gateway: str | None) -> dict[str, Any]:
+    """The settings with the dataset that the file became."""
+    with patient_client(gateway) as client, Stages() as stages:
+        uploaded = upload_file(client, stages, file, usage=Usage.TRAINING, name=None)
+        return dataset_named(settings, file, follow_processing(client, stages, uploaded).name)
+
+
+def _plan(settings: dict[str, Any], *, gateway: str | None, json: bool) -> None:
+    with patient_client(gateway) as client:
+        plan = client.runs.preflight(settings)
+    print_json(plan) if json else print_plan(plan)
 
 
 def _launch(settings: dict[str, Any], *, follow: bool, gateway: str | None, json: bool) -> None:
@@ -82,17 +103,3 @@ def _launch(settings: dict[str, Any], *, follow: bool, gateway: str | None, json
     with patient_client(gateway) as client, Stages() as stages:
         experiment = follow_experiment(client, stages, run.experiment_id)
     print_json(experiment) if json else print_experiment(experiment)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file. Raises BadInputError that names the line."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_ConfigLoader)
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else "somewhere"
-        raise BadInputError(f"{path} is not YAML: {line}: {error.problem or 'cannot be read'}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path} is not YAML text in UTF-8.") from error
-    if not isinstance(content, dict) or not all(isinstance(field, str) for field in content):
-        raise BadInputError(f"{path} does not hold settings.", hint="write one `field: value` per line")
-    return content

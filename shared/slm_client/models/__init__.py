@@ -3,7 +3,19 @@
 from slm_client.models.base import Answer, Page, Problem, Reference
 from slm_client.models.datasets import Column, Dataset, Preview
 from slm_client.models.evaluations import Evaluation, Sample
-from slm_client.models.experiments import Experiment, Log, LogLine, MetricPoint, Metrics, Progress
+from slm_client.models.experiments import (
+    Checkpoint,
+    Checkpoints,
+    Comparison,
+    Drift,
+    Experiment,
+    Log,
+    LogLine,
+    MetricPoint,
+    Metrics,
+    Progress,
+    Transition,
+)
 from slm_client.models.models import (
     Alias,
     Aliases,
@@ -18,17 +30,21 @@ from slm_client.models.models import (
     Use,
 )
 from slm_client.models.platform import Count, LiveEvent, Overview
-from slm_client.models.runs import Run
+from slm_client.models.runs import Origin, Plan, QueuePlace, Run, Statistics, Worker, Workers
 
 __all__ = [
     "Alias",
     "AliasMove",
     "Aliases",
     "Answer",
+    "Checkpoint",
+    "Checkpoints",
     "Column",
     "ComparedFact",
+    "Comparison",
     "Count",
     "Dataset",
+    "Drift",
     "Evaluation",
     "Experiment",
     "Lineage",
@@ -41,14 +57,21 @@ __all__ = [
     "Metrics",
     "Model",
     "ModelComparison",
+    "Origin",
     "Overview",
     "Page",
+    "Plan",
     "Preview",
     "Problem",
     "Progress",
+    "QueuePlace",
     "Reference",
     "Run",
     "Sample",
+    "Statistics",
+    "Transition",
     "Usage",
     "Use",
+    "Worker",
+    "Workers",
 ]

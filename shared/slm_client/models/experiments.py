@@ -20,8 +20,16 @@ class Progress(Answer):
     loss: float | None = None
 
 
+class Transition(Answer):
+    """The run came into this state."""
+
+    state: str
+    attempt: int = 0
+    at: datetime | None = None
+
+
 class Experiment(Answer):
-    """One training and what came of it; `status` is queued, running, completed, failed or cancelled."""
+    """One training and what came of it; `status` is queued, running, paused, completed, failed or cancelled."""
 
     id: str
     run_id: str
@@ -41,6 +49,14 @@ class Experiment(Answer):
     started_at: datetime | None = None
     completed_at: datetime | None = None
     error: Problem | None = None
+    goal: str | None = None
+    description: str | None = None
+    owner: str | None = None
+    tags: Sequence[str] = ()
+    chosen: dict[str, dict[str, Any]] | None = None
+    trained_tokens: int | None = None
+    best_step: int | None = None
+    timeline: Sequence[Transition] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -76,3 +92,36 @@ class Log(Answer):
     """The tail of an experiment's log, oldest first."""
 
     lines: Sequence[LogLine] = ()
+
+
+class Checkpoint(Answer):
+    """A checkpoint from which the run could go on, with the metrics of its step."""
+
+    step: int
+    size_bytes: int = 0
+    metrics: dict[str, float | None] = Field(default_factory=dict)
+    created_at: datetime | None = None
+
+
+class Checkpoints(Answer):
+    """The checkpoints that are kept, the newest first."""
+
+    items: Sequence[Checkpoint] = ()
+
+
+class Comparison(Answer):
+    """Experiments side by side: options that differ and curves, by experiment id."""
+
+    experiments: Sequence[Experiment] = ()
+    differences: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    series: dict[str, dict[str, Sequence[MetricPoint]]] = Field(default_factory=dict)
+
+
+class Drift(Answer):
+    """How a reproduction differs from the original; `identical` means to the last bit."""
+
+    original_id: str
+    experiment_id: str
+    identical: bool
+    metrics: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    largest_loss_difference: float | None = None

@@ -139,6 +139,39 @@ async def test_configuration_file_and_options_that_win(platform: Any, slm: Slm, 
     assert sent == {"training_dataset": "commands", "learning_rate": 0.001, "epochs": 2.0, "name": "nightly"}
 
 
+async def test_options_win_over_blocks_and_a_data_file_is_uploaded(platform: Any, slm: Slm, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "model: {name: nightly}\ntraining_data: {source: file, path: rows.jsonl, validation_split: 0.1}\n"
+        "hyperparameters: {num_train_epochs: 3, learning_rate: 5e-5}\n"
+    )
+    platform.will_answer(OVERVIEW, DATASET, DATASET, RUN)
+    assert await slm("train", str(config), "--epochs", "2", "--draft") == 0
+    sent = json.loads(platform.asked[-1][3])
+    assert sent["training_data"] == {"validation_split": 0.1}
+    assert sent["hyperparameters"] == {"learning_rate": 5e-5}
+    assert (sent["epochs"], sent["training_dataset"], sent["draft"]) == (2.0, "commands-v1", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "method", "path"),
+    [
+        (["runs", "start", "r1"], "POST", "/api/runs/r1:start"),
+        (["runs", "pause", "r1"], "POST", "/api/runs/r1:pause"),
+        (["runs", "resume", "r1"], "POST", "/api/runs/r1:resume"),
+        (["runs", "reproduce", "r1"], "POST", "/api/runs/r1:reproduce"),
+        (["runs", "clone", "r1"], "POST", "/api/runs/r1:clone"),
+        (["runs", "priority", "r1", "5"], "PUT", "/api/runs/r1/priority"),
+        (["runs", "launch-plan", "p1"], "POST", "/api/plans/p1:launch"),
+    ],
+)
+async def test_runs_are_steered(platform: Any, slm: Slm, words: list[str], method: str, path: str) -> None:
+    platform.will_answer(RUN)
+    assert await slm(*words) == 0
+    assert platform.asked[0][:2] == (method, path)
+
+
 @pytest.mark.parametrize("text", ["a: [1,\nb: 2", "- 1\n- 2", "1: x", "", "a: !!python/object:os.system x", "\x00"])
 async def test_a_bad_configuration_file_is_bad_input(
     slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str

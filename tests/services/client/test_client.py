@@ -1,6 +1,7 @@
 """Both clients over real HTTP."""
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -11,8 +12,10 @@ import pytest
 
 from slm_client import AsyncSlmClient, SlmClient, SlmError, UnreachableError, WaitTimeoutError
 from slm_client.errors import UnexpectedAnswerError
+from slm_client.pipeline import PipelineError
 from slm_client.retrying import RetryPolicy
 
+NAMES = {"id": "9", "name": "rows-v1"}
 QUICK = RetryPolicy(attempts=3, first_delay_s=0.01, max_delay_s=0.02)
 RUN = {"id": "1", "experiment_id": "2", "name": "commands", "state": "queued"}
 DATASET = {"id": "3", "name": "commands-v1", "status": "in_progress"}
@@ -164,3 +167,29 @@ async def test_past_events_end(platform: Any) -> None:
     events = await using(platform.address, lambda client: list(client.events(follow=False, after=0)))
     assert [event.sequence for event in events] == [1]
     assert platform.asked[0][1] == "/api/events?follow=false"
+
+
+async def test_a_pipeline_ends_with_the_evaluation(platform: Any) -> None:
+    run = {"id": "r1", "experiment_id": "e1", "name": "n", "state": "queued", "evaluation_dataset": NAMES}
+    experiment = {"id": "e1", "run_id": "r1", "status": "completed"}
+    model = {"id": "m1", "name": "support-v3"}
+    evaluation = {"id": "v1", "model": NAMES, "dataset": NAMES, "status": "completed", "metrics": {"loss": 0.5}}
+    for _ in range(2):
+        platform.will_answer(run, experiment, {"items": [model]}, {"items": [evaluation]}, evaluation)
+    config = {"training_dataset": "commands-v1", "evaluation_dataset": "commands-eval-v1"}
+    with SlmClient(platform.address) as client:
+        found = await asyncio.to_thread(client.run_pipeline, config, "support-v2")
+    async with AsyncSlmClient(platform.address) as client:
+        assert await client.run_pipeline(config, "support-v2") == found
+    assert found.metrics == {"loss": 0.5}
+    sent = json.loads(platform.asked[0][3])
+    assert sent == {**config, "family": "support", "name": "support"}
+
+
+async def test_a_pipeline_tells_which_stage_failed(platform: Any) -> None:
+    run = {"id": "r1", "experiment_id": "e1", "name": "n", "state": "queued", "evaluation_dataset": NAMES}
+    error = {"code": "diverged", "message": "The loss was not finite at step 3."}
+    platform.will_answer(run, {"id": "e1", "run_id": "r1", "status": "failed", "error": error})
+    with SlmClient(platform.address) as client, pytest.raises(PipelineError) as caught:
+        await asyncio.to_thread(client.run_pipeline, {"name": "n", "training_dataset": "d"})
+    assert (caught.value.code, "step 3" in caught.value.message) == ("diverged", True)

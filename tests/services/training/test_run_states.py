@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -14,9 +15,11 @@ from slm_shared.database import Database
 from slm_shared.ids import new_id
 from slm_shared.settings import PlatformSettings
 from slm_training.domain import EDGES, TERMINAL, WORKING, Failure, RunState
-from slm_training.errors import LeaseLostError, RunFinishedError
-from slm_training.schemas import Checkpoint, Claim, Completion, RunCreate
-from slm_training.service import launching, leasing
+from slm_training.errors import LeaseLostError, NotPossibleNowError, RunFinishedError
+from slm_training.schemas.config import RunCreate
+from slm_training.schemas.leases import Checkpoint, Claim, Completion
+from slm_training.service import control, launching, leasing
+from slm_training.service.resolving import Inputs
 from slm_training.settings import TrainingSettings
 from tests.services.training.conftest import MakeService
 
@@ -47,7 +50,7 @@ Held = tuple[UUID, int]
 
 
 class Runs(RuleBasedStateMachine):
-    """Users launch and cancel, workers claim and report under any lease they ever held, time passes."""
+    """Users launch, pause and cancel, workers claim and report under any lease they ever held, time passes."""
 
     url: ClassVar[str]
     runs = Bundle("runs")
@@ -59,7 +62,7 @@ class Runs(RuleBasedStateMachine):
         self._database = Database(self.url)
         self._states: dict[UUID, RunState] = {}
         self._epochs: dict[UUID, int] = {}
-        self._wait(self._execute("TRUNCATE run, attempt, checkpoint, outbox"))
+        self._wait(self._execute("TRUNCATE run, attempt, checkpoint, transition, outbox"))
 
     def teardown(self) -> None:
         """Close what this example opened."""
@@ -91,8 +94,8 @@ class Runs(RuleBasedStateMachine):
     @rule(target=runs)
     def launch(self) -> UUID:
         """A user launches a run."""
-        dataset = {"id": str(new_id()), "name": "rows-v1", "sha256": "0" * 64}
-        inputs = launching.Inputs({"id": str(new_id()), "name": "nano-v1"}, dataset, None)
+        dataset = {"id": str(new_id()), "name": "rows-v1", "sha256": "0" * 64, "row_format": "text"}
+        inputs = Inputs({"id": str(new_id()), "name": "nano-v1"}, dataset, None)
         request = RunCreate.model_validate({"name": "Run", "training_dataset": "rows-v1"})
 
         async def work() -> UUID:
@@ -109,12 +112,23 @@ class Runs(RuleBasedStateMachine):
 
         async def work() -> None:
             async with self._database.transaction() as session:
-                await launching.cancel_run(session, run, actor="somebody")
+                await control.cancel_run(session, run, actor="somebody")
 
         try:
             self._wait(work())
         except RunFinishedError:
             assert self._states[run] in TERMINAL | {RunState.COMPLETING}
+
+    @rule(run=runs, steer=sampled_from([control.pause_run, control.resume_run]))
+    def pause_or_resume(self, run: UUID, steer: Any) -> None:
+        """A user pauses a run or has it go on, whatever it does."""
+
+        async def work() -> None:
+            async with self._database.transaction() as session:
+                await steer(session, run, actor="somebody")
+
+        with suppress(NotPossibleNowError):
+            self._wait(work())
 
     @rule(target=leases, worker=sampled_from(["a", "b"]))
     def claim(self, worker: str) -> Any:

@@ -24,7 +24,7 @@ async def test_a_launched_run_is_queued_and_told_with_its_inputs(platform: Any, 
     assert (str(told.run_id), told.base_model_name) == (run["id"], "nano-v1")
     experiment = await platform.experiment(run)
     assert (experiment["status"], experiment["attempts"], experiment["artifact"]) == ("queued", [], None)
-    assert await platform.run(run["id"]) == run
+    assert await platform.run(run["id"]) == run | {"queue": (await platform.run(run["id"]))["queue"]}
 
 
 async def test_what_was_deleted_later_stays_written_in_the_run(platform: Any) -> None:
@@ -57,7 +57,10 @@ async def test_the_same_key_launches_once(platform: Any, events: EventLog) -> No
         ({"training_dataset": "../models/nano-v1"}, 404, "dataset_not_found"),
         ({"evaluation_dataset": "nothing"}, 404, "dataset_not_found"),
         ({"base_model": "nothing-v1"}, 404, "model_not_found"),
-        ({"base_model": "file:///etc/passwd"}, 404, "model_not_found"),
+        ({"base_model": "file:///etc/passwd"}, 422, "model_not_allowed"),
+        ({"base_model": "https://example.org/model"}, 422, "model_not_allowed"),
+        ({"base_model": "../nano-v1"}, 422, "model_not_allowed"),
+        ({"objective": "dpo"}, 422, "objective_not_possible"),
         ({"learning_rate": -1}, 422, "field_invalid"),
         ({"status": "completed"}, 422, "unknown_field"),
     ],

@@ -11,11 +11,15 @@ from slm_training.domain import (
     STATUS_OF,
     TERMINAL,
     WORKING,
+    Capabilities,
     ExperimentStatus,
     Failure,
     RunState,
     family_of,
+    halved,
     judge,
+    lacks,
+    least_and_greatest,
     states_before,
     states_shown_as,
 )
@@ -26,7 +30,7 @@ def failure(*, code: str = "boom", blame: str = "system", retry: bool = True) ->
 
 
 def test_every_state_can_be_reached_and_left_for_an_end() -> None:
-    reached, todo = {RunState.QUEUED}, [RunState.QUEUED]
+    reached, todo = {RunState.DRAFT}, [RunState.DRAFT]
     while todo:
         for following in EDGES[todo.pop()] - reached:
             reached.add(following)
@@ -56,6 +60,7 @@ def test_ends_are_final_and_shown_as_ends() -> None:
 
 def test_success_is_only_reached_from_the_read_back_artifact() -> None:
     assert states_before(RunState.SUCCEEDED) == {RunState.COMPLETING}
+    assert states_before(RunState.COMPLETING) == {RunState.RUNNING, RunState.PAUSING}
 
 
 def test_statuses_divide_the_states() -> None:
@@ -102,3 +107,48 @@ def test_every_name_has_a_family_that_the_registry_takes(name: str) -> None:
     family = family_of(name)
     assert 1 <= len(family) <= 80
     assert all(word.isascii() and word.isalnum() and word == word.lower() for word in family.split("-"))
+
+
+SERIES = st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=400)
+
+
+@given(values=SERIES, limit=st.integers(4, 60))
+def test_a_thinned_series_keeps_its_ends_and_its_peaks(values: list[float | None], limit: int) -> None:
+    points = list(enumerate(values))
+    thin = least_and_greatest(points, limit)
+    assert len(thin) <= limit
+    assert set(thin) <= set(points)
+    assert [step for step, _ in thin] == sorted(step for step, _ in thin)
+    assert (thin[0], thin[-1]) == (points[0], points[-1])
+    if finite := [value for value in values if value is not None]:
+        kept = [value for _, value in thin if value is not None]
+        assert (min(kept), max(kept)) == (min(finite), max(finite))
+
+
+@given(rows=st.integers(1, 1024), accumulation=st.integers(1, 64), processes=st.sampled_from([1, 2, 4]))
+def test_half_the_rows_in_memory_are_the_same_effective_batch(rows: int, accumulation: int, processes: int) -> None:
+    rows *= processes
+    config = {"batch_size": rows, "gradient_accumulation_steps": accumulation, "num_processes": processes, "seed": 1}
+    smaller = halved(config)
+    if smaller is None:
+        assert (rows // processes) % 2
+    else:
+        assert smaller["batch_size"] * smaller["gradient_accumulation_steps"] == rows * accumulation
+        assert smaller["batch_size"] * 2 == rows
+        assert smaller["batch_size"] % processes == 0
+        assert smaller["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("needs", "missing"),
+    [
+        ({}, None),
+        ({"device": "cpu"}, None),
+        ({"device": "gpu"}, "a gpu"),
+        ({"memory_gb": 8.0}, None),
+        ({"memory_gb": 8.5}, "8.5 GB of memory"),
+        ({"processes": 3}, "3 processor cores"),
+    ],
+)
+def test_what_a_worker_lacks_is_said(needs: dict[str, object], missing: str | None) -> None:
+    assert lacks(needs, Capabilities("cpu", 8.0, 2)) == missing

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from slm_training.schemas import DEFAULT_LEARNING_RATES, RunCreate
+from slm_training.domain import DEFAULT_LEARNING_RATES, Objective
+from slm_training.schemas.config import RunCreate
 
 LEAST = {"name": "n", "training_dataset": "d-v1"}
 
@@ -46,7 +47,10 @@ def test_what_is_out_of_range_is_named(field: str, values: list[Any]) -> None:
 def test_defaults_are_filled_in() -> None:
     request = RunCreate.model_validate(LEAST)
     assert request.base_model == "nano-v1"
-    assert request.config()["learning_rate"] == DEFAULT_LEARNING_RATES["full"]
-    lora = RunCreate.model_validate({**LEAST, "method": "lora"})
-    assert lora.config()["learning_rate"] == DEFAULT_LEARNING_RATES["lora"]
-    assert None not in lora.config().values()
+    for method in ("full", "lora"):
+        for objective in Objective:
+            config = RunCreate.model_validate({**LEAST, "method": method}).config(objective=objective)
+            assert config["learning_rate"] == DEFAULT_LEARNING_RATES[objective, method]
+            assert config["objective"] == objective
+            assert None not in config.values()
+            assert all(isinstance(value, str | int | float | bool) for value in config.values())

@@ -6,7 +6,10 @@ OWNERS = {
     "evaluations": "evaluation",
     "experiments": "training",
     "models": "registry",
+    "plans": "training",
     "runs": "training",
+    "statistics": "training",
+    "workers": "training",
 }
 """First path segment below `/api/` to service. What is not listed (leases above all) is not public."""
 

@@ -12,10 +12,11 @@ from slm_shared.database import ANSWER_WITHIN_S, Database
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.manifest import ArtifactMismatchError
 from slm_shared.web import WriteSession, router
-from slm_training.domain import Failure
-from slm_training.schemas import (
+from slm_training.domain import Failure, RunState
+from slm_training.schemas.leases import (
     Checkpoint,
     CheckpointAnswer,
+    Choices,
     Claim,
     Completion,
     FailureReport,
@@ -54,8 +55,15 @@ async def heartbeat(
     run_id: UUID, body: Heartbeat, request: Request, _: Worker, session: WriteSession
 ) -> HeartbeatAnswer:
     """Keep the lease and hear whether to stop."""
-    cancel = await leasing.keep_lease(session, run_id, body.epoch, request.app.state.settings)
-    return HeartbeatAnswer(cancel=cancel)
+    state = await leasing.keep_lease(session, run_id, body.epoch, request.app.state.settings)
+    return HeartbeatAnswer(cancel=state is RunState.CANCELLING, drain=state is RunState.PAUSING)
+
+
+@routes.post("/api/leases/{run_id}:choose", status_code=204)
+async def choose(run_id: UUID, body: Choices, _: Worker, session: WriteSession) -> None:
+    """What the trainer settled by itself, and why."""
+    choices = {name: choice.model_dump() for name, choice in body.choices.items()}
+    await leasing.note_choices(session, run_id, body.epoch, choices)
 
 
 @routes.post("/api/leases/{run_id}:checkpoint")

@@ -1,29 +1,33 @@
 """Runs: what was asked for."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
 from slm_shared.access import Member, Viewer
+from slm_shared.database import ANSWER_WITHIN_S
 from slm_shared.idempotency import Idempotency
-from slm_shared.paging import Page, PageQuery, page_of
+from slm_shared.paging import Page, PageQuery
 from slm_shared.web import ReadSession, WriteSession, router
 from slm_training import store
 from slm_training.domain import ExperimentStatus
-from slm_training.errors import RunNotFoundError
-from slm_training.schemas import Run, RunCreate
-from slm_training.service import launching
-from slm_training.service.launching import Resolver
+from slm_training.errors import RunNotFoundError, VersionRequiredError
+from slm_training.schemas.config import RunCreate, config_schema
+from slm_training.schemas.runs import Origin, Priority, Run
+from slm_training.service import control, launching
+from slm_training.service.resolving import Resolver
+from slm_training.store import Filters, Sort
+from slm_training.tables import RunRow
 
 routes = router(tags=["runs"])
 
 
 @routes.post("/api/runs", status_code=202, response_model=Run)
 async def launch_run(body: RunCreate, request: Request, principal: Member, once: Idempotency) -> JSONResponse:
-    """Launch a training run."""
+    """Launch a training run, or keep it as a draft."""
     canonical = body.model_dump_json()
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
@@ -36,29 +40,134 @@ async def launch_run(body: RunCreate, request: Request, principal: Member, once:
     return await once(work, of=canonical, status=202, location=lambda run: f"/api/runs/{run.id}")
 
 
+@routes.get("/api/runs/schema")
+async def get_schema(_: Viewer) -> dict[str, Any]:
+    """The JSON Schema of a configuration file, versioned by its `$id`."""
+    return config_schema()
+
+
 @routes.get("/api/runs")
 async def list_runs(
     _: Viewer,
     session: ReadSession,
     query: PageQuery,
     status: Annotated[ExperimentStatus | None, Query()] = None,
-    q: Annotated[str | None, Query(max_length=100, description="Part of the name.")] = None,
+    tag: Annotated[str | None, Query(max_length=60)] = None,
+    owner: Annotated[str | None, Query(max_length=200)] = None,
+    q: Annotated[str | None, Query(max_length=100, description="Part of name, goal, description or tags.")] = None,
+    sort: Annotated[Sort, Query()] = "-created_at",
 ) -> Page[Run]:
-    """Runs, newest first."""
-    rows = await store.list_runs(session, query, status=status, q=q)
-    return page_of(rows, query, key=lambda row: (row.created_at, row.id), show=Run.of)
+    """Runs, newest first unless sorted otherwise."""
+    rows = await store.list_runs(session, query, Filters(status=status, tag=tag, owner=owner, q=q), sort=sort)
+    more = len(rows) > query.limit
+    shown = rows[: query.limit]
+    return Page(items=[Run.of(row) for row in shown], next_cursor=store.cursor_of(shown[-1], sort) if more else None)
+
+
+async def _find(session: AsyncSession, run_id: UUID) -> RunRow:
+    row = await store.find_run(session, run_id)
+    if row is None or row.purpose != store.TRAIN:
+        raise RunNotFoundError("There is no such run.", hint="`slm runs list` shows what there is.")
+    return row
 
 
 @routes.get("/api/runs/{run_id}")
-async def get_run(run_id: UUID, _: Viewer, session: ReadSession) -> Run:
-    """One run."""
-    row = await store.find_run(session, run_id)
-    if row is None:
-        raise RunNotFoundError("There is no such run.", hint="`slm runs list` shows what there is.")
-    return Run.of(row)
+async def get_run(run_id: UUID, _: Viewer, session: ReadSession, response: Response) -> Run:
+    """One run; `ETag` is the version that an edit of a draft has to name in `If-Match`."""
+    row = await _find(session, run_id)
+    response.headers["ETag"] = f'"{row.version}"'
+    return Run.of(row, await control.queue_place(session, row))
+
+
+@routes.patch("/api/runs/{run_id}")
+async def edit_draft(
+    run_id: UUID, body: dict[str, Any], request: Request, principal: Member, response: Response
+) -> Run:
+    """Change options of a draft; null goes back to the default. `If-Match` names the version that was read."""
+    version = _version(request.headers.get("If-Match"))
+    async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
+        changed = launching.request_of(await _find(session, run_id), body)
+    inputs = await request.app.state.resolver.resolve(changed)
+    async with request.app.state.database.transaction(within_s=ANSWER_WITHIN_S) as session:
+        row = await launching.edit_draft(session, run_id, changed, inputs, version=version, actor=principal.subject)
+        response.headers["ETag"] = f'"{row.version}"'
+        return Run.of(row)
+
+
+def _version(if_match: str | None) -> int:
+    digits = (if_match or "").strip().removeprefix("W/").strip('"')
+    if not digits.isascii() or not digits.isdecimal():
+        raise VersionRequiredError("An edit must name in If-Match the version that it is of.", hint="Send the ETag.")
+    return min(int(digits[:18]), 2**31 - 1)
+
+
+@routes.delete("/api/runs/{run_id}", status_code=204)
+async def remove_draft(run_id: UUID, principal: Member, session: WriteSession) -> None:
+    """Remove a run that was never started."""
+    await launching.remove_draft(session, run_id, actor=principal.subject)
+
+
+@routes.post("/api/runs/{run_id}:start", status_code=202)
+async def start_draft(run_id: UUID, request: Request, principal: Member) -> Run:
+    """Queue a draft; its inputs are what they are now."""
+    async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
+        asked = launching.request_of(await _find(session, run_id))
+    inputs = await request.app.state.resolver.resolve(asked)
+    async with request.app.state.database.transaction(within_s=ANSWER_WITHIN_S) as session:
+        return Run.of(await launching.start_draft(session, run_id, inputs, actor=principal.subject))
+
+
+@routes.post("/api/runs/{run_id}:clone", status_code=202, response_model=Run)
+async def clone_run(
+    run_id: UUID, body: dict[str, Any], request: Request, principal: Member, once: Idempotency
+) -> JSONResponse:
+    """Launch (or draft) a run like another one, with the changes of the body."""
+    async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
+        row = await _find(session, run_id)
+    changed = launching.request_of(row, body)
+    canonical = changed.model_dump_json()
+    if (stored := await once.stored(of=canonical)) is not None:
+        return stored
+    inputs = await request.app.state.resolver.resolve(changed)
+    origin = Origin(relation="clone", run_id=row.id, experiment_id=row.experiment_id).model_dump(mode="json")
+
+    async def work(session: AsyncSession) -> Run:
+        made = await launching.launch_run(session, changed, inputs, owner=principal.subject, origin=origin)
+        return Run.of(made)
+
+    return await once(work, of=canonical, status=202, location=lambda run: f"/api/runs/{run.id}")
+
+
+@routes.post("/api/runs/{run_id}:reproduce", status_code=202, response_model=Run)
+async def reproduce_run(run_id: UUID, principal: Member, once: Idempotency) -> JSONResponse:
+    """Run the very same again: same inputs by content hash, same options, same seed."""
+
+    async def work(session: AsyncSession) -> Run:
+        return Run.of(await launching.reproduce_run(session, run_id, owner=principal.subject))
+
+    return await once(work, of=str(run_id), status=202, location=lambda run: f"/api/runs/{run.id}")
 
 
 @routes.post("/api/runs/{run_id}:cancel", status_code=202)
 async def cancel_run(run_id: UUID, principal: Member, session: WriteSession) -> Run:
     """Stop a run; one that is working stops at the trainer's next heartbeat."""
-    return Run.of(await launching.cancel_run(session, run_id, actor=principal.subject))
+    return Run.of(await control.cancel_run(session, run_id, actor=principal.subject))
+
+
+@routes.post("/api/runs/{run_id}:pause", status_code=202)
+async def pause_run(run_id: UUID, principal: Member, session: WriteSession) -> Run:
+    """Have a run stop at a checkpoint, to be resumed later."""
+    return Run.of(await control.pause_run(session, run_id, actor=principal.subject))
+
+
+@routes.post("/api/runs/{run_id}:resume", status_code=202)
+async def resume_run(run_id: UUID, principal: Member, session: WriteSession) -> Run:
+    """Queue a paused run; it goes on from its newest checkpoint."""
+    return Run.of(await control.resume_run(session, run_id, actor=principal.subject))
+
+
+@routes.put("/api/runs/{run_id}/priority")
+async def set_priority(run_id: UUID, body: Priority, principal: Member, session: WriteSession) -> Run:
+    """Move a run forward or back in the queue."""
+    row = await control.set_priority(session, run_id, body.priority, actor=principal.subject)
+    return Run.of(row, await control.queue_place(session, row))

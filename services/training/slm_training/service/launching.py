@@ -1,121 +1,82 @@
-"""Launching a run and cancelling it."""
+"""From a request to a queued run: launching, drafts, clones, reproductions."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared import audit, outbox
-from slm_shared.database import ANSWER_WITHIN_S, Database
-from slm_shared.errors import FieldProblem
-from slm_shared.events import ExperimentCancelled, RunLaunched
+from slm_shared.database import database_now
+from slm_shared.errors import InvalidError
+from slm_shared.events import RunLaunched
 from slm_shared.ids import new_id
-from slm_shared.peers import Peer
+from slm_shared.problems import invalid_request
 from slm_training import store
-from slm_training.domain import TERMINAL, TRAINABLE_FORMATS, RunState, family_of
+from slm_training.domain import RunState, family_of
 from slm_training.errors import (
-    DatasetNotFoundError,
-    DatasetNotReadyError,
-    DatasetNotTrainableError,
-    ModelNotFoundError,
-    RunFinishedError,
+    DraftOnlyError,
+    NotPossibleNowError,
     RunNotFoundError,
+    VersionConflictError,
 )
-from slm_training.schemas import RunCreate
+from slm_training.schemas.blocks import FLAT_NAMES, flattened
+from slm_training.schemas.config import RunCreate
+from slm_training.service.resolving import Inputs, objective_of
 from slm_training.tables import RunRow
 
-DATASET_FIELDS = ("id", "name", "object_key", "sha256", "row_format", "mapping", "rows")
-MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256")
 
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a run works on, as it is at launch: nothing that happens later changes it."""
-
-    base_model: dict[str, Any]
-    training_dataset: dict[str, Any]
-    evaluation_dataset: dict[str, Any] | None
-
-
-class Resolver:
-    """Finds what a request names: in the projection first, then once at its owner."""
-
-    def __init__(self, database: Database, *, datasets: Peer, registry: Peer) -> None:
-        self._database = database
-        self._datasets = datasets
-        self._registry = registry
-
-    async def resolve(self, request: RunCreate) -> Inputs:
-        """The inputs of a run. Raises what `errors` says about models and datasets, and UnavailableError."""
-        evaluation = request.evaluation_dataset
-        return Inputs(
-            base_model=await self._model(request.base_model),
-            training_dataset=await self._dataset(request.training_dataset, field="training_dataset"),
-            evaluation_dataset=await self._dataset(evaluation, field="evaluation_dataset") if evaluation else None,
-        )
-
-    async def _model(self, reference: str) -> dict[str, Any]:
-        found = await self._registry.get(f"/api/models/{_quoted(reference)}")
-        if found is None:
-            hint = "`slm models list` shows what there is."
-            raise ModelNotFoundError("There is no such base model.", hint=hint)
-        return {name: found[name] for name in MODEL_FIELDS}
-
-    async def _dataset(self, reference: str, *, field: str) -> dict[str, Any]:
-        async with self._database.read(within_s=ANSWER_WITHIN_S) as session:
-            row = await store.find_dataset(session, reference)
-        if row is not None and row.deleted:
-            raise DatasetNotFoundError(f"The {field} was deleted.")
-        if row is not None:
-            found = {name: getattr(row, name) for name in DATASET_FIELDS} | {"id": str(row.id)}
-        else:
-            found = await self._ask_for_dataset(reference, field=field)
-        if found["row_format"] not in TRAINABLE_FORMATS:
-            raise DatasetNotTrainableError(
-                f"The {field} has rows of the format {found['row_format']}, which cannot be trained on.",
-                hint="Upload it with prompt_column and completion_column, or as prompt/completion, messages or text.",
-                errors=[FieldProblem(field, f"must have rows of one of: {', '.join(TRAINABLE_FORMATS)}")],
-            )
-        return found
-
-    async def _ask_for_dataset(self, reference: str, *, field: str) -> dict[str, Any]:
-        found = await self._datasets.get(f"/api/datasets/{_quoted(reference)}")
-        if found is None:
-            raise DatasetNotFoundError(f"There is no such {field}.", hint="`slm datasets list` shows what there is.")
-        if found["status"] != "processed":
-            hint = "Wait until it is processed." if found["status"] == "in_progress" else "Mend and upload it again."
-            raise DatasetNotReadyError(f"The {field} is not processed: its status is {found['status']}.", hint=hint)
-        known = {name: found[name] for name in DATASET_FIELDS if name != "sha256"}
-        return known | {"sha256": found["canonical_sha256"]}
-
-
-def _quoted(reference: str) -> str:
-    return "".join(char if char.isalnum() or char in "-_." else f"%{ord(char):02X}" for char in reference)
-
-
-async def launch_run(session: AsyncSession, request: RunCreate, inputs: Inputs, *, owner: str) -> RunRow:
-    """Queue a run with its experiment and announce it."""
+async def launch_run(
+    session: AsyncSession,
+    request: RunCreate,
+    inputs: Inputs,
+    *,
+    owner: str,
+    origin: dict[str, Any] | None = None,
+    plan_id: UUID | None = None,
+) -> RunRow:
+    """Store a run with its experiment and, unless it is a draft, queue and announce it."""
     run = RunRow(
         id=new_id(),
         experiment_id=new_id(),
-        name=request.name,
-        family=request.family or family_of(request.name),
-        goal=request.goal,
-        description=request.description,
         owner=owner,
         pool="default",
-        state=RunState.QUEUED,
-        base_model=inputs.base_model,
-        training_dataset=inputs.training_dataset,
-        evaluation_dataset=inputs.evaluation_dataset,
-        config=request.config(),
+        state=RunState.DRAFT if request.draft else RunState.QUEUED,
+        queued_at=None if request.draft else await database_now(session),
+        origin=origin,
+        plan_id=plan_id,
         progress={},
+        **_asked(request, inputs),
     )
-    session.add(run)
-    await session.flush()
-    await session.refresh(run)
-    await audit.append(session, "run.launched", actor=owner, object_id=run.id, name=run.name)
+    await store.add_run(session, run)
+    if request.draft:
+        await audit.append(session, "run.drafted", actor=owner, object_id=run.id, name=run.name)
+    else:
+        await announce_launched(session, run, actor=owner)
+    return run
+
+
+def _asked(request: RunCreate, inputs: Inputs) -> dict[str, Any]:
+    """What of a row follows from the request and its inputs."""
+    return {
+        "name": request.name,
+        "family": request.family or family_of(request.name),
+        "goal": request.goal,
+        "description": request.description,
+        "tags": list(dict.fromkeys(request.tags)),
+        "priority": request.priority,
+        "needs": request.needs(),
+        "request": request.model_dump(mode="json", exclude_unset=True, exclude={"draft", *FLAT_NAMES, "deployment"}),
+        "base_model": inputs.base_model,
+        "training_dataset": inputs.training_dataset,
+        "evaluation_dataset": inputs.evaluation_dataset,
+        "config": request.config(objective=objective_of(request, inputs)),
+    }
+
+
+async def announce_launched(session: AsyncSession, run: RunRow, *, actor: str) -> None:
+    """Tell that a run is queued."""
+    await audit.append(session, "run.launched", actor=actor, object_id=run.id, name=run.name)
     await outbox.append(
         session,
         RunLaunched(
@@ -124,34 +85,114 @@ async def launch_run(session: AsyncSession, request: RunCreate, inputs: Inputs, 
             name=run.name,
             base_model_id=UUID(run.base_model["id"]),
             base_model_name=run.base_model["name"],
-            method=request.method,
+            method=run.config["method"],
             training_dataset_id=UUID(run.training_dataset["id"]),
             evaluation_dataset_id=UUID(run.evaluation_dataset["id"]) if run.evaluation_dataset else None,
         ),
     )
-    return run
 
 
-async def cancel_run(session: AsyncSession, run_id: UUID, *, actor: str) -> RunRow:
-    """Stop a run: at once while it is queued, at the next heartbeat while it works.
+def request_of(run: RunRow, changes: dict[str, Any] | None = None) -> RunCreate:
+    """What a run was asked for, with changes on top. Raises InvalidError for what the changes break.
 
-    Cancelling twice is fine. Raises RunNotFoundError and RunFinishedError.
+    A change to null goes back to the default.
     """
+    asked = dict(run.request or _request_from(run))
+    try:
+        for name, value in _flat(changes or {}).items():
+            if value is None:
+                asked.pop(name, None)
+            else:
+                asked[name] = value
+        return RunCreate.model_validate(asked)
+    except ValidationError as error:
+        raise invalid_request(error.errors()) from error
+
+
+def _flat(changes: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return flattened(changes)
+    except ValueError as error:
+        raise InvalidError(f"The configuration cannot be read: {error}.") from error
+
+
+def _request_from(run: RunRow) -> dict[str, Any]:
+    """For runs from before requests were kept."""
+    known = {name: value for name, value in run.config.items() if name in RunCreate.model_fields}
+    evaluation = {"evaluation_dataset": run.evaluation_dataset["id"]} if run.evaluation_dataset else {}
+    about = {"name": run.name, "family": run.family, "goal": run.goal, "description": run.description}
+    named = {"base_model": run.base_model["id"], "training_dataset": run.training_dataset["id"], **evaluation}
+    return {**known, **{name: value for name, value in about.items() if value is not None}, **named}
+
+
+async def locked(session: AsyncSession, run_id: UUID) -> RunRow:
+    """A run that is to be changed. Raises RunNotFoundError."""
     run = await store.locked_run(session, run_id)
-    if run is None:
-        raise RunNotFoundError("There is no such run.")
-    state = RunState(run.state)
-    if state in TERMINAL - {RunState.CANCELLED} or state is RunState.COMPLETING:
-        raise RunFinishedError(f"The run is {state} and cannot be cancelled any more.")
-    if state is RunState.QUEUED and await store.move(session, run, RunState.CANCELLED, values={"retry_at": None}):
-        await announce_cancelled(session, run)
-    elif state in (RunState.LEASED, RunState.RUNNING):
-        await store.move(session, run, RunState.CANCELLING)
-    if state is not RunState.CANCELLED:
-        await audit.append(session, "run.cancelled", actor=actor, object_id=run.id)
+    if run is None or run.purpose != store.TRAIN:
+        raise RunNotFoundError("There is no such run.", hint="`slm runs list` shows what there is.")
     return run
 
 
-async def announce_cancelled(session: AsyncSession, run: RunRow) -> None:
-    """Tell that a run was cancelled."""
-    await outbox.append(session, ExperimentCancelled(experiment_id=run.experiment_id, run_id=run.id))
+async def edit_draft(
+    session: AsyncSession, run_id: UUID, request: RunCreate, inputs: Inputs, *, version: int, actor: str
+) -> RunRow:
+    """Replace what a draft asks for. Raises DraftOnlyError, and VersionConflictError when it changed meanwhile."""
+    run = await _draft(session, run_id)
+    if run.version != version:
+        raise VersionConflictError("Somebody changed the draft since you read it.", hint="Read it again.")
+    await store.change(session, run, {**_asked(request, inputs), "version": run.version + 1})
+    await audit.append(session, "run.edited", actor=actor, object_id=run.id, version=run.version)
+    return run
+
+
+async def start_draft(session: AsyncSession, run_id: UUID, inputs: Inputs, *, actor: str) -> RunRow:
+    """Queue a draft with its inputs as they are now; one that was started before stays as it is."""
+    run = await locked(session, run_id)
+    if run.state != RunState.DRAFT:
+        return run
+    request = request_of(run)
+    values = {**_asked(request, inputs), "queued_at": await database_now(session)}
+    await store.move(session, run, RunState.QUEUED, values=values)
+    await announce_launched(session, run, actor=actor)
+    return run
+
+
+async def remove_draft(session: AsyncSession, run_id: UUID, *, actor: str) -> None:
+    """Remove a run that was never started. Raises DraftOnlyError."""
+    run = await _draft(session, run_id)
+    await store.remove_draft(session, run)
+    await audit.append(session, "run.removed", actor=actor, object_id=run_id, name=run.name)
+
+
+async def _draft(session: AsyncSession, run_id: UUID) -> RunRow:
+    run = await locked(session, run_id)
+    if run.state != RunState.DRAFT:
+        hint = "Clone it with the changes instead."
+        raise DraftOnlyError("The run was started and stays as it is.", hint=hint)
+    return run
+
+
+async def reproduce_run(session: AsyncSession, run_id: UUID, *, owner: str) -> RunRow:
+    """Queue a run with the very inputs and options of an earlier one, by content hash."""
+    earlier = await locked(session, run_id)
+    if earlier.state == RunState.DRAFT:
+        raise NotPossibleNowError("A draft was never run; start it instead.")
+    run = RunRow(
+        id=new_id(),
+        experiment_id=new_id(),
+        owner=owner,
+        state=RunState.QUEUED,
+        queued_at=await database_now(session),
+        origin={"relation": "reproduction", "run_id": str(earlier.id), "experiment_id": str(earlier.experiment_id)},
+        progress={},
+        **{
+            name: getattr(earlier, name)
+            for name in (
+                "name", "family", "goal", "description", "tags", "priority", "needs", "request", "base_model", "pool",
+                "training_dataset", "evaluation_dataset", "config",
+            )
+        },
+    )  # fmt: skip
+    await store.add_run(session, run)
+    await announce_launched(session, run, actor=owner)
+    return run

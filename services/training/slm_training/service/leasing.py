@@ -9,10 +9,10 @@ from slm_shared import leases, outbox
 from slm_shared.database import database_now
 from slm_shared.events import ExperimentCompleted, ExperimentFailed, ExperimentStarted
 from slm_training import store
-from slm_training.domain import KEPT_CHECKPOINTS, LOST, Failure, RunState, judge
+from slm_training.domain import KEPT_CHECKPOINTS, LOST, Capabilities, Failure, RunState, halved, judge
 from slm_training.errors import LeaseLostError, RunNotFoundError
-from slm_training.schemas import Checkpoint, Claim, Completion
-from slm_training.service.launching import announce_cancelled
+from slm_training.schemas.leases import Checkpoint, Claim, Completion
+from slm_training.service.control import announce_cancelled
 from slm_training.settings import TrainingSettings
 from slm_training.tables import RunRow
 
@@ -31,14 +31,27 @@ def checkpoint_prefix(run: RunRow) -> str:
 
 async def claim_run(session: AsyncSession, claim: Claim, settings: TrainingSettings) -> dict[str, Any] | None:
     """Lease the next run to a worker and say everything it needs, or None."""
+    said = claim.capabilities.model_dump() if claim.capabilities else {}
+    await store.note_worker(session, claim.worker, pool=claim.pool, capabilities=said)
     run = await store.claim(
-        session, pool=claim.pool, worker=claim.worker, claim_id=claim.claim_id, ttl_s=settings.lease_ttl_s
+        session,
+        pool=claim.pool,
+        worker=claim.worker,
+        claim_id=claim.claim_id,
+        ttl_s=settings.lease_ttl_s,
+        able=Capabilities.of(said),
     )
     if run is None:
         return None
-    await store.open_attempt(session, run)
+    if await store.open_attempt(session, run):
+        store.note_transition(session, run)
+    return await _lease(session, run, settings)
+
+
+async def _lease(session: AsyncSession, run: RunRow, settings: TrainingSettings) -> dict[str, Any]:
     checkpoints = await store.checkpoints_of(session, run.id)
     return {
+        "purpose": run.purpose,
         "run_id": str(run.id),
         "experiment_id": str(run.experiment_id),
         "epoch": run.epoch,
@@ -85,17 +98,25 @@ async def start_run(session: AsyncSession, run_id: UUID, epoch: int) -> None:
     )
 
 
-async def keep_lease(session: AsyncSession, run_id: UUID, epoch: int, settings: TrainingSettings) -> bool:
-    """Renew a lease; returns whether the worker should stop because the run is being cancelled."""
+async def keep_lease(session: AsyncSession, run_id: UUID, epoch: int, settings: TrainingSettings) -> RunState:
+    """Renew a lease; returns the state of the run, which may ask the worker to stop."""
     run = await held(session, run_id, epoch)
     await leases.renew(session, RunRow, run_id, epoch=epoch, ttl_s=settings.lease_ttl_s)
-    return run.state == RunState.CANCELLING
+    if run.worker is not None:
+        await store.note_worker(session, run.worker, pool=run.pool, capabilities={})
+    return RunState(run.state)
+
+
+async def note_choices(session: AsyncSession, run_id: UUID, epoch: int, choices: dict[str, Any]) -> None:
+    """Keep with the run what the trainer settled by itself, and why."""
+    run = await held(session, run_id, epoch)
+    await store.change(session, run, {"chosen": {**(run.chosen or {}), **choices}})
 
 
 async def add_checkpoint(session: AsyncSession, run_id: UUID, checkpoint: Checkpoint) -> list[str]:
     """A checkpoint is stored: the next attempt may go on from it. Returns prefixes that nobody needs any more."""
     run = await held(session, run_id, checkpoint.epoch)
-    stored = checkpoint.model_dump(include={"step", "epoch", "manifest_sha256", "size_bytes"})
+    stored = checkpoint.model_dump(include={"step", "epoch", "manifest_sha256", "size_bytes", "metrics"})
     prefix = f"{checkpoint_prefix(run)}/{checkpoint.step:08d}"
     await store.add_checkpoint(session, {"run_id": run.id, "prefix": prefix, **stored})
     # It came further than any attempt before: the count of failures in a row starts anew.
@@ -124,7 +145,7 @@ async def begin_completion(session: AsyncSession, run_id: UUID, completion: Comp
             return None
         raise LeaseLostError("The run was completed with another artifact.")
     run = await held(session, run_id, completion.epoch)
-    if run.state == RunState.RUNNING:
+    if run.state in (RunState.RUNNING, RunState.PAUSING):
         await store.move(session, run, RunState.COMPLETING)
     return run
 
@@ -187,9 +208,11 @@ async def release_run(session: AsyncSession, run_id: UUID, epoch: int) -> None:
     run = await held(session, run_id, epoch)
     if run.state == RunState.CANCELLING:
         await _end_cancelled(session, run)
-        return
-    await store.end_attempt(session, run, outcome="released")
-    await store.requeue(session, run)
+    elif run.state == RunState.PAUSING:
+        await _end_paused(session, run, outcome="paused")
+    else:
+        await store.end_attempt(session, run, outcome="released")
+        await store.requeue(session, run)
 
 
 async def end_badly(session: AsyncSession, run: RunRow, failure: Failure, *, outcome: str) -> None:
@@ -197,23 +220,48 @@ async def end_badly(session: AsyncSession, run: RunRow, failure: Failure, *, out
     if run.state == RunState.CANCELLING:
         await _end_cancelled(session, run)
         return
+    if run.state == RunState.PAUSING and failure.retry and failure.blame != "user":
+        await _end_paused(session, run, outcome=outcome, code=failure.code)
+        return
     counts = {"failures": run.failures + 1, "total_failures": run.total_failures + 1}
-    verdict = judge(failure, **counts)
     await store.end_attempt(session, run, outcome=outcome, code=failure.code)
+    if failure.code == "out_of_memory" and (smaller := _with_smaller_batch(run)) is not None:
+        await store.requeue(session, run, values={**smaller, "total_failures": counts["total_failures"]})
+        return
+    verdict = judge(failure, **counts)
     if verdict.state is RunState.QUEUED:
         await store.requeue(session, run, after_s=verdict.retry_after_s, values=counts)
         return
+    await _end_failed(session, run, failure, {"state": verdict.state, **counts})
+
+
+def _with_smaller_batch(run: RunRow) -> dict[str, Any] | None:
+    """Half the rows in memory and the same effective batch, if the run allows it and it can be halved."""
+    smaller = halved(run.config) if run.config.get("retry_with_smaller_batch", True) else None
+    if smaller is None:
+        return None
+    why = f"{run.config['batch_size']} rows at once ran out of memory; the effective batch is the same."
+    choices = {name: {"value": smaller[name], "reason": why} for name in ("batch_size", "gradient_accumulation_steps")}
+    return {"config": smaller, "chosen": {**(run.chosen or {}), **choices}}
+
+
+async def _end_failed(session: AsyncSession, run: RunRow, failure: Failure, values: dict[str, Any]) -> None:
     error = {
         "code": failure.code,
         "message": failure.message,
         "blame": failure.blame,
         "log_tail": failure.log_tail[-MAX_LOG_TAIL:],
     }
-    now = await database_now(session)
-    values = {"error": error, "completed_at": now, **counts, **leases.released()}
-    if await store.move(session, run, verdict.state, values=values):
+    target = values.pop("state")
+    ended = {"error": error, "completed_at": await database_now(session), **values, **leases.released()}
+    if await store.move(session, run, target, values=ended) and run.purpose == store.TRAIN:
         event = ExperimentFailed.model_validate({**error, "experiment_id": run.experiment_id, "run_id": run.id})
         await outbox.append(session, event)
+
+
+async def _end_paused(session: AsyncSession, run: RunRow, *, outcome: str, code: str | None = None) -> None:
+    await store.end_attempt(session, run, outcome=outcome, code=code)
+    await store.move(session, run, RunState.PAUSED, values={**leases.released(), "progress": {}})
 
 
 async def _end_cancelled(session: AsyncSession, run: RunRow) -> None:

@@ -61,8 +61,7 @@ class TelemetryIntake:
     async def _store(self, messages: list[Msg]) -> None:
         batches = [batch for batch in map(_read, messages) if batch is not None]
         async with self._database.transaction() as session:
-            for batch in batches:
-                await store.add_telemetry(session, batch)
+            await store.add_telemetry(session, batches)
         await asyncio.gather(*(message.ack() for message in messages))
 
 

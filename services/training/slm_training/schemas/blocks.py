@@ -1,0 +1,196 @@
+"""The blocks of a configuration file, and how they become flat options."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from slm_shared.requests import Body
+from slm_training.schemas.fields import (
+    Accumulation,
+    BatchSize,
+    EarlyStoppingMetric,
+    Epochs,
+    EvalSteps,
+    GradNorm,
+    LearningRate,
+    LoraAlpha,
+    LoraDropout,
+    LoraRank,
+    MaxLength,
+    MetricNames,
+    Name,
+    Optimizer,
+    Patience,
+    Reference,
+    Scheduler,
+    Seed,
+    TargetModules,
+    ValidationSplit,
+    WarmupRatio,
+    WarmupSteps,
+    WeightDecay,
+)
+
+ALIASES = {
+    "dataset_version": "training_dataset",
+    "eval_dataset": "evaluation_dataset",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "batch_size",
+    "lr_scheduler_type": "scheduler",
+    "optim": "optimizer",
+    "max_seq_length": "max_length",
+    "lora_r": "lora_rank",
+    "target_modules": "lora_target_modules",
+    "load_best_model_at_end": "save_best_model",
+}
+"""Other names of options, to the flat ones."""
+
+
+class ModelBlock(Body):
+    """`name` names the run."""
+
+    name: Name | None = None
+    base_model: Reference | None = None
+    model_type: Literal["fine_tuned"] | None = None
+
+
+class DataBlock(Body):
+    """Which rows; a `path` is for `slm train`, which uploads the file and names the dataset in its place."""
+
+    dataset: Reference | None = None
+    dataset_version: Reference | None = None
+    evaluation_dataset: Reference | None = None
+    validation_split: ValidationSplit | None = None
+    source: Literal["dataset", "file"] | None = None
+    path: Annotated[str, Field(max_length=1000)] | None = None
+    format: Literal["csv", "json", "jsonl", "parquet"] | None = None
+
+
+class HyperparameterBlock(Body):
+    """The numbers of the training."""
+
+    learning_rate: LearningRate | None = None
+    batch_size: BatchSize | None = None
+    epochs: Epochs | None = None
+    warmup_steps: WarmupSteps | None = None
+    warmup_ratio: WarmupRatio | None = None
+    weight_decay: WeightDecay | None = None
+    max_length: MaxLength | None = None
+    gradient_accumulation_steps: Accumulation | None = None
+    max_grad_norm: GradNorm | None = None
+    seed: Seed | None = None
+
+
+class EarlyStoppingBlock(Body):
+    """Stop when the evaluation loss has not become better `patience` times in a row."""
+
+    enabled: bool = True
+    patience: Patience = 3
+    metric: EarlyStoppingMetric = "eval_loss"
+
+
+class OptimizationBlock(Body):
+    """The optimiser and its schedule."""
+
+    optimizer: Optimizer | None = None
+    scheduler: Scheduler | None = None
+    early_stopping: EarlyStoppingBlock | None = None
+
+
+class LoraBlock(Body):
+    """The adapter of `method: lora`."""
+
+    rank: LoraRank | None = None
+    alpha: LoraAlpha | None = None
+    dropout: LoraDropout | None = None
+    target_modules: TargetModules | None = None
+
+
+class EvaluationBlock(Body):
+    """What is measured on the evaluation rows, and when."""
+
+    dataset: Reference | None = None
+    metrics: MetricNames | None = None
+    save_best_model: bool | None = None
+    eval_steps: EvalSteps | None = None
+
+
+class DeploymentBlock(Body):
+    """Deploying is asked of a registered model, never of a run: only `auto_deploy: false` is taken."""
+
+    auto_deploy: Literal[False] = False
+    deployment_target: Literal["local", "ollama", "huggingface", "cloud"] | None = None
+    health_check_enabled: bool | None = None
+
+
+FLAT_NAMES = {
+    "model": {"name": "name", "base_model": "base_model"},
+    "training_data": {
+        "dataset": "training_dataset",
+        "dataset_version": "training_dataset",
+        "evaluation_dataset": "evaluation_dataset",
+        "validation_split": "validation_split",
+    },
+    "hyperparameters": {name: name for name in HyperparameterBlock.model_fields},
+    "optimization": {"optimizer": "optimizer", "scheduler": "scheduler"},
+    "lora": {name: f"lora_{name}" for name in LoraBlock.model_fields},
+    "evaluation": {
+        "dataset": "evaluation_dataset",
+        "metrics": "evaluation_metrics",
+        "save_best_model": "save_best_model",
+        "eval_steps": "eval_steps",
+    },
+}
+"""Which flat option a field of a block stands for."""
+
+
+def flattened(given: dict[str, Any]) -> dict[str, Any]:
+    """The same configuration under the flat names; what is not known stays where it is, for the model to refuse.
+
+    Raises ValueError for an option that is given twice with different values, and for a path.
+    """
+    flat = {name: value for name, value in given.items() if name not in ALIASES}
+    said: dict[str, Any] = dict(flat)
+    for place, name, value in _elsewhere(given):
+        if name in said and said[name] != value:
+            raise ValueError(f"{name} and {place} say different things")
+        said[name] = value
+    return {**_without_moved(flat), **{name: value for name, value in said.items() if name not in FLAT_NAMES}}
+
+
+def _elsewhere(given: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Where else an option was given: the place, its flat name, the value."""
+    for alias, name in ALIASES.items():
+        if alias in given:
+            yield alias, name, given[alias]
+    for block, names in FLAT_NAMES.items():
+        content = given.get(block)
+        if not isinstance(content, dict):
+            continue
+        if block == "training_data" and "path" in content:
+            raise ValueError("training_data.path is read by `slm train`, which uploads the file; name a dataset here")
+        for field, value in content.items():
+            flat = names.get(field) or (ALIASES.get(field) if block in ("hyperparameters", "optimization") else None)
+            if flat is not None:
+                yield f"{block}.{field}", flat, value
+    yield from _early_stopping(given)
+
+
+def _early_stopping(given: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    optimization = given.get("optimization")
+    content = optimization.get("early_stopping") if isinstance(optimization, dict) else None
+    if isinstance(content, dict) and content.get("enabled", True) is True:
+        patience = content.get("patience", EarlyStoppingBlock.model_fields["patience"].default)
+        yield "optimization.early_stopping", "early_stopping_patience", patience
+
+
+def _without_moved(flat: dict[str, Any]) -> dict[str, Any]:
+    """The blocks without what has a flat name now: it is checked once, there."""
+    left = dict(flat)
+    for block, names in FLAT_NAMES.items():
+        content = flat.get(block)
+        if isinstance(content, dict):
+            moved = {*names, *(ALIASES if block in ("hyperparameters", "optimization") else ())}
+            left[block] = {field: value for field, value in content.items() if field not in moved}
+    return left

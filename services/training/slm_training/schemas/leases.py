@@ -1,0 +1,122 @@
+"""What trainers say and hear."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from slm_shared.requests import Body
+from slm_training.schemas.fields import Name
+
+
+class WorkerFacts(Body):
+    """What a worker says of itself; `memory_gb` is of the device it trains on."""
+
+    device: Literal["cpu", "gpu"] = "cpu"
+    device_name: Annotated[str, Field(max_length=200)] = ""
+    devices: Annotated[int, Field(strict=True, ge=0, le=1024)] = 0
+    cores: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1
+    memory_gb: Annotated[float, Field(strict=True, ge=0)] = 0.0
+    host: Annotated[str, Field(max_length=200)] = ""
+    pid: Annotated[int, Field(strict=True, ge=0)] = 0
+    versions: dict[str, Annotated[str, Field(max_length=100)]] = Field(default_factory=dict, max_length=50)
+
+
+class Claim(Body):
+    """A worker asks for work that its `capabilities` suffice for; one that names none is taken to suffice for all."""
+
+    pool: Name = "default"
+    worker: Name
+    claim_id: UUID
+    capabilities: WorkerFacts | None = None
+
+
+class Forget(Body):
+    """A worker has restarted and holds nothing."""
+
+    worker: Name
+
+
+class Fenced(Body):
+    """Every write of a worker carries the epoch of its lease."""
+
+    epoch: Annotated[int, Field(strict=True, ge=1)]
+
+
+class Heartbeat(Fenced):
+    """The worker lives and has come to `step`."""
+
+    step: Annotated[int, Field(strict=True, ge=0)] = 0
+
+
+class HeartbeatAnswer(BaseModel):
+    """What the worker should do."""
+
+    cancel: bool
+    drain: bool = False
+
+
+class Completion(Fenced):
+    """The artifact is stored under the lease's prefix, its manifest last."""
+
+    manifest_key: Annotated[str, Field(max_length=400)]
+    manifest_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size_bytes: Annotated[int, Field(strict=True, ge=1)]
+    parameter_count: Annotated[int, Field(strict=True, ge=1)]
+    steps: Annotated[int, Field(strict=True, ge=1)]
+    train_loss: Annotated[float, Field(strict=True)]
+    eval_loss: Annotated[float, Field(strict=True)] | None = None
+    duration_s: Annotated[float, Field(strict=True, ge=0)]
+    trained_tokens: Annotated[int, Field(strict=True, ge=0)] | None = None
+    best_step: Annotated[int, Field(strict=True, ge=0)] | None = None
+    versions: dict[str, Annotated[str, Field(max_length=100)]] = Field(default_factory=dict, max_length=50)
+
+
+class Checkpoint(Fenced):
+    """A checkpoint is stored under the lease's checkpoint prefix, its manifest last."""
+
+    step: Annotated[int, Field(strict=True, ge=1)]
+    manifest_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size_bytes: Annotated[int, Field(strict=True, ge=1)]
+    metrics: dict[str, float | None] = Field(default_factory=dict, max_length=50)
+
+
+class CheckpointAnswer(BaseModel):
+    """Checkpoints that nobody needs any more, by prefix; the worker may remove them."""
+
+    obsolete: list[str]
+
+
+class Resumption(Fenced):
+    """The attempt goes on from the checkpoint of `step`."""
+
+    step: Annotated[int, Field(strict=True, ge=1)]
+
+
+class Choice(BaseModel):
+    """What the trainer settled by itself, and why."""
+
+    value: str | int | float | bool
+    reason: Annotated[str, Field(max_length=500)]
+
+
+class Choices(Fenced):
+    """Everything the trainer settled by itself, by option."""
+
+    choices: dict[str, Choice] = Field(max_length=50)
+
+
+class PlanReport(Fenced):
+    """What a preflight found; the service keeps it as it is."""
+
+    report: dict[str, Any] = Field(max_length=100)
+
+
+class FailureReport(Fenced):
+    """The attempt ended without a result."""
+
+    code: Annotated[str, Field(min_length=1, max_length=80)]
+    message: Annotated[str, Field(max_length=2000)]
+    blame: Literal["user", "system", "infra"]
+    retry: bool = False
+    log_tail: Annotated[str, Field(max_length=100_000)] = ""

@@ -1,0 +1,110 @@
+"""What a request names, found and frozen: models and datasets by content hash."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.errors import FieldProblem
+from slm_shared.peers import Peer
+from slm_training import store
+from slm_training.domain import OBJECTIVE_OF, OBJECTIVES_FOR, TRAINABLE_FORMATS, Objective
+from slm_training.errors import (
+    DatasetNotFoundError,
+    DatasetNotReadyError,
+    DatasetNotTrainableError,
+    ModelNotAllowedError,
+    ModelNotFoundError,
+    ObjectiveNotPossibleError,
+)
+from slm_training.schemas.config import RunCreate
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+DATASET_FIELDS = ("id", "name", "object_key", "sha256", "row_format", "mapping", "rows")
+MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run works on, as it is at launch: nothing that happens later changes it."""
+
+    base_model: dict[str, Any]
+    training_dataset: dict[str, Any]
+    evaluation_dataset: dict[str, Any] | None
+
+
+class Resolver:
+    """Finds what a request names: in the projection first, then once at its owner."""
+
+    def __init__(self, database: Database, *, datasets: Peer, registry: Peer) -> None:
+        self._database = database
+        self._datasets = datasets
+        self._registry = registry
+
+    async def resolve(self, request: RunCreate) -> Inputs:
+        """The inputs of a run. Raises what `errors` says about models and datasets, and UnavailableError."""
+        evaluation = request.evaluation_dataset
+        return Inputs(
+            base_model=await self._model(request.base_model),
+            training_dataset=await self._dataset(request.training_dataset, field="training_dataset"),
+            evaluation_dataset=await self._dataset(evaluation, field="evaluation_dataset") if evaluation else None,
+        )
+
+    async def _model(self, reference: str) -> dict[str, Any]:
+        if not MODEL_NAME.fullmatch(reference):
+            raise ModelNotAllowedError(
+                "The base model must be the id or the name of a registered model.",
+                hint="`slm models list` shows what there is.",
+                errors=[FieldProblem("base_model", "is neither an id nor a name such as nano-v1")],
+            )
+        found = await self._registry.get(f"/api/models/{_quoted(reference)}")
+        if found is None:
+            hint = "`slm models list` shows what there is."
+            raise ModelNotFoundError("There is no such base model.", hint=hint)
+        return {name: found[name] for name in MODEL_FIELDS}
+
+    async def _dataset(self, reference: str, *, field: str) -> dict[str, Any]:
+        async with self._database.read(within_s=ANSWER_WITHIN_S) as session:
+            row = await store.find_dataset(session, reference)
+        if row is not None and row.deleted:
+            raise DatasetNotFoundError(f"The {field} was deleted.")
+        if row is not None:
+            found = {name: getattr(row, name) for name in DATASET_FIELDS} | {"id": str(row.id)}
+        else:
+            found = await self._ask_for_dataset(reference, field=field)
+        if found["row_format"] not in TRAINABLE_FORMATS:
+            raise DatasetNotTrainableError(
+                f"The {field} has rows of the format {found['row_format']}, which cannot be trained on.",
+                hint="Upload it with prompt_column and completion_column, or as prompt/completion, messages or text.",
+                errors=[FieldProblem(field, f"must have rows of one of: {', '.join(TRAINABLE_FORMATS)}")],
+            )
+        return found
+
+    async def _ask_for_dataset(self, reference: str, *, field: str) -> dict[str, Any]:
+        found = await self._datasets.get(f"/api/datasets/{_quoted(reference)}")
+        if found is None:
+            raise DatasetNotFoundError(f"There is no such {field}.", hint="`slm datasets list` shows what there is.")
+        if found["status"] != "processed":
+            hint = "Wait until it is processed." if found["status"] == "in_progress" else "Mend and upload it again."
+            raise DatasetNotReadyError(f"The {field} is not processed: its status is {found['status']}.", hint=hint)
+        known = {name: found[name] for name in DATASET_FIELDS if name != "sha256"}
+        return known | {"sha256": found["canonical_sha256"]}
+
+
+def _quoted(reference: str) -> str:
+    return "".join(char if char.isalnum() or char in "-_." else f"%{ord(char):02X}" for char in reference)
+
+
+def objective_of(request: RunCreate, inputs: Inputs) -> Objective:
+    """What the run is trained for: as asked, or what the rows are for. Raises ObjectiveNotPossibleError."""
+    row_format = inputs.training_dataset["row_format"]
+    if request.objective == "auto":
+        return OBJECTIVE_OF[row_format]
+    objective = Objective(request.objective)
+    if objective not in OBJECTIVES_FOR[row_format]:
+        possible = ", ".join(sorted(OBJECTIVES_FOR[row_format]))
+        raise ObjectiveNotPossibleError(
+            f"Rows of the format {row_format} cannot be trained on with the objective {objective}.",
+            errors=[FieldProblem("objective", f"must be auto or one of: {possible}")],
+        )
+    return objective

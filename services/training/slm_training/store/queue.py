@@ -1,0 +1,80 @@
+"""The queue and those who work it off: workers, positions, and what the service did so far in numbers."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Float, and_, func, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_training.domain import WORKING, RunState
+from slm_training.store.runs import TRAIN
+from slm_training.tables import AttemptRow, RunRow, WorkerRow
+
+
+async def note_worker(session: AsyncSession, name: str, *, pool: str, capabilities: dict[str, Any]) -> None:
+    """A worker has spoken; empty `capabilities` leave what is known of it."""
+    seen: dict[str, Any] = {"last_seen_at": func.clock_timestamp(), "pool": pool}
+    if capabilities:
+        seen["capabilities"] = capabilities
+    statement = insert(WorkerRow).values(name=name, pool=pool, capabilities=capabilities)
+    await session.execute(statement.on_conflict_do_update(index_elements=[WorkerRow.name], set_=seen))
+
+
+async def list_workers(session: AsyncSession, *, seen_within_s: float) -> Sequence[tuple[WorkerRow, RunRow | None]]:
+    """The workers that spoke lately or hold a lease, each with the run it holds, by name."""
+    holds = and_(RunRow.worker == WorkerRow.name, RunRow.state.in_(WORKING))
+    recent = WorkerRow.last_seen_at > func.clock_timestamp() - timedelta(seconds=seen_within_s)
+    statement = select(WorkerRow, RunRow).outerjoin(RunRow, holds).where(or_(recent, RunRow.id.is_not(None)))
+    found = await session.execute(statement.order_by(WorkerRow.name))
+    return [(worker, run) for worker, run in found.all()]
+
+
+async def runs_ahead(session: AsyncSession, run: RunRow) -> int:
+    """How many queued runs of its pool are claimed before this one."""
+    ahead = or_(
+        RunRow.priority > run.priority,
+        and_(RunRow.priority == run.priority, tuple_(RunRow.queued_at, RunRow.id) < tuple_(run.queued_at, run.id)),
+    )
+    queued = (RunRow.state == RunState.QUEUED, RunRow.pool == run.pool, RunRow.purpose == TRAIN)
+    return await session.scalar(select(func.count()).where(*queued, ahead)) or 0
+
+
+async def statistics(session: AsyncSession, *, since: datetime | None) -> dict[str, Any]:
+    """Runs by state, times in seconds, device hours and trained tokens of the runs made since a moment."""
+    mine = [RunRow.purpose == TRAIN, RunRow.state != RunState.DRAFT]
+    if since is not None:
+        mine.append(RunRow.created_at >= since)
+    by_state = await session.execute(select(RunRow.state, func.count()).where(*mine).group_by(RunRow.state))
+    first = select(func.min(AttemptRow.started_at)).where(AttemptRow.run_id == RunRow.id).scalar_subquery()
+    done = func.extract("epoch", RunRow.completed_at - RunRow.started_at)
+    waited = func.extract("epoch", first - RunRow.queued_at)
+    times = (
+        await session.execute(
+            select(
+                func.avg(done).filter(RunRow.state == RunState.SUCCEEDED),
+                func.percentile_cont(0.5).within_group(done).filter(RunRow.state == RunState.SUCCEEDED),
+                func.avg(waited),
+                func.percentile_cont(0.5).within_group(waited),
+            ).where(*mine)
+        )
+    ).one()
+    worked = func.extract("epoch", func.coalesce(AttemptRow.ended_at, func.clock_timestamp()) - AttemptRow.started_at)
+    attempts = select(func.sum(worked), func.count()).join(RunRow, RunRow.id == AttemptRow.run_id).where(*mine)
+    seconds, count = (await session.execute(attempts)).one()
+    tokens = select(func.sum(RunRow.result["trained_tokens"].astext.cast(Float))).where(*mine)
+    return {
+        "by_state": {state: number for state, number in by_state.all()},
+        "mean_duration_s": _number(times[0]),
+        "median_duration_s": _number(times[1]),
+        "mean_queue_wait_s": _number(times[2]),
+        "median_queue_wait_s": _number(times[3]),
+        "device_hours": round(float(seconds or 0) / 3600, 6),
+        "attempts": count,
+        "trained_tokens": int(await session.scalar(tokens) or 0),
+    }
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else round(float(value), 3)
