@@ -9,7 +9,17 @@ from slm_client.calls.datasets import (
     preview_dataset,
     upload_dataset,
 )
-from slm_client.calls.evaluations import get_evaluation, list_evaluations
+from slm_client.calls.evaluations import (
+    cancel_evaluation,
+    compare_evaluations,
+    create_evaluation,
+    download_predictions,
+    evaluation_curves,
+    evaluation_predictions,
+    get_evaluation,
+    list_evaluations,
+    retry_evaluation,
+)
 from slm_client.calls.experiments import experiment_log, experiment_metrics, get_experiment, list_experiments
 from slm_client.calls.models import (
     compare_models,
@@ -37,14 +47,20 @@ __all__ = [
     "ProgressCallback",
     "Unset",
     "Upload",
+    "cancel_evaluation",
     "cancel_run",
     "changes_of",
+    "compare_evaluations",
     "compare_models",
+    "create_evaluation",
     "delete_dataset",
     "delete_model",
     "download_dataset",
     "download_model",
+    "download_predictions",
     "edit_model",
+    "evaluation_curves",
+    "evaluation_predictions",
     "experiment_log",
     "experiment_metrics",
     "get_dataset",
@@ -67,5 +83,6 @@ __all__ = [
     "point_alias",
     "preview_dataset",
     "remove_alias",
+    "retry_evaluation",
     "upload_dataset",
 ]

@@ -2,7 +2,15 @@
 
 from slm_client.models.base import Answer, Page, Problem, Reference
 from slm_client.models.datasets import Column, Dataset, Preview
-from slm_client.models.evaluations import Evaluation, Sample
+from slm_client.models.evaluations import (
+    ComparedMetric,
+    CurvePoint,
+    Curves,
+    Evaluation,
+    EvaluationComparison,
+    Predictions,
+    Sample,
+)
 from slm_client.models.experiments import Experiment, Log, LogLine, MetricPoint, Metrics, Progress
 from slm_client.models.models import (
     Alias,
@@ -27,9 +35,13 @@ __all__ = [
     "Answer",
     "Column",
     "ComparedFact",
+    "ComparedMetric",
     "Count",
+    "CurvePoint",
+    "Curves",
     "Dataset",
     "Evaluation",
+    "EvaluationComparison",
     "Experiment",
     "Lineage",
     "LineageEdge",
@@ -43,6 +55,7 @@ __all__ = [
     "ModelComparison",
     "Overview",
     "Page",
+    "Predictions",
     "Preview",
     "Problem",
     "Progress",
