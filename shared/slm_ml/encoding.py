@@ -74,15 +74,30 @@ def encode_rows(
     max_length: int,
 ) -> list[Example]:
     """Every row that leaves something to be learned, in order. Raises RowFormatError naming the row, from 1."""
+    settings: dict[str, Any] = {"row_format": row_format, "mapping": mapping, "tokenizer": tokenizer}
+    return [example for _, example in encode_numbered(rows, **settings, max_length=max_length)]
+
+
+def encode_numbered(
+    rows: Sequence[Row],
+    *,
+    row_format: str,
+    mapping: dict[str, str],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+) -> list[tuple[int, Example]]:
+    """Every row that leaves something to be learned, with its place among the rows from 0. Raises RowFormatError."""
     encoded = []
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows):
         try:
-            encoded.append(
-                encode_row(row, row_format=row_format, mapping=mapping, tokenizer=tokenizer, max_length=max_length)
+            example = encode_row(
+                row, row_format=row_format, mapping=mapping, tokenizer=tokenizer, max_length=max_length
             )
         except RowFormatError as error:
-            raise RowFormatError(f"row {number}: {error}") from error
-    return [example for example in encoded if example is not None]
+            raise RowFormatError(f"row {number + 1}: {error}") from error
+        if example is not None:
+            encoded.append((number, example))
+    return encoded
 
 
 def _value(row: Row, name: str, mapping: dict[str, str]) -> Any:

@@ -247,6 +247,27 @@ class EvaluationFailed(Event):
     message: str
 
 
+class EvaluationRegressed(Event):
+    """A model scores worse than the version before it on the same rows, beyond the interval of the paired difference.
+
+    `differences` is now minus before for each metric that is worse, `low` to `high` its 95 % interval.
+    """
+
+    subject, owner, aggregate = "evaluation.regressed", "evaluation", "evaluation_id"
+
+    evaluation_id: UUID
+    model_id: UUID
+    model_name: str
+    dataset_id: UUID
+    dataset_name: str
+    predecessor_evaluation_id: UUID
+    predecessor_model_id: UUID
+    predecessor_model_name: str
+    differences: dict[str, float]
+    low: dict[str, float]
+    high: dict[str, float]
+
+
 CATALOGUE: dict[str, type[Event]] = {
     event.subject: event
     for event in (
@@ -263,6 +284,7 @@ CATALOGUE: dict[str, type[Event]] = {
         ModelDeleted,
         EvaluationCompleted,
         EvaluationFailed,
+        EvaluationRegressed,
     )
 }
 

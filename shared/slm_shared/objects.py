@@ -156,6 +156,19 @@ class ObjectStore:
 
         return await self._call(work)
 
+    async def get_range(self, key: str, *, offset: int, length: int) -> bytes:
+        """`length` bytes of an object from `offset` on. Raises ObjectMissingError."""
+
+        def work() -> bytes:
+            response = self._client.get_object(self.bucket, key, offset=offset, length=length)
+            try:
+                return bytes(response.read())
+            finally:
+                response.close()
+                response.release_conn()
+
+        return await self._call(work)
+
     async def download(self, key: str, path: Path) -> None:
         """Write an object to a local file, which appears only when it is complete. Raises ObjectMissingError."""
         await self._call(lambda: self._client.fget_object(self.bucket, key, str(path)))

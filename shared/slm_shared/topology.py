@@ -25,6 +25,7 @@ from slm_shared.events import (
     EvaluationCompleted,
     Event,
     ExperimentCompleted,
+    ModelDeleted,
     ModelRegistered,
     RunLaunched,
 )
@@ -98,6 +99,8 @@ CONSUMERS = (
     _consumes("registry", ExperimentCompleted),
     _consumes("registry", EvaluationCompleted),
     _consumes("evaluation", ModelRegistered),
+    _consumes("evaluation", ModelDeleted),
+    _consumes("evaluation", DatasetProcessed),
     Consumer(TRAINER_WAKE_UP, RunLaunched.subject, ack_wait_s=30.0),
     Consumer("training-telemetry", "telemetry.*", stream=TELEMETRY),
 )

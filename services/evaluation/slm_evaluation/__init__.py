@@ -1,7 +1,7 @@
 """Evaluation: models measured on datasets.
 
-Owns evaluations (one model on one dataset), their metrics, samples and predictions, and a projection of the models that
-exist.
-Publishes `evaluation.completed`, `evaluation.failed`.
-Consumes `model.registered`.
+Owns evaluations (one model on one dataset), their metrics, samples and predictions, and projections of the
+models and datasets that exist.
+Publishes `evaluation.completed`, `evaluation.failed`, `evaluation.regressed`.
+Consumes `model.registered`, `model.deleted`, `dataset.processed`.
 """

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from slm_evaluation import subscribers
 from slm_evaluation.api import evaluations, leases
 from slm_evaluation.service import leasing
+from slm_evaluation.service.ordering import Resolver
 from slm_evaluation.settings import EvaluationSettings
 from slm_shared.auditor import Auditor
 from slm_shared.broker import Broker
@@ -12,6 +13,7 @@ from slm_shared.bus import Bus
 from slm_shared.database import Database
 from slm_shared.objects import ObjectStore
 from slm_shared.outbox import Relay
+from slm_shared.peers import Peer
 from slm_shared.reaper import Reaper
 from slm_shared.web import create_app as create_service
 
@@ -22,6 +24,8 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
     broker = Broker(settings.platform.nats_url, name="evaluation")
     bus = Bus(database, broker, service="evaluation")
     subscribers.register(bus, settings)
+    platform = settings.platform
+    datasets, registry, training = (Peer(platform, service=name) for name in ("datasets", "registry", "training"))
     app = create_service(
         service="evaluation",
         title="Evaluation",
@@ -36,8 +40,10 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
             bus,
             Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
         ],
-        closers=[broker.close],
+        closers=[broker.close, datasets.close, registry.close, training.close],
     )
     app.state.settings = settings
     app.state.objects = ObjectStore(settings.platform)
+    app.state.resolver = Resolver(database, datasets=datasets, registry=registry)
+    app.state.training = training
     return app

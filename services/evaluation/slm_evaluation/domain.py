@@ -1,7 +1,7 @@
 """Rules of evaluations: states, retries, and the metrics that are not the torch side's."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 
@@ -12,17 +12,53 @@ class EvaluationStatus(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 S = EvaluationStatus
 EDGES: dict[EvaluationStatus, frozenset[EvaluationStatus]] = {
-    S.QUEUED: frozenset({S.RUNNING}),
-    S.RUNNING: frozenset({S.COMPLETED, S.FAILED, S.QUEUED}),
+    S.QUEUED: frozenset({S.RUNNING, S.CANCELLED}),
+    S.RUNNING: frozenset({S.COMPLETED, S.FAILED, S.QUEUED, S.CANCELLED}),
     S.COMPLETED: frozenset(),
     S.FAILED: frozenset(),
+    S.CANCELLED: frozenset(),
 }
+# From here only a person who asks for it again leads back into the queue.
+RETRYABLE = frozenset({S.FAILED, S.CANCELLED})
 MAX_ATTEMPTS = 3
 RETRY_S = 5.0
+
+
+TEACHER_FORCED = ("loss", "perplexity", "token_accuracy")
+ANSWERS = ("exact_match", "token_f1", "rouge_l", "numeric_match", "accuracy", "macro_f1", "bleu", "chrf")
+SPEED = ("latency_ms_p50", "latency_ms_p95", "tokens_per_s", "memory_bytes")
+DERIVED = ("quality_score", "cost_per_1k_tokens")
+METRICS = (*TEACHER_FORCED, *ANSWERS, *SPEED)
+LOWER_IS_BETTER = frozenset(
+    {"loss", "perplexity", "latency_ms_p50", "latency_ms_p95", "memory_bytes", "cost_per_1k_tokens"}
+)
+QUALITY = {"token_accuracy": 1.0, "exact_match": 1.0, "token_f1": 1.0, "rouge_l": 1.0, "chrf": 100.0}
+
+
+def quality_score(metrics: Mapping[str, float]) -> float | None:
+    """One number from 0 to 1: the mean of token accuracy, exact match, token F1, ROUGE-L and chrF / 100.
+
+    Those that were not measured are left out; None without any of them. The formula is this platform's own.
+    """
+    shares = [metrics[name] / whole for name, whole in QUALITY.items() if name in metrics]
+    return sum(shares) / len(shares) if shares else None
+
+
+def cost_per_1k_tokens(metrics: Mapping[str, float], hourly_price: float | None) -> float | None:
+    """What a thousand generated tokens cost on a machine of `hourly_price`, answering one at a time as measured."""
+    rate = metrics.get("tokens_per_s")
+    return hourly_price / 3600 / rate * 1000 if hourly_price is not None and rate else None
+
+
+def derived(metrics: Mapping[str, float], *, hourly_price: float | None) -> dict[str, float]:
+    """The metrics that follow from measured ones."""
+    found = {"quality_score": quality_score(metrics), "cost_per_1k_tokens": cost_per_1k_tokens(metrics, hourly_price)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def statuses_before(target: EvaluationStatus) -> frozenset[EvaluationStatus]:

@@ -1,6 +1,6 @@
 """What may go wrong with evaluations, as a user is told."""
 
-from slm_shared.errors import ConflictError, NotFoundError
+from slm_shared.errors import ConflictError, InvalidError, NotFoundError
 
 
 class EvaluationNotFoundError(NotFoundError):
@@ -19,3 +19,39 @@ class LeaseLostError(ConflictError):
     """The writer's lease is not the newest one."""
 
     code = "lease_lost"
+
+
+class EvaluationFinishedError(ConflictError):
+    """The evaluation has ended and cannot be cancelled."""
+
+    code = "evaluation_finished"
+
+
+class EvaluationNotRetryableError(ConflictError):
+    """The evaluation is under way or has its numbers, so there is nothing to try again."""
+
+    code = "evaluation_not_retryable"
+
+
+class ModelNotFoundError(NotFoundError):
+    """No such model."""
+
+    code = "model_not_found"
+
+
+class DatasetNotFoundError(NotFoundError):
+    """No such dataset."""
+
+    code = "dataset_not_found"
+
+
+class DatasetNotReadyError(ConflictError):
+    """The dataset is not processed."""
+
+    code = "dataset_not_ready"
+
+
+class NotComparableError(InvalidError):
+    """The evaluations were not made on the same rows."""
+
+    code = "evaluations_not_comparable"

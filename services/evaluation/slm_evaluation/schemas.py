@@ -13,6 +13,31 @@ Name = Annotated[str, Field(min_length=1, max_length=120)]
 Text = Annotated[str, Field(max_length=20_000)]
 
 
+Chosen = Literal[
+    "loss", "perplexity", "token_accuracy", "exact_match", "token_f1", "rouge_l", "numeric_match", "accuracy",
+    "macro_f1", "bleu", "chrf", "latency_ms_p50", "latency_ms_p95", "tokens_per_s", "memory_bytes",
+]  # fmt: skip
+
+
+class EvaluationCreate(Body):
+    """What to measure: a model on a dataset. Without `metrics` everything that applies; lengths in tokens.
+
+    `generations` is how many rows the model answers in full. What is left out comes from the service's settings.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    dataset: Annotated[str, Field(min_length=1, max_length=200)]
+    metrics: Annotated[list[Chosen], Field(min_length=1, max_length=20)] | None = None
+    max_length: Annotated[int, Field(strict=True, ge=8, le=8192)] | None = None
+    max_new_tokens: Annotated[int, Field(strict=True, ge=1, le=2048)] | None = None
+    generations: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = None
+
+    def chosen(self) -> dict[str, Any]:
+        """What the request says about how to measure; the same metrics in another order are the same."""
+        chosen = self.model_dump(include={"max_length", "max_new_tokens", "generations"}, exclude_none=True)
+        return chosen | ({"metrics": sorted(set(self.metrics))} if self.metrics else {})
+
+
 class Reference(BaseModel):
     """The model or dataset of an evaluation."""
 
@@ -21,12 +46,19 @@ class Reference(BaseModel):
 
 
 class Sample(BaseModel):
-    """What the model answered beside what was expected; `exact` says whether they are the same text."""
+    """What the model answered beside what was expected; `exact` says whether they are the same text.
+
+    `row` is its place in the dataset from 0, `loss` the mean in nats per expected token, `scores` what else was
+    measured.
+    """
 
     prompt: str
     expected: str
     generated: str
     exact: bool
+    row: int | None = None
+    loss: float | None = None
+    scores: dict[str, float] = Field(default_factory=dict)
 
 
 class EvaluationError(BaseModel):
@@ -41,8 +73,10 @@ class EvaluationError(BaseModel):
 class Evaluation(BaseModel):
     """One model measured on one dataset.
 
-    Metrics: `loss` in nats per completion token, `perplexity`, `token_accuracy` and `exact_match` between 0 and 1,
-    `latency_ms_p50` and `latency_ms_p95` per answer, `tokens_per_s` while answering one at a time.
+    Metrics: `loss` in nats per completion token, `perplexity`; from 0 to 1 `token_accuracy`, `exact_match`, `token_f1`,
+    `rouge_l`, `numeric_match`, `accuracy`, `macro_f1` and `quality_score`; from 0 to 100 `bleu` and `chrf`;
+    `latency_ms_p50` and `latency_ms_p95` per answer, `tokens_per_s` while answering one at a time, `memory_bytes`,
+    `cost_per_1k_tokens`.
     """
 
     id: UUID
@@ -60,6 +94,8 @@ class Evaluation(BaseModel):
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    owner: str | None = None
+    cancel_requested: bool = False
 
     @classmethod
     def of(cls, row: EvaluationRow) -> "Evaluation":
@@ -76,6 +112,50 @@ class Predictions(BaseModel):
     items: list[Sample]
     offset: int
     total: int
+
+
+class ComparedMetric(BaseModel):
+    """One metric of two evaluations: `difference` is second minus first, `low` to `high` its confidence interval.
+
+    `verdict` on the second: `better`, `worse`, or `same` where the interval holds zero; null where rows have no value.
+    `rows` is how many rows both sides have.
+    """
+
+    name: str
+    first: float | None
+    second: float | None
+    difference: float | None
+    low: float | None = None
+    high: float | None = None
+    rows: int | None = None
+    verdict: str | None = None
+    lower_is_better: bool = False
+
+
+class EvaluationComparison(BaseModel):
+    """Two evaluations of the same rows, side by side."""
+
+    first: Evaluation
+    second: Evaluation
+    confidence: float
+    resamples: int
+    metrics: list[ComparedMetric]
+
+
+class CurvePoint(BaseModel):
+    """One value of a training series at an optimiser step."""
+
+    step: int
+    value: float | None
+
+
+class Curves(BaseModel):
+    """How a model was trained beside what it scores: series by name, evaluations, and statistics of the training."""
+
+    experiment_id: UUID
+    series: dict[str, list[CurvePoint]]
+    evaluations: list[Evaluation]
+    statistics: dict[str, float | int | str | None]
 
 
 class Claim(Body):
@@ -119,6 +199,9 @@ class SampleReport(Body):
     expected: Text
     generated: Text
     exact: bool
+    row: Annotated[int, Field(strict=True, ge=0)] | None = None
+    loss: Annotated[float, Field(strict=True)] | None = None
+    scores: dict[Annotated[str, Field(max_length=80)], float] = Field(default_factory=dict, max_length=20)
 
 
 class Completion(Fenced):

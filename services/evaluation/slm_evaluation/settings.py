@@ -7,7 +7,11 @@ from slm_shared.settings import SECRETS_DIR, ServiceSettings
 
 
 class EvaluationSettings(ServiceSettings):
-    """Times in seconds, lengths in tokens; `generations` is how many rows are answered by the model in full."""
+    """Times in seconds, lengths in tokens; `generations` is how many rows are answered by the model in full.
+
+    `hourly_price` is what the machine of an evaluation worker costs in an hour, in any currency; without it no
+    `cost_per_1k_tokens` is told.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="SLM_EVALUATION_", frozen=True, extra="ignore", secrets_dir=SECRETS_DIR
@@ -21,3 +25,4 @@ class EvaluationSettings(ServiceSettings):
     max_length: int = Field(1024, ge=8)
     max_new_tokens: int = Field(96, ge=1)
     generations: int = Field(64, ge=0)
+    hourly_price: float | None = Field(None, ge=0)

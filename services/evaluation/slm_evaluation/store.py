@@ -1,26 +1,92 @@
 """Every query of the evaluation service."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import DateTime, Row, Text, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_evaluation.domain import EvaluationStatus, statuses_before
-from slm_evaluation.tables import EvaluationRow, ModelRow
+from slm_evaluation.domain import RETRYABLE, EvaluationStatus, statuses_before
+from slm_evaluation.tables import DatasetRow, EvaluationRow, ModelRow
 from slm_shared import leases
-from slm_shared.events import ModelRegistered
-from slm_shared.paging import PageRequest, keyset
+from slm_shared.paging import PageRequest
+from slm_shared.sorting import Order, Sort, sorted_page
+
+MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256", "family", "version")
+DATASET_FIELDS = ("id", "name", "object_key", "sha256", "row_format", "mapping")
 
 
-async def project_model(session: AsyncSession, event: ModelRegistered) -> None:
-    """Remember a registered model."""
-    fields = {"name", "artifact_prefix", "manifest_key", "manifest_sha256"}
-    values = {"id": event.model_id, **event.model_dump(include=fields)}
-    await session.execute(insert(ModelRow).values(**values).on_conflict_do_nothing())
+def _metric(name: str) -> Sort:
+    text = f"coalesce((evaluation.metrics->>'{name}')::double precision, 'Infinity')"
+    return Sort(literal_column(text), float)
+
+
+# Written out, because an index on an expression is only found by the very same expression.
+SORTS: dict[str, Sort] = {
+    "created_at": Sort(EvaluationRow.created_at.expression, datetime),
+    "completed_at": Sort(
+        literal_column("coalesce(evaluation.completed_at, 'infinity'::timestamptz)", DateTime(timezone=True)), datetime
+    ),
+    "model": Sort(literal_column("(evaluation.model->>'name')", Text), str),
+    "dataset": Sort(literal_column("(evaluation.dataset->>'name')", Text), str),
+    "status": Sort(EvaluationRow.status.expression, str),
+    "loss": _metric("loss"),
+    "exact_match": _metric("exact_match"),
+    "quality_score": _metric("quality_score"),
+}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list of evaluations is narrowed to; `since` and `until` are about when they were asked for."""
+
+    model_id: UUID | None = None
+    dataset_id: UUID | None = None
+    experiment_id: UUID | None = None
+    status: EvaluationStatus | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def project_model(session: AsyncSession, values: Mapping[str, Any]) -> None:
+    """Remember a registered model; one that was known by less learns the rest."""
+    known = {name: values[name] for name in MODEL_FIELDS}
+    statement = insert(ModelRow).values(**known)
+    rest = {"family": known["family"], "version": known["version"]}
+    await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=rest))
+
+
+async def forget_model(session: AsyncSession, model_id: UUID) -> None:
+    """A model was deleted."""
+    await session.execute(update(ModelRow).where(ModelRow.id == model_id).values(deleted=True))
+
+
+async def project_dataset(session: AsyncSession, values: Mapping[str, Any]) -> None:
+    """Remember a processed dataset."""
+    known = {name: values[name] for name in DATASET_FIELDS}
+    await session.execute(insert(DatasetRow).values(**known).on_conflict_do_nothing())
+
+
+async def find_model_named(session: AsyncSession, reference: str) -> ModelRow | None:
+    """A model by id or name."""
+    statement = select(ModelRow).where(_is(ModelRow, reference))
+    return await session.scalar(statement)
+
+
+async def find_dataset_named(session: AsyncSession, reference: str) -> DatasetRow | None:
+    """A dataset by id or name."""
+    return await session.scalar(select(DatasetRow).where(_is(DatasetRow, reference)))
+
+
+def _is(row: type[ModelRow] | type[DatasetRow], reference: str) -> Any:
+    try:
+        return row.id == UUID(reference)
+    except ValueError:
+        return row.name == reference
 
 
 async def find_model(session: AsyncSession, model_id: UUID) -> ModelRow | None:
@@ -44,23 +110,73 @@ async def find(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow | No
     return await session.get(EvaluationRow, evaluation_id)
 
 
+async def find_many(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, EvaluationRow]:
+    """The evaluations among `ids`."""
+    rows = (await session.scalars(select(EvaluationRow).where(EvaluationRow.id.in_(ids)))).all()
+    return {row.id: row for row in rows}
+
+
 async def list_evaluations(
-    session: AsyncSession,
-    query: PageRequest,
-    *,
-    model_id: UUID | None = None,
-    dataset_id: UUID | None = None,
-    experiment_id: UUID | None = None,
-    status: EvaluationStatus | None = None,
-) -> Sequence[EvaluationRow]:
-    """One page of evaluations (and one more row), newest first."""
-    wanted = {"model_id": model_id, "dataset_id": dataset_id, "experiment_id": experiment_id, "status": status}
+    session: AsyncSession, query: PageRequest, order: Order, filters: Filters
+) -> Sequence[Row[tuple[EvaluationRow, Any]]]:
+    """One page of evaluations (and one more row), each with its place in the order."""
     statement = select(EvaluationRow)
-    for name, value in wanted.items():
-        if value is not None:
+    for name in ("model_id", "dataset_id", "experiment_id", "status"):
+        if (value := getattr(filters, name)) is not None:
             statement = statement.where(getattr(EvaluationRow, name) == value)
-    key = (EvaluationRow.created_at, EvaluationRow.id)
-    return (await session.scalars(keyset(statement, key=key, query=query))).all()
+    if filters.since is not None:
+        statement = statement.where(EvaluationRow.created_at >= filters.since)
+    if filters.until is not None:
+        statement = statement.where(EvaluationRow.created_at < filters.until)
+    rows: Sequence[Row[tuple[EvaluationRow, Any]]]
+    identity = EvaluationRow.id.expression
+    rows = (await session.execute(sorted_page(statement, order, identity=identity, query=query))).all()
+    return rows
+
+
+async def completed_of_experiment(session: AsyncSession, experiment_id: UUID) -> Sequence[EvaluationRow]:
+    """What an experiment's model scores, oldest first."""
+    done = (EvaluationRow.experiment_id == experiment_id, EvaluationRow.status == EvaluationStatus.COMPLETED)
+    statement = select(EvaluationRow).where(*done).order_by(EvaluationRow.created_at, EvaluationRow.id)
+    return (await session.scalars(statement)).all()
+
+
+async def predecessor(session: AsyncSession, row: EvaluationRow) -> EvaluationRow | None:
+    """The same measurement of the newest earlier version of the family that has one."""
+    model = await session.get(ModelRow, row.model_id)
+    if model is None or model.family is None or model.version is None:
+        return None
+    earlier = (ModelRow.family == model.family, ModelRow.version < model.version)
+    same = (
+        EvaluationRow.dataset_id == row.dataset_id,
+        EvaluationRow.settings_hash == row.settings_hash,
+        EvaluationRow.status == EvaluationStatus.COMPLETED,
+    )
+    statement = select(EvaluationRow).join(ModelRow, ModelRow.id == EvaluationRow.model_id).where(*earlier, *same)
+    return await session.scalar(statement.order_by(ModelRow.version.desc()).limit(1))
+
+
+async def ask_to_cancel(session: AsyncSession, row: EvaluationRow) -> None:
+    """Note that a running evaluation should end; its worker hears of it with the next heartbeat."""
+    await session.execute(update(EvaluationRow).where(EvaluationRow.id == row.id).values(cancel_requested=True))
+
+
+async def retry(session: AsyncSession, row: EvaluationRow) -> bool:
+    """Put an evaluation that ended without numbers back into the queue, as if it were new."""
+    fresh: dict[str, Any] = {
+        "status": EvaluationStatus.QUEUED,
+        "attempt": 0,
+        "done_rows": 0,
+        "error": None,
+        "cancel_requested": False,
+        "retry_at": None,
+        "started_at": None,
+        "completed_at": None,
+    }
+    here = (EvaluationRow.id == row.id, EvaluationRow.status.in_(RETRYABLE))
+    statement = update(EvaluationRow).where(*here).values(**fresh).returning(EvaluationRow)
+    changed = await session.execute(statement.execution_options(populate_existing=True))
+    return changed.scalar_one_or_none() is not None
 
 
 async def claim(session: AsyncSession, *, worker: str, claim_id: UUID, ttl_s: float) -> EvaluationRow | None:

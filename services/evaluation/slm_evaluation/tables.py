@@ -29,6 +29,22 @@ class ModelRow(Base):
     artifact_prefix: Mapped[str]
     manifest_key: Mapped[str]
     manifest_sha256: Mapped[str]
+    family: Mapped[str | None]
+    version: Mapped[int | None]
+    deleted: Mapped[bool] = mapped_column(server_default="false", default=False)
+
+
+class DatasetRow(Base):
+    """What this service needs of a dataset; a projection of the datasets service's events."""
+
+    __tablename__ = "dataset"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    object_key: Mapped[str]
+    sha256: Mapped[str]
+    row_format: Mapped[str]
+    mapping: Mapped[dict[str, Any]]
 
 
 class EvaluationRow(LeaseColumns, Base):
@@ -48,6 +64,8 @@ class EvaluationRow(LeaseColumns, Base):
     model: Mapped[dict[str, Any]]
     dataset: Mapped[dict[str, Any]]
     settings: Mapped[dict[str, Any]]
+    owner: Mapped[str | None]
+    cancel_requested: Mapped[bool] = mapped_column(server_default="false", default=False)
     experiment_id: Mapped[UUID | None]
     baseline_evaluation_id: Mapped[UUID | None]
     status: Mapped[str]

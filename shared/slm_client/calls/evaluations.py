@@ -1,10 +1,53 @@
 """Requests about evaluations."""
 
-from slm_client.calls.base import Call, address_of, given
+from collections.abc import Mapping
+from typing import Any
+
+from slm_client.calls.base import Call, Nothing, address_of, given
 from slm_client.models import (
+    Curves,
     Evaluation,
+    EvaluationComparison,
     Page,
+    Predictions,
 )
+
+
+def create_evaluation(settings: Mapping[str, Any]) -> Call[Evaluation]:
+    """Queue an evaluation; `settings` is the body of `POST /api/evaluations`."""
+    return Call("POST", "/api/evaluations", Evaluation, json=given(**settings))
+
+
+def cancel_evaluation(evaluation_id: object) -> Call[Evaluation]:
+    """Stop an evaluation."""
+    return Call("POST", address_of("evaluations", evaluation_id, suffix=":cancel"), Evaluation)
+
+
+def retry_evaluation(evaluation_id: object) -> Call[Evaluation]:
+    """Queue an evaluation again that ended without numbers."""
+    return Call("POST", address_of("evaluations", evaluation_id, suffix=":retry"), Evaluation)
+
+
+def compare_evaluations(first: object, second: object) -> Call[EvaluationComparison]:
+    """Two evaluations of the same rows side by side."""
+    params = {"first": str(first), "second": str(second)}
+    return Call("GET", "/api/evaluations:compare", EvaluationComparison, params=params)
+
+
+def evaluation_predictions(evaluation_id: object, **query: str | int | bool | None) -> Call[Predictions]:
+    """A page of what the model answered."""
+    path = address_of("evaluations", evaluation_id, suffix="/predictions")
+    return Call("GET", path, Predictions, params=given(**query))
+
+
+def download_predictions(evaluation_id: object) -> Call[Nothing]:
+    """Every answer as JSON lines."""
+    return Call("GET", address_of("evaluations", evaluation_id, suffix="/predictions/download"), Nothing)
+
+
+def evaluation_curves(evaluation_id: object) -> Call[Curves]:
+    """The training of the model beside what it scores."""
+    return Call("GET", address_of("evaluations", evaluation_id, suffix="/curves"), Curves)
 
 
 def list_evaluations(**filters: str | int | None) -> Call[Page[Evaluation]]:

@@ -1,23 +1,56 @@
 """`slm evaluations …`."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from slm_client.cli.following import describe
-from slm_client.cli.options import Cursor, Gateway, Json, Limit
+from slm_client.cli.options import Cursor, Follow, Gateway, Json, Limit
+from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import moment, number, output, print_facts, print_json, print_table
-from slm_client.models import Evaluation
+from slm_client.models import ComparedMetric, Evaluation, Sample
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Look at what models score.", rich_markup_mode=None)
+app = typer.Typer(help="Measure models and look at what they score.", rich_markup_mode=None)
+
+
+COLUMNS: list[tuple[str, Callable[[Evaluation], object]]] = [
+    ("ID", lambda each: each.id),
+    ("MODEL", lambda each: each.model.name),
+    ("DATASET", lambda each: each.dataset.name),
+    ("STATUS", lambda each: each.status),
+    ("LOSS", lambda each: number(each.metrics.get("loss"))),
+    ("TOKEN ACC.", lambda each: number(each.metrics.get("token_accuracy"))),
+    ("EXACT MATCH", lambda each: number(each.metrics.get("exact_match"))),
+    ("COMPLETED", lambda each: moment(each.completed_at)),
+    ("QUALITY", lambda each: number(each.metrics.get("quality_score"))),
+]
+
+SAMPLE_COLUMNS: list[tuple[str, Callable[[Sample], object]]] = [
+    ("ROW", lambda each: each.row),
+    ("LOSS", lambda each: number(each.loss)),
+    ("PROMPT", lambda each: each.prompt),
+    ("EXPECTED", lambda each: each.expected),
+    ("GENERATED", lambda each: each.generated),
+    ("EXACT", lambda each: None if each.exact is None else "yes" if each.exact else "no"),
+]
+
+Id = Annotated[str, typer.Argument(metavar="EVALUATION", help="Id of the evaluation.")]
 
 
 @app.command("list")
 def list_evaluations(
     model: Annotated[str | None, typer.Option(help="Only those of this model (id or name).")] = None,
     dataset: Annotated[str | None, typer.Option(help="Only those on this dataset (id or name).")] = None,
-    status: Annotated[str | None, typer.Option(help="Only queued, running, completed or failed ones.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Only those of this experiment (id).")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only queued, running, completed, failed or cancelled ones.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="Only those asked for since, e.g. 2026-01-31T12:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only those asked for before.")] = None,
+    sort: Annotated[str | None, typer.Option(help="A column, e.g. loss, or -quality_score to descend.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
@@ -28,31 +61,23 @@ def list_evaluations(
         page = client.evaluations.list(
             model_id=client.models.get(model).id if model else None,
             dataset_id=client.datasets.get(dataset).id if dataset else None,
+            experiment_id=experiment,
             status=status,
+            since=since,
+            until=until,
+            sort=sort,
             limit=limit,
             cursor=cursor,
         )
     if json:
         print_json(page)
         return
-    print_table(
-        page.items,
-        [
-            ("ID", lambda each: each.id),
-            ("MODEL", lambda each: each.model.name),
-            ("DATASET", lambda each: each.dataset.name),
-            ("STATUS", lambda each: each.status),
-            ("LOSS", lambda each: number(each.metrics.get("loss"))),
-            ("TOKEN ACC.", lambda each: number(each.metrics.get("token_accuracy"))),
-            ("EXACT MATCH", lambda each: number(each.metrics.get("exact_match"))),
-            ("COMPLETED", lambda each: moment(each.completed_at)),
-        ],
-    )
+    print_table(page.items, COLUMNS)
 
 
 @app.command()
 def show(
-    evaluation: Annotated[str, typer.Argument(metavar="EVALUATION", help="Id of the evaluation.")],
+    evaluation: Id,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
@@ -60,6 +85,92 @@ def show(
     with SlmClient(gateway) as client:
         found = client.evaluations.get(evaluation)
     print_json(found) if json else _print_evaluation(found)
+
+
+@app.command()
+def run(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Id, name, family or family@alias.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id, name or family.")],
+    metric: Annotated[list[str] | None, typer.Option(help="Only this metric; may be repeated.")] = None,
+    generations: Annotated[int | None, typer.Option(help="How many rows to answer in full.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens.")] = None,
+    follow: Follow = False,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Measure a model on a dataset."""
+    with SlmClient(gateway) as client:
+        found = client.evaluations.create(
+            model, dataset, metrics=metric, generations=generations, max_new_tokens=max_new_tokens
+        )
+        if follow:
+            with Stages() as stages:
+                stage = stages.stage("Evaluation")
+                found = client.evaluations.wait(
+                    found.id, on_change=lambda each: stage.show(each.status, completed=each.progress, total=1.0)
+                )
+                stage.done(found.status)
+    print_json(found) if json else _print_evaluation(found)
+
+
+@app.command()
+def cancel(evaluation: Id, gateway: Gateway = None) -> None:
+    """Stop an evaluation that waits or runs."""
+    with SlmClient(gateway) as client:
+        found = client.evaluations.cancel(evaluation)
+    output.print("It is cancelled." if found.is_finished else "It will be cancelled within seconds.", markup=False)
+
+
+@app.command()
+def retry(evaluation: Id, gateway: Gateway = None) -> None:
+    """Queue an evaluation again that failed or was cancelled."""
+    with SlmClient(gateway) as client:
+        client.evaluations.retry(evaluation)
+    output.print("It is queued again.", markup=False)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="FIRST", help="Id of one evaluation.")],
+    second: Annotated[str, typer.Argument(metavar="SECOND", help="Id of another one on the same rows.")],
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Compare two evaluations of the same rows."""
+    with SlmClient(gateway) as client:
+        found = client.evaluations.compare(first, second)
+    if json:
+        print_json(found)
+        return
+    columns: list[tuple[str, Callable[[ComparedMetric], object]]] = [
+        ("METRIC", lambda each: each.name),
+        (found.first.model.name, lambda each: number(each.first)),
+        (found.second.model.name, lambda each: number(each.second)),
+        ("DIFFERENCE", lambda each: number(each.difference)),
+        ("95 % INTERVAL", lambda each: None if each.low is None else f"{number(each.low)} to {number(each.high)}"),
+        ("", lambda each: each.verdict),
+    ]
+    print_table(found.metrics, columns)
+
+
+@app.command()
+def predictions(
+    evaluation: Id,
+    sort: Annotated[str, typer.Option(help="row, loss or a metric; -loss shows the worst first.")] = "-loss",
+    offset: Annotated[int, typer.Option(min=0, help="Leave so many out.")] = 0,
+    limit: Limit = 20,
+    to: Annotated[Path | None, typer.Option("--to", "-o", help="Save all of them here as JSON lines.")] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Show what a model answered, the worst first, or save every answer."""
+    with SlmClient(gateway) as client:
+        if to is not None:
+            client.evaluations.download_predictions(evaluation, to)
+            output.print(str(to), markup=False)
+            return
+        page = client.evaluations.predictions(evaluation, sort=sort, offset=offset, limit=limit)
+    print_json(page) if json else print_table(page.items, SAMPLE_COLUMNS)
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
@@ -77,12 +188,4 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     )
     if evaluation.samples:
         output.print()
-        print_table(
-            evaluation.samples,
-            [
-                ("PROMPT", lambda each: each.prompt),
-                ("EXPECTED", lambda each: each.expected),
-                ("GENERATED", lambda each: each.generated),
-                ("EXACT", lambda each: None if each.exact is None else "yes" if each.exact else "no"),
-            ],
-        )
+        print_table(evaluation.samples, SAMPLE_COLUMNS)

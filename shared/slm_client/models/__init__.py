@@ -2,7 +2,15 @@
 
 from slm_client.models.base import Answer, Page, Problem, Reference
 from slm_client.models.datasets import Column, Dataset, Preview
-from slm_client.models.evaluations import Evaluation, Sample
+from slm_client.models.evaluations import (
+    ComparedMetric,
+    CurvePoint,
+    Curves,
+    Evaluation,
+    EvaluationComparison,
+    Predictions,
+    Sample,
+)
 from slm_client.models.experiments import (
     Checkpoint,
     Checkpoints,
@@ -41,11 +49,15 @@ __all__ = [
     "Checkpoints",
     "Column",
     "ComparedFact",
+    "ComparedMetric",
     "Comparison",
     "Count",
+    "CurvePoint",
+    "Curves",
     "Dataset",
     "Drift",
     "Evaluation",
+    "EvaluationComparison",
     "Experiment",
     "Lineage",
     "LineageEdge",
@@ -61,6 +73,7 @@ __all__ = [
     "Overview",
     "Page",
     "Plan",
+    "Predictions",
     "Preview",
     "Problem",
     "Progress",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from pydantic import Field
 
@@ -9,16 +10,25 @@ from slm_client.models.base import Answer, Problem, Reference
 
 
 class Sample(Answer):
-    """One generation of an evaluation beside what was expected."""
+    """One generation of an evaluation beside what was expected.
+
+    `row` is its place in the dataset from 0, `loss` the mean in nats per expected token, `scores` other row metrics.
+    """
 
     prompt: str
     expected: str | None = None
     generated: str
     exact: bool | None = None
+    row: int | None = None
+    loss: float | None = None
+    scores: dict[str, float] = Field(default_factory=dict)
 
 
 class Evaluation(Answer):
-    """One model measured on one dataset; `metrics` holds loss, perplexity, token_accuracy, exact_match, latencies."""
+    """One model measured on one dataset; `metrics` by name, as docs/metrics.md defines them.
+
+    `status` is queued, running, completed, failed or cancelled.
+    """
 
     id: str
     model: Reference
@@ -29,6 +39,10 @@ class Evaluation(Answer):
     rows: int | None = None
     metrics: dict[str, float | None] = Field(default_factory=dict)
     samples: Sequence[Sample] = ()
+    settings: dict[str, Any] = Field(default_factory=dict)
+    experiment_id: str | None = None
+    owner: str | None = None
+    cancel_requested: bool = False
     created_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -37,4 +51,52 @@ class Evaluation(Answer):
     @property
     def is_finished(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self.status in {"completed", "failed"}
+        return self.status in {"completed", "failed", "cancelled"}
+
+
+class Predictions(Answer):
+    """Some of the answers of an evaluation, and how many there are."""
+
+    items: Sequence[Sample] = ()
+    offset: int = 0
+    total: int = 0
+
+
+class ComparedMetric(Answer):
+    """One metric of two evaluations: `difference` is second minus first, `low` to `high` its 95 % interval."""
+
+    name: str
+    first: float | None = None
+    second: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    rows: int | None = None
+    verdict: str | None = None
+    lower_is_better: bool = False
+
+
+class EvaluationComparison(Answer):
+    """Two evaluations of the same rows, side by side."""
+
+    first: Evaluation
+    second: Evaluation
+    confidence: float = 0.95
+    resamples: int = 0
+    metrics: Sequence[ComparedMetric] = ()
+
+
+class CurvePoint(Answer):
+    """One value of a training series."""
+
+    step: int
+    value: float | None = None
+
+
+class Curves(Answer):
+    """How a model was trained beside what it scores."""
+
+    experiment_id: str
+    series: dict[str, Sequence[CurvePoint]] = Field(default_factory=dict)
+    evaluations: Sequence[Evaluation] = ()
+    statistics: dict[str, Any] = Field(default_factory=dict)

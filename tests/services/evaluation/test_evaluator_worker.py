@@ -40,9 +40,17 @@ METRICS = {
     "perplexity",
     "token_accuracy",
     "exact_match",
+    "token_f1",
+    "rouge_l",
+    "bleu",
+    "chrf",
+    "accuracy",
+    "macro_f1",
     "latency_ms_p50",
     "latency_ms_p95",
     "tokens_per_s",
+    "memory_bytes",
+    "quality_score",
 }
 
 Rows = list[dict[str, str]]
@@ -244,7 +252,7 @@ async def test_without_answers_there_is_only_the_loss(site: Site) -> None:
         evaluations = await site.ended()
     for item in evaluations:
         assert (item["status"], item["samples"]) == ("completed", [])
-        assert set(item["metrics"]) == {"loss", "perplexity", "token_accuracy"}
+        assert set(item["metrics"]) == {"loss", "perplexity", "token_accuracy", "quality_score"}
         page = (await site.user.get(f"/api/evaluations/{item['id']}/predictions")).json()
         assert page == {"items": [], "offset": 0, "total": 0}
 

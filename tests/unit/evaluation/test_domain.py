@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slm_evaluation.domain import MAX_ATTEMPTS, EvaluationStatus, is_exact, is_retried, percentile, statuses_before
+from slm_evaluation.domain import (
+    MAX_ATTEMPTS,
+    EvaluationStatus,
+    cost_per_1k_tokens,
+    derived,
+    is_exact,
+    is_retried,
+    percentile,
+    quality_score,
+    statuses_before,
+)
 
 VALUES = st.lists(st.floats(allow_nan=False), min_size=1, max_size=50)
 SHARES = st.floats(min_value=0, max_value=1, exclude_min=True)
@@ -12,7 +22,13 @@ SHARES = st.floats(min_value=0, max_value=1, exclude_min=True)
 
 @pytest.mark.parametrize(
     ("target", "sources"),
-    [("queued", {"running"}), ("running", {"queued"}), ("completed", {"running"}), ("failed", {"running"})],
+    [
+        ("queued", {"running"}),
+        ("running", {"queued"}),
+        ("completed", {"running"}),
+        ("failed", {"running"}),
+        ("cancelled", {"queued", "running"}),
+    ],
 )
 def test_a_status_is_reached_from_these_alone(target: str, sources: set[str]) -> None:
     assert statuses_before(EvaluationStatus(target)) == sources
@@ -81,3 +97,19 @@ def test_percentiles_grow_with_their_share(values: list[float], one: float, othe
 def test_nothing_has_no_percentile() -> None:
     with pytest.raises(ValueError, match="no values"):
         percentile([], 0.5)
+
+
+def test_quality_is_the_mean_of_what_was_measured() -> None:
+    assert quality_score({"token_accuracy": 0.5, "exact_match": 0.25, "chrf": 75.0, "bleu": 3.0}) == 0.5
+    assert quality_score({"loss": 1.0}) is None
+
+
+def test_cost_follows_from_price_and_rate() -> None:
+    # 3.60 an hour is a thousandth of a unit per second; 100 tokens per second need ten seconds for a thousand.
+    assert cost_per_1k_tokens({"tokens_per_s": 100.0}, 3.6) == pytest.approx(0.01)
+    assert cost_per_1k_tokens({"tokens_per_s": 100.0}, None) is None
+    assert cost_per_1k_tokens({"loss": 1.0}, 3.6) is None
+    assert derived({"tokens_per_s": 100.0, "exact_match": 1.0}, hourly_price=0.0) == {
+        "quality_score": 1.0,
+        "cost_per_1k_tokens": 0.0,
+    }

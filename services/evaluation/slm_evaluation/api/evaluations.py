@@ -1,21 +1,29 @@
 """Evaluations, as users see them."""
 
-import json
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import JSONResponse, StreamingResponse
 
 from slm_evaluation import store
 from slm_evaluation.domain import EvaluationStatus
 from slm_evaluation.errors import EvaluationNotFoundError, EvaluationNotReadyError
-from slm_evaluation.schemas import Evaluation, Predictions, Sample
+from slm_evaluation.schemas import Curves, Evaluation, EvaluationComparison, EvaluationCreate, Predictions
+from slm_evaluation.service import comparing, curves, ordering, predictions
+from slm_evaluation.store import SORTS, Filters
 from slm_evaluation.tables import EvaluationRow
-from slm_shared.access import Viewer
-from slm_shared.paging import Page, PageQuery, page_of
-from slm_shared.web import ReadSession, router
+from slm_shared.access import Member, Viewer
+from slm_shared.idempotency import Idempotency
+from slm_shared.paging import Page, PageQuery
+from slm_shared.sorting import order_of, page_of_sorted
+from slm_shared.web import Objects, ReadSession, WriteSession, router
 
 routes = router(tags=["evaluations"])
+
+SORTED_BY = f"One of {', '.join(SORTS)}; with a minus in front descending."
 
 
 async def _find(session: ReadSession, evaluation_id: UUID) -> EvaluationRow:
@@ -26,21 +34,51 @@ async def _find(session: ReadSession, evaluation_id: UUID) -> EvaluationRow:
     return row
 
 
+@routes.post("/api/evaluations", status_code=202, response_model=Evaluation)
+async def create_evaluation(
+    body: EvaluationCreate, request: Request, principal: Member, once: Idempotency
+) -> JSONResponse:
+    """Queue an evaluation of any model on any processed dataset; the same question has one answer."""
+    canonical = body.model_dump_json()
+    if (stored := await once.stored(of=canonical)) is not None:
+        return stored
+    inputs = await request.app.state.resolver.resolve(body)
+
+    async def work(session: AsyncSession) -> Evaluation:
+        settings = request.app.state.settings
+        row = await ordering.order_evaluation(session, body, inputs, settings=settings, owner=principal.subject)
+        return Evaluation.of(row)
+
+    return await once(work, of=canonical, status=202, location=lambda made: f"/api/evaluations/{made.id}")
+
+
 @routes.get("/api/evaluations")
 async def list_evaluations(
     _: Viewer,
     session: ReadSession,
     query: PageQuery,
+    sort: Annotated[str, Query(max_length=40, description=SORTED_BY)] = "-created_at",
     model_id: Annotated[UUID | None, Query()] = None,
     dataset_id: Annotated[UUID | None, Query()] = None,
     experiment_id: Annotated[UUID | None, Query()] = None,
     status: Annotated[EvaluationStatus | None, Query()] = None,
+    since: Annotated[datetime | None, Query(description="Asked for at or after this time.")] = None,
+    until: Annotated[datetime | None, Query(description="Asked for before this time.")] = None,
 ) -> Page[Evaluation]:
-    """Evaluations, newest first."""
-    rows = await store.list_evaluations(
-        session, query, model_id=model_id, dataset_id=dataset_id, experiment_id=experiment_id, status=status
-    )
-    return page_of(rows, query, key=lambda row: (row.created_at, row.id), show=Evaluation.of)
+    """Evaluations, newest first unless `sort` says otherwise; a missing number sorts as the largest."""
+    order = order_of(sort, SORTS)
+    filters = Filters(model_id, dataset_id, experiment_id, status, since, until)
+    rows = await store.list_evaluations(session, query, order, filters)
+    return page_of_sorted(rows, query, order, key=lambda row: row.id, show=Evaluation.of)
+
+
+@routes.get("/api/evaluations:compare")
+async def compare_evaluations(
+    _: Viewer, objects: Objects, session: ReadSession, first: UUID, second: UUID
+) -> EvaluationComparison:
+    """Two evaluations of the same rows: every metric's difference, with a 95 % interval where rows are scored."""
+    one, other = await _find(session, first), await _find(session, second)
+    return await comparing.compare(objects, one, other)
 
 
 @routes.get("/api/evaluations/{evaluation_id}")
@@ -49,19 +87,49 @@ async def get_evaluation(evaluation_id: UUID, _: Viewer, session: ReadSession) -
     return Evaluation.of(await _find(session, evaluation_id))
 
 
-@routes.get("/api/evaluations/{evaluation_id}/predictions")
+@routes.post("/api/evaluations/{evaluation_id}:cancel", status_code=202)
+async def cancel_evaluation(evaluation_id: UUID, principal: Member, session: WriteSession) -> Evaluation:
+    """Stop an evaluation: at once while it waits, within seconds while it runs."""
+    return Evaluation.of(await ordering.cancel_evaluation(session, evaluation_id, actor=principal.subject))
+
+
+@routes.post("/api/evaluations/{evaluation_id}:retry", status_code=202)
+async def retry_evaluation(evaluation_id: UUID, principal: Member, session: WriteSession) -> Evaluation:
+    """Queue an evaluation again that failed or was cancelled."""
+    return Evaluation.of(await ordering.retry_evaluation(session, evaluation_id, actor=principal.subject))
+
+
+@routes.get("/api/evaluations/{evaluation_id}/predictions", response_model_exclude_unset=True)
 async def get_predictions(
     evaluation_id: UUID,
-    request: Request,
     _: Viewer,
+    objects: Objects,
     session: ReadSession,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    sort: Annotated[str, Query(max_length=40, description="row, loss or a metric; -loss: the worst first.")] = "row",
+    exact: Annotated[bool | None, Query(description="Only exact matches, or only the others.")] = None,
 ) -> Predictions:
     """What the model answered, row by row."""
     row = await _find(session, evaluation_id)
+    return await predictions.read_page(objects, row, sort=sort, offset=offset, limit=limit, exact=exact)
+
+
+@routes.get("/api/evaluations/{evaluation_id}/predictions/download", response_class=StreamingResponse)
+async def download_predictions(
+    evaluation_id: UUID, _: Viewer, objects: Objects, session: ReadSession
+) -> StreamingResponse:
+    """Every answer as JSON lines."""
+    row = await _find(session, evaluation_id)
     if row.predictions_key is None:
         raise EvaluationNotReadyError(f"The evaluation has no predictions: its status is {row.status}.")
-    lines = (await request.app.state.objects.get_bytes(row.predictions_key)).decode().splitlines()
-    items = [Sample.model_validate(json.loads(line)) for line in lines[offset : offset + limit]]
-    return Predictions(items=items, offset=offset, total=len(lines))
+    headers = {"Content-Disposition": f'attachment; filename="{row.model["name"]}-{row.dataset["name"]}.jsonl"'}
+    return StreamingResponse(objects.stream(row.predictions_key), media_type="application/x-ndjson", headers=headers)
+
+
+@routes.get("/api/evaluations/{evaluation_id}/curves")
+async def get_curves(evaluation_id: UUID, request: Request, _: Viewer, session: ReadSession) -> Curves:
+    """The loss curves of the training that made the model, beside what the model scores."""
+    row = await _find(session, evaluation_id)
+    scored = await curves.scored_beside(session, row)
+    return await curves.read_curves(request.app.state.training, row, scored)

@@ -5,11 +5,16 @@ from uuid import UUID
 from fastapi import Request, Response
 from starlette.responses import JSONResponse
 
+from slm_evaluation import store
 from slm_evaluation.schemas import Claim, Completion, FailureReport, Fenced, Forget, Heartbeat, HeartbeatAnswer
-from slm_evaluation.service import leasing
+from slm_evaluation.service import leasing, regression
+from slm_evaluation.service.comparing import Difference
 from slm_evaluation.service.planning import predictions_key
+from slm_evaluation.tables import EvaluationRow
 from slm_shared.access import Worker
+from slm_shared.database import ANSWER_WITHIN_S, Database
 from slm_shared.errors import FieldProblem, InvalidError
+from slm_shared.objects import ObjectStore
 from slm_shared.web import WriteSession, router
 
 routes = router(tags=["leases"])
@@ -41,17 +46,36 @@ async def heartbeat(
 ) -> HeartbeatAnswer:
     """Keep the lease and tell the progress."""
     ttl_s = request.app.state.settings.lease_ttl_s
-    await leasing.keep_lease(session, evaluation_id, body, ttl_s=ttl_s)
-    return HeartbeatAnswer()
+    return await leasing.keep_lease(session, evaluation_id, body, ttl_s=ttl_s)
 
 
 @routes.post(f"{PATH}/{{evaluation_id}}:complete", status_code=204)
-async def complete(evaluation_id: UUID, body: Completion, _: Worker, session: WriteSession) -> None:
-    """What was measured."""
+async def complete(evaluation_id: UUID, body: Completion, request: Request, _: Worker) -> None:
+    """What was measured; a model that is worse than its predecessor is told of."""
     if body.predictions_key not in (None, predictions_key(evaluation_id, body.epoch)):
         problem = FieldProblem("predictions_key", "must be predictions.jsonl under the lease's own prefix")
         raise InvalidError("The predictions are not under the lease's prefix.", errors=[problem])
-    await leasing.complete_evaluation(session, evaluation_id, body)
+    state = request.app.state
+    before, found = await _regressions(evaluation_id, body, state.database, state.objects)
+    async with state.database.transaction(within_s=ANSWER_WITHIN_S) as session:
+        price = state.settings.hourly_price
+        row = await leasing.complete_evaluation(session, evaluation_id, body, hourly_price=price)
+        if row is not None and before is not None and found:
+            await regression.announce_regression(session, row, before, found)
+
+
+async def _regressions(
+    evaluation_id: UUID, body: Completion, database: Database, objects: ObjectStore
+) -> tuple[EvaluationRow | None, dict[str, Difference]]:
+    """The predecessor's evaluation and what is worse than in it, read before the transaction begins."""
+    if body.predictions_key is None:
+        return None, {}
+    async with database.read(within_s=ANSWER_WITHIN_S) as session:
+        row = await store.find(session, evaluation_id)
+        before = await store.predecessor(session, row) if row is not None else None
+    if row is None or before is None:
+        return None, {}
+    return before, await regression.find_regressions(objects, before, body.predictions_key, row)
 
 
 @routes.post(f"{PATH}/{{evaluation_id}}:fail", status_code=204)

@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation import store
-from slm_evaluation.domain import RETRY_S, EvaluationStatus, is_retried
+from slm_evaluation.domain import RETRY_S, EvaluationStatus, derived, is_retried
 from slm_evaluation.errors import EvaluationNotFoundError, LeaseLostError
-from slm_evaluation.schemas import Claim, Completion, FailureReport, Heartbeat
+from slm_evaluation.schemas import Claim, Completion, FailureReport, Heartbeat, HeartbeatAnswer
 from slm_evaluation.service.planning import predictions_prefix
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import EvaluationRow
@@ -48,19 +48,25 @@ async def held(session: AsyncSession, evaluation_id: UUID, epoch: int) -> Evalua
     raise LeaseLostError("The lease is not held any more.")
 
 
-async def keep_lease(session: AsyncSession, evaluation_id: UUID, beat: Heartbeat, *, ttl_s: float) -> None:
-    """Renew a lease and note the progress."""
+async def keep_lease(session: AsyncSession, evaluation_id: UUID, beat: Heartbeat, *, ttl_s: float) -> HeartbeatAnswer:
+    """Renew a lease and note the progress; the answer says whether somebody called the work off."""
     row = await held(session, evaluation_id, beat.epoch)
     await store.keep(session, row, done_rows=beat.step, rows=beat.total, ttl_s=ttl_s)
+    return HeartbeatAnswer(cancel=row.cancel_requested)
 
 
-async def complete_evaluation(session: AsyncSession, evaluation_id: UUID, completion: Completion) -> None:
-    """The measurements are in. Saying it twice is fine."""
+async def complete_evaluation(
+    session: AsyncSession, evaluation_id: UUID, completion: Completion, *, hourly_price: float | None
+) -> EvaluationRow | None:
+    """The measurements are in. Saying it twice is fine; then None is returned."""
     row = await store.locked(session, evaluation_id)
     if row is not None and row.status == EvaluationStatus.COMPLETED and row.epoch == completion.epoch:
-        return
+        return None
     row = await held(session, evaluation_id, completion.epoch)
-    values = completion.model_dump(exclude={"epoch"}) | {"completed_at": await database_now(session), "error": None}
+    metrics = completion.metrics | derived(completion.metrics, hourly_price=hourly_price)
+    values: dict[str, Any] = completion.model_dump(exclude={"epoch"})
+    values["samples"] = [each.model_dump(exclude_unset=True) for each in completion.samples]
+    values |= {"metrics": metrics, "completed_at": await database_now(session), "error": None}
     if not await store.move(session, row, EvaluationStatus.COMPLETED, values=values):
         raise LeaseLostError("The evaluation is not running.")
     await outbox.append(
@@ -72,9 +78,10 @@ async def complete_evaluation(session: AsyncSession, evaluation_id: UUID, comple
             dataset_id=row.dataset_id,
             dataset_name=row.dataset["name"],
             rows=completion.rows,
-            metrics=completion.metrics,
+            metrics=metrics,
         ),
     )
+    return row
 
 
 async def fail_attempt(session: AsyncSession, evaluation_id: UUID, report: FailureReport) -> None:
@@ -85,12 +92,23 @@ async def fail_attempt(session: AsyncSession, evaluation_id: UUID, report: Failu
 
 
 async def release(session: AsyncSession, evaluation_id: UUID, epoch: int) -> None:
-    """The worker gives an unfinished evaluation back; the attempt does not count."""
+    """The worker gives an unfinished evaluation back: it ends if it was called off, else its attempt does not count."""
     row = await held(session, evaluation_id, epoch)
+    if row.cancel_requested:
+        await _end_cancelled(session, row)
+        return
     await store.requeue(session, row, after_s=0.0, counted=False)
 
 
+async def _end_cancelled(session: AsyncSession, row: EvaluationRow) -> None:
+    values = {"completed_at": await database_now(session), "error": None}
+    await store.move(session, row, EvaluationStatus.CANCELLED, values=values)
+
+
 async def _end_badly(session: AsyncSession, row: EvaluationRow, error: dict[str, Any], *, retry: bool) -> None:
+    if row.cancel_requested:
+        await _end_cancelled(session, row)
+        return
     if is_retried(blame=error["blame"], retry=retry, attempt=row.attempt):
         await store.requeue(session, row, after_s=RETRY_S, counted=True)
         return

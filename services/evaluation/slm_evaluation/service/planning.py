@@ -15,6 +15,8 @@ from slm_shared.bus import RetryLater
 from slm_shared.events import ModelRegistered
 from slm_shared.ids import new_id
 
+MEASURED = {"max_length", "max_new_tokens", "generations"}
+
 
 async def plan_evaluations(session: AsyncSession, event: ModelRegistered, settings: EvaluationSettings) -> None:
     """Remember the model; measure a fine-tuned one and its base on the evaluation set, the same way.
@@ -22,7 +24,7 @@ async def plan_evaluations(session: AsyncSession, event: ModelRegistered, settin
     The base is measured once per dataset and settings, however many models come of it. Raises RetryLater while the
     base model is not known here.
     """
-    await store.project_model(session, event)
+    await store.project_model(session, {"id": event.model_id, **event.model_dump()})
     if event.kind != "fine_tuned" or event.evaluation_dataset_id is None or event.base_model_id is None:
         return
     base, tuned = await store.find_model(session, event.base_model_id), await store.find_model(session, event.model_id)
@@ -35,23 +37,28 @@ async def plan_evaluations(session: AsyncSession, event: ModelRegistered, settin
 
 
 def _queued(model: ModelRow, event: ModelRegistered, settings: EvaluationSettings) -> dict[str, Any]:
-    chosen = settings.model_dump(include={"max_length", "max_new_tokens", "generations"})
+    dataset = {
+        "id": str(event.evaluation_dataset_id),
+        "name": event.evaluation_dataset_name,
+        "object_key": event.evaluation_dataset_key,
+        "sha256": event.evaluation_dataset_sha256,
+        "row_format": event.evaluation_row_format,
+        "mapping": event.evaluation_mapping,
+    }
+    return queued(model, dataset, settings.model_dump(include=MEASURED))
+
+
+def queued(model: ModelRow, dataset: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    """The values of a new evaluation; `chosen` says how it is measured, and with model and dataset what it is."""
     fields = ("name", "artifact_prefix", "manifest_key", "manifest_sha256")
     return {
         "id": new_id(),
         "model_id": model.id,
-        "dataset_id": event.evaluation_dataset_id,
+        "dataset_id": UUID(dataset["id"]),
         "settings": chosen,
         "settings_hash": hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest(),
         "model": {"id": str(model.id), **{name: getattr(model, name) for name in fields}},
-        "dataset": {
-            "id": str(event.evaluation_dataset_id),
-            "name": event.evaluation_dataset_name,
-            "object_key": event.evaluation_dataset_key,
-            "sha256": event.evaluation_dataset_sha256,
-            "row_format": event.evaluation_row_format,
-            "mapping": event.evaluation_mapping,
-        },
+        "dataset": dataset,
         "status": EvaluationStatus.QUEUED,
         "metrics": {},
         "samples": [],
@@ -66,3 +73,8 @@ def predictions_prefix(evaluation_id: UUID, epoch: int) -> str:
 def predictions_key(evaluation_id: UUID, epoch: int) -> str:
     """The object that holds the predictions of a lease."""
     return f"{predictions_prefix(evaluation_id, epoch)}/predictions.jsonl"
+
+
+def index_key(predictions: str) -> str:
+    """The object that holds the index of predictions."""
+    return f"{predictions.rpartition('/')[0]}/index.json"

@@ -31,11 +31,12 @@ class DatasetRef(_Message):
 
 
 class Measuring(_Message):
-    """How to measure; lengths in tokens."""
+    """How to measure; lengths in tokens. Without `metrics` everything that applies is measured."""
 
     max_length: int
     max_new_tokens: int
     generations: int
+    metrics: list[str] | None = None
 
 
 class EvaluationLease(_Message):
@@ -56,3 +57,4 @@ class EvaluationJob(_Message):
     model_folder: Path
     rows: Path
     predictions: Path
+    index: Path

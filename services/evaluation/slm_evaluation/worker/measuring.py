@@ -1,26 +1,24 @@
 """Measuring one model on one dataset, from files to numbers."""
 
-import json
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import psutil
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from slm_evaluation.domain import is_exact, percentile
+from slm_evaluation.domain import METRICS, SPEED, is_exact
+from slm_evaluation.worker.answering import answer_all, answer_limit, measure_speed
 from slm_evaluation.worker.job import EvaluationJob
+from slm_evaluation.worker.metrics import means, score_corpus, score_rows
+from slm_evaluation.worker.predictions import write_index, write_predictions
 from slm_ml.data import read_rows
-from slm_ml.encoding import TEXT, Example, encode_rows
-from slm_ml.evaluation import score
-from slm_ml.generation import generate_batch
+from slm_ml.encoding import TEXT, Example, encode_numbered
+from slm_ml.evaluation import Scores, score
 from slm_ml.model import load_model, load_tokenizer
 
-GENERATION_BATCH = 32
-TIMED_ANSWERS = 8
 SHOWN_SAMPLES = 5
-MARGIN_TOKENS = 8
 MAX_SAMPLE_CHARACTERS = 20_000
 # Five samples of three such texts stay below the limit of a JSON body however they are escaped.
 MAX_SHOWN_CHARACTERS = 4_000
@@ -35,63 +33,76 @@ class NotFiniteError(Exception):
 
 
 def measure(job: EvaluationJob, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """Loss, perplexity and token accuracy over all rows; exact match and speed over the first ones.
+    """Loss, perplexity and token accuracy over all rows; what answers score and how fast they come over the first ones.
 
-    `progress` is told how many rows are done, and of how many. Writes the predictions as JSON lines. Raises
+    `progress` is told how many rows are done, and of how many. Writes the predictions and their index. Raises
     NothingToMeasureError and NotFiniteError.
     """
     tokenizer = load_tokenizer(job.model_folder)
     model = load_model(job.model_folder, dtype=torch.float32)
     model.train(False)
-    dataset, settings = job.lease.dataset, job.lease.settings
-    examples = encode_rows(
-        read_rows(job.rows),
-        row_format=dataset.row_format,
-        mapping=dataset.mapping,
-        tokenizer=tokenizer,
-        max_length=min(settings.max_length, int(getattr(model.config, "max_position_embeddings", settings.max_length))),
-    )
-    if not examples:
+    numbered = _encode(job, model, tokenizer)
+    if not numbered:
         raise NothingToMeasureError
+    numbers, examples = [number for number, _ in numbered], [example for _, example in numbered]
     scores = score(model, examples, progress=lambda done: progress(done, len(examples)))
     if not math.isfinite(scores.loss):
         raise NotFiniteError
     metrics = {"loss": scores.loss, "perplexity": scores.perplexity, "token_accuracy": scores.token_accuracy}
-    samples: list[dict[str, Any]] = []
-    if dataset.row_format != TEXT and settings.generations:
-        answered = examples[: settings.generations]
-        limit = _answer_limit(answered, settings.max_new_tokens)
-        samples = _answers(model, tokenizer, answered, limit)
-        metrics["exact_match"] = sum(sample["exact"] for sample in samples) / len(samples)
-        metrics |= _speed(model, tokenizer, answered[:TIMED_ANSWERS], limit)
-    with job.predictions.open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples)
+    answered = _answered(job, examples)
+    texts: list[str] = []
+    columns: dict[str, list[float]] = {}
+    if answered:
+        texts, columns, found = _answer(job, model, tokenizer, answered, lambda: progress(len(examples), len(examples)))
+        metrics |= found
+    samples = [
+        _sample(example, text) | _row_facts(numbers, scores, columns, place)
+        for place, (example, text) in enumerate(zip(answered, texts, strict=True))
+    ]
+    places = write_predictions(job.predictions, samples)
+    write_index(job.index, numbers=numbers, scores=scores.rows, columns=columns, places=places)
     return {"rows": len(examples), "metrics": metrics, "samples": [_shown(each) for each in samples[:SHOWN_SAMPLES]]}
 
 
-def _shown(sample: dict[str, Any]) -> dict[str, Any]:
-    """A sample as the service keeps it: no NUL, which PostgreSQL cannot store, and not endless."""
-    texts = {name: sample[name].replace("\0", "\ufffd") for name in ("prompt", "expected", "generated")}
-    return {**sample, **{name: text[:MAX_SHOWN_CHARACTERS] for name, text in texts.items()}}
+def _encode(
+    job: EvaluationJob, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> list[tuple[int, Example]]:
+    dataset, wanted = job.lease.dataset, job.lease.settings.max_length
+    return encode_numbered(
+        read_rows(job.rows),
+        row_format=dataset.row_format,
+        mapping=dataset.mapping,
+        tokenizer=tokenizer,
+        max_length=min(wanted, int(getattr(model.config, "max_position_embeddings", wanted))),
+    )
 
 
-def _answer_limit(examples: Sequence[Example], max_new_tokens: int) -> int:
-    """Enough tokens for the longest expected answer and a little more."""
-    longest = max(len(example.input_ids) - len(example.prompt_ids) for example in examples)
-    return max(1, min(max_new_tokens, longest + MARGIN_TOKENS))
+def _answered(job: EvaluationJob, examples: Sequence[Example]) -> Sequence[Example]:
+    """The rows that the model has to answer in full."""
+    settings = job.lease.settings
+    is_asked = settings.metrics is None or set(settings.metrics) - {"loss", "perplexity", "token_accuracy"}
+    return examples[: settings.generations] if job.lease.dataset.row_format != TEXT and is_asked else []
 
 
-def _answers(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], limit: int
-) -> list[dict[str, Any]]:
-    """One sample per example, in their order; prompts of similar length are answered together."""
-    order = sorted(range(len(examples)), key=lambda index: len(examples[index].prompt_ids))
-    texts: dict[int, str] = {}
-    for start in range(0, len(order), GENERATION_BATCH):
-        part = order[start : start + GENERATION_BATCH]
-        answers = generate_batch(model, tokenizer, [examples[index].prompt_ids for index in part], max_new_tokens=limit)
-        texts |= {index: str(tokenizer.decode(ids)) for index, ids in zip(part, answers, strict=True)}
-    return [_sample(example, texts[index]) for index, example in enumerate(examples)]
+def _answer(
+    job: EvaluationJob,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    progress: Callable[[], None],
+) -> tuple[list[str], dict[str, list[float]], dict[str, float]]:
+    """The answers, what each scores, and what they score together."""
+    wanted = METRICS if job.lease.settings.metrics is None else job.lease.settings.metrics
+    limit = answer_limit(examples, job.lease.settings.max_new_tokens)
+    texts = answer_all(model, tokenizer, examples, limit=limit, progress=progress)
+    expected = [example.completion for example in examples]
+    columns = score_rows(expected, texts, wanted)
+    metrics = means(columns, wanted) | score_corpus(expected, texts, wanted)
+    if set(wanted) & set(SPEED):
+        speed = measure_speed(model, tokenizer, examples, limit=limit)
+        speed["memory_bytes"] = float(psutil.Process().memory_info().rss)
+        metrics |= speed
+    return texts, columns, metrics
 
 
 def _sample(example: Example, generated: str) -> dict[str, Any]:
@@ -100,19 +111,14 @@ def _sample(example: Example, generated: str) -> dict[str, Any]:
     return {**cut, "exact": is_exact(example.completion, generated)}
 
 
-def _speed(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], limit: int
-) -> dict[str, float]:
-    """Milliseconds per answer and tokens per second, one prompt at a time."""
-    milliseconds, tokens = [], 0
-    for example in examples:
-        begun = time.perf_counter()
-        (answer,) = generate_batch(model, tokenizer, [example.prompt_ids], max_new_tokens=limit)
-        milliseconds.append((time.perf_counter() - begun) * 1000)
-        # The stop token is generated too.
-        tokens += min(len(answer) + 1, limit)
-    return {
-        "latency_ms_p50": percentile(milliseconds, 0.5),
-        "latency_ms_p95": percentile(milliseconds, 0.95),
-        "tokens_per_s": tokens / (sum(milliseconds) / 1000),
-    }
+def _row_facts(numbers: Sequence[int], scores: Scores, columns: dict[str, list[float]], place: int) -> dict[str, Any]:
+    """Which row it is and what it scores; the loss is the mean per token here."""
+    row = scores.rows[place]
+    values = {name: column[place] for name, column in columns.items() if name != "exact_match"}
+    return {"row": numbers[place], "loss": row.loss / row.tokens if row.tokens else None, "scores": values}
+
+
+def _shown(sample: dict[str, Any]) -> dict[str, Any]:
+    """A sample as the service keeps it: no NUL, which PostgreSQL cannot store, and not endless."""
+    texts = {name: sample[name].replace("\0", "\ufffd") for name in ("prompt", "expected", "generated")}
+    return {**sample, **{name: text[:MAX_SHOWN_CHARACTERS] for name, text in texts.items()}}

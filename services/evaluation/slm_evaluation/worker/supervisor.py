@@ -58,6 +58,8 @@ class EvaluatorWork:
             job = await self._fetch(task, folder)
             result = await self._measure(job, lease)
             key = f"{task.predictions_prefix}/predictions.jsonl"
+            index = f"{task.predictions_prefix}/index.json"
+            await self._persist(lambda: self._store.put_file(index, job.index), what="predictions")
             await self._persist(lambda: self._store.put_file(key, job.predictions), what="predictions")
             return result | {"predictions_key": key}
         finally:
@@ -70,8 +72,8 @@ class EvaluatorWork:
             await self._store.download(task.dataset.object_key, rows)
             if await asyncio.to_thread(manifest.file_sha256, rows) != task.dataset.sha256:
                 raise ArtifactMismatchError(f"The stored rows of {task.dataset.name} are not the processed ones.")
-            predictions = folder / "predictions.jsonl"
-            return EvaluationJob(lease=task, model_folder=model, rows=rows, predictions=predictions)
+            written = {"predictions": folder / "predictions.jsonl", "index": folder / "index.json"}
+            return EvaluationJob(lease=task, model_folder=model, rows=rows, **written)
 
         try:
             return await self._persist(fetch, what="inputs")

@@ -1,0 +1,130 @@
+"""Evaluations that somebody asks for, calls off or wants again."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_evaluation import store
+from slm_evaluation.domain import EvaluationStatus
+from slm_evaluation.errors import (
+    DatasetNotFoundError,
+    DatasetNotReadyError,
+    EvaluationFinishedError,
+    EvaluationNotFoundError,
+    EvaluationNotRetryableError,
+    ModelNotFoundError,
+)
+from slm_evaluation.schemas import EvaluationCreate
+from slm_evaluation.service.planning import MEASURED, queued
+from slm_evaluation.settings import EvaluationSettings
+from slm_evaluation.store import DATASET_FIELDS, MODEL_FIELDS
+from slm_evaluation.tables import EvaluationRow
+from slm_shared import audit
+from slm_shared.database import Database, database_now
+from slm_shared.peers import Peer
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Model and dataset of an evaluation, as projections hold them."""
+
+    model: dict[str, Any]
+    dataset: dict[str, Any]
+
+
+class Resolver:
+    """Finds what a request names: in the projection first, then once at its owner."""
+
+    def __init__(self, database: Database, *, datasets: Peer, registry: Peer) -> None:
+        self._database = database
+        self._datasets = datasets
+        self._registry = registry
+
+    async def resolve(self, request: EvaluationCreate) -> Inputs:
+        """Model and dataset. Raises what `errors` says about them, and UnavailableError."""
+        return Inputs(await self._model(request.model), await self._dataset(request.dataset))
+
+    async def _model(self, reference: str) -> dict[str, Any]:
+        async with self._database.read() as session:
+            row = await store.find_model_named(session, reference)
+        if row is not None and row.deleted:
+            raise ModelNotFoundError("The model was deleted.")
+        if row is not None:
+            return {name: getattr(row, name) for name in MODEL_FIELDS}
+        found = await self._registry.get(f"/api/models/{quote(reference, safe='')}")
+        if found is None:
+            raise ModelNotFoundError("There is no such model.", hint="`slm models list` shows what there is.")
+        return {name: found[name] for name in MODEL_FIELDS} | {"id": UUID(found["id"])}
+
+    async def _dataset(self, reference: str) -> dict[str, Any]:
+        async with self._database.read() as session:
+            row = await store.find_dataset_named(session, reference)
+        if row is not None:
+            return {name: getattr(row, name) for name in DATASET_FIELDS}
+        found = await self._datasets.get(f"/api/datasets/{quote(reference, safe='')}")
+        if found is None:
+            raise DatasetNotFoundError("There is no such dataset.", hint="`slm datasets list` shows what there is.")
+        if found["status"] != "processed":
+            raise DatasetNotReadyError(f"The dataset is not processed: its status is {found['status']}.")
+        known = {name: found[name] for name in DATASET_FIELDS if name != "sha256"}
+        return known | {"id": UUID(found["id"]), "sha256": found["canonical_sha256"]}
+
+
+async def order_evaluation(
+    session: AsyncSession, request: EvaluationCreate, inputs: Inputs, *, settings: EvaluationSettings, owner: str
+) -> EvaluationRow:
+    """Queue an evaluation, or find the one that there is of this model on this dataset measured this way."""
+    await store.project_model(session, inputs.model)
+    await store.project_dataset(session, inputs.dataset)
+    model = await store.find_model(session, inputs.model["id"])
+    assert model is not None
+    chosen = settings.model_dump(include=MEASURED) | request.chosen()
+    values = queued(model, inputs.dataset | {"id": str(inputs.dataset["id"])}, chosen)
+    evaluation_id = await store.add_evaluation(session, values | {"owner": owner})
+    row = await _find(session, evaluation_id)
+    if row.id == values["id"]:
+        names = {"model": row.model["name"], "dataset": row.dataset["name"]}
+        await audit.append(session, "evaluation.queued", actor=owner, object_id=row.id, **names)
+    return row
+
+
+async def cancel_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor: str) -> EvaluationRow:
+    """Stop an evaluation: at once while it is queued, at the next heartbeat while it runs. Twice is fine.
+
+    Raises EvaluationNotFoundError and EvaluationFinishedError.
+    """
+    row = await _find(session, evaluation_id)
+    status = EvaluationStatus(row.status)
+    if status in (EvaluationStatus.COMPLETED, EvaluationStatus.FAILED):
+        raise EvaluationFinishedError(f"The evaluation is {status} and cannot be cancelled any more.")
+    if status is EvaluationStatus.QUEUED:
+        now = await database_now(session)
+        await store.move(session, row, EvaluationStatus.CANCELLED, values={"retry_at": None, "completed_at": now})
+    elif status is EvaluationStatus.RUNNING:
+        await store.ask_to_cancel(session, row)
+    if status is not EvaluationStatus.CANCELLED:
+        await audit.append(session, "evaluation.cancelled", actor=actor, object_id=row.id)
+    return await _find(session, evaluation_id)
+
+
+async def retry_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor: str) -> EvaluationRow:
+    """Queue an evaluation again that failed or was cancelled.
+
+    Raises EvaluationNotFoundError and EvaluationNotRetryableError.
+    """
+    row = await _find(session, evaluation_id)
+    if not await store.retry(session, row):
+        message = f"The evaluation is {row.status}, so there is nothing to try again."
+        raise EvaluationNotRetryableError(message)
+    await audit.append(session, "evaluation.retried", actor=actor, object_id=row.id)
+    return await _find(session, evaluation_id)
+
+
+async def _find(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow:
+    row = await store.locked(session, evaluation_id)
+    if row is None:
+        raise EvaluationNotFoundError("There is no such evaluation.", hint="`slm evaluations list` shows them.")
+    return row
