@@ -15,6 +15,7 @@ from slm_training import subscribers
 from slm_training.api import experiments, leases, runs, workers
 from slm_training.service import leasing
 from slm_training.service.resolving import Resolver
+from slm_training.service.sweeping import Sweeper
 from slm_training.service.telemetry import TelemetryIntake
 from slm_training.settings import TrainingSettings
 
@@ -27,6 +28,7 @@ def create_app(settings: TrainingSettings) -> FastAPI:
     bus = Bus(database, broker, service="training")
     subscribers.register(bus)
     datasets, registry = Peer(platform, service="datasets"), Peer(platform, service="registry")
+    objects = ObjectStore(platform)
     app = create_service(
         service="training",
         title="Training",
@@ -41,10 +43,11 @@ def create_app(settings: TrainingSettings) -> FastAPI:
             bus,
             TelemetryIntake(database, broker),
             Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
+            Sweeper(database, objects),
         ],
         closers=[broker.close, datasets.close, registry.close],
     )
     app.state.settings = settings
-    app.state.objects = ObjectStore(platform)
+    app.state.objects = objects
     app.state.resolver = Resolver(database, datasets=datasets, registry=registry)
     return app

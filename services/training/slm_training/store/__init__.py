@@ -47,6 +47,7 @@ from slm_training.store.runs import (
     note_transition,
     remove_draft,
     requeue,
+    runs_that_ended,
     transitions_of,
 )
 from slm_training.store.telemetry import (
@@ -102,6 +103,7 @@ __all__ = [
     "reset_failures",
     "runs_ahead",
     "runs_of_worker",
+    "runs_that_ended",
     "series_lengths",
     "start_attempt",
     "statistics",

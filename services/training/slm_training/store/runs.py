@@ -37,6 +37,13 @@ async def locked_run(session: AsyncSession, run_id: UUID) -> RunRow | None:
     return await session.scalar(select(RunRow).where(RunRow.id == run_id).with_for_update())
 
 
+async def runs_that_ended(session: AsyncSession, *, after: timedelta, until: timedelta) -> list[RunRow]:
+    """The runs whose end lies at least `after` and at most `until` in the past."""
+    now = func.clock_timestamp()
+    statement = select(RunRow).where(RunRow.completed_at < now - after, RunRow.completed_at > now - until)
+    return list((await session.scalars(statement)).all())
+
+
 async def add_run(session: AsyncSession, run: RunRow) -> None:
     """Store a new run with the first entry of its timeline."""
     session.add(run)
