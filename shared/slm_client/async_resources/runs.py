@@ -14,9 +14,12 @@ LAUNCH_WAIT_S = 20
 class AsyncRuns(AsyncResource):
     """`client.runs`."""
 
-    async def launch(self, settings: Mapping[str, Any]) -> Run:
-        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform."""
-        return await self._client.send(calls.launch_run(settings))
+    async def launch(self, settings: Mapping[str, Any], *, idempotency_key: str | None = None) -> Run:
+        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform.
+
+        Launching again under the same `idempotency_key` answers with the first run.
+        """
+        return await self._client.send(calls.launch_run(settings, idempotency_key=idempotency_key))
 
     async def draft(self, settings: Mapping[str, Any]) -> Run:
         """Keep a training to be edited and started later."""

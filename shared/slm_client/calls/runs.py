@@ -7,9 +7,9 @@ from slm_client.calls.base import Call, JsonObject, Nothing, address_of, given
 from slm_client.models import Page, Plan, Run, Statistics, Workers
 
 
-def launch_run(settings: Mapping[str, Any]) -> Call[Run]:
+def launch_run(settings: Mapping[str, Any], *, idempotency_key: str | None) -> Call[Run]:
     """Queue a training; `settings` is the body of `POST /api/runs`."""
-    return Call("POST", "/api/runs", Run, json=given(**settings))
+    return Call("POST", "/api/runs", Run, json=given(**settings), idempotency_key=idempotency_key)
 
 
 def list_runs(**filters: str | int | None) -> Call[Page[Run]]:

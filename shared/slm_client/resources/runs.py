@@ -14,9 +14,12 @@ LAUNCH_WAIT_S = 20
 class Runs(Resource):
     """`client.runs`."""
 
-    def launch(self, settings: Mapping[str, Any]) -> Run:
-        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform."""
-        return self._client.send(calls.launch_run(settings))
+    def launch(self, settings: Mapping[str, Any], *, idempotency_key: str | None = None) -> Run:
+        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform.
+
+        Launching again under the same `idempotency_key` answers with the first run.
+        """
+        return self._client.send(calls.launch_run(settings, idempotency_key=idempotency_key))
 
     def draft(self, settings: Mapping[str, Any]) -> Run:
         """Keep a training to be edited and started later."""
