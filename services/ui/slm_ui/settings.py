@@ -2,7 +2,6 @@
 
 import ipaddress
 import os
-from functools import cache
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -52,7 +51,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@cache
 def settings() -> UiSettings:
-    """The settings of this process."""
+    """The settings, as the environment says now."""
     return UiSettings()

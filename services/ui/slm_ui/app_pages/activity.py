@@ -8,6 +8,7 @@ from slm_client.models import LiveEvent
 from slm_ui import api, formatting
 from slm_ui.components import cells, panels
 from slm_ui.components.address import bound
+from slm_ui.components.live import live
 from slm_ui.components.view import draw
 from slm_ui.settings import settings
 
@@ -27,7 +28,7 @@ def main() -> None:
     kind = st.segmented_control(
         "Kind", KINDS, format_func=str.capitalize, label_visibility="collapsed", **bound("kind", among=KINDS)
     )
-    st.fragment(_feed, run_every=settings().refresh_s)(kind)
+    live(_feed, every=settings().refresh_s)(kind)
 
 
 def _feed(kind: str | None) -> None:

@@ -9,6 +9,7 @@ from slm_ui import api, downloads, formatting
 from slm_ui.components import cells, panels, tables
 from slm_ui.components.confirm import ask
 from slm_ui.components.identity import wanted
+from slm_ui.components.live import live
 from slm_ui.components.view import draw
 from slm_ui.navigation import go, href
 from slm_ui.settings import settings
@@ -23,7 +24,7 @@ def main() -> None:
     reference = wanted("dataset", "datasets")
     dataset = api.client().datasets.get(reference)
     is_moving = dataset.status == "in_progress"
-    st.fragment(_top, run_every=settings().refresh_s if is_moving else None)(reference, dataset)
+    live(_top, every=settings().refresh_s if is_moving else None)(reference, dataset)
     _actions(dataset)
     if dataset.error:
         _show_error(dataset, dataset.error)

@@ -8,6 +8,7 @@ from slm_client.models import Evaluation, Sample
 from slm_ui import api, formatting
 from slm_ui.components import cells, charts, panels, scores, story
 from slm_ui.components.identity import wanted
+from slm_ui.components.live import live
 from slm_ui.settings import settings
 
 ROWS = 10
@@ -18,7 +19,7 @@ def main() -> None:
     """The page."""
     reference = wanted("evaluation", "evaluations")
     first = api.client().evaluations.get(reference)
-    st.fragment(_top, run_every=None if first.is_finished else settings().refresh_s)(reference, first)
+    live(_top, every=None if first.is_finished else settings().refresh_s)(reference, first)
     if first.error:
         story.show_failure(first.error)
     if first.status != "completed":

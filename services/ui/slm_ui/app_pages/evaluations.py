@@ -1,11 +1,14 @@
 """Evaluations: what every model scores, and any of them side by side."""
 
+from typing import Any
+
 import streamlit as st
 
 from slm_client.models import Evaluation, Page
 from slm_ui import api
 from slm_ui.components import panels, scores, tables
 from slm_ui.components.listing import Listing
+from slm_ui.components.live import live
 from slm_ui.components.picker import MAX_SHOWN, pick
 from slm_ui.settings import settings
 
@@ -20,12 +23,12 @@ def main() -> None:
     panels.head("Evaluations", text="A model measured on a dataset. Choose two or more to see them side by side.")
     listing = Listing("evaluations")
     status = _selector(listing)
-    chosen = {name: st.query_params[name] for name in FILTERS if st.query_params.get(name)}
+    chosen: dict[str, Any] = {name: st.query_params[name] for name in FILTERS if st.query_params.get(name)}
     with st.spinner("Loading evaluations"):
         page = api.client().evaluations.list(status=status, **chosen, **listing.place)
     is_moving = any(not item.is_finished for item in page.items)
     every = settings().refresh_s if is_moving else None
-    st.fragment(_list, run_every=every)(listing, page, {"status": status, **chosen})
+    live(_list, every=every)(listing, page, {"status": status, **chosen})
 
 
 def _selector(listing: Listing) -> str | None:
@@ -51,7 +54,7 @@ def _selector(listing: Listing) -> str | None:
         return listing.choice("Status", "status", STATUSES)
 
 
-def _list(listing: Listing, first: Page[Evaluation], filters: dict[str, str | None]) -> None:
+def _list(listing: Listing, first: Page[Evaluation], filters: dict[str, Any]) -> None:
     """The table; looks again while something on it moves."""
     page = first
     if st.session_state.get("evaluations:shown") is first:

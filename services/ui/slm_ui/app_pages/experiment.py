@@ -10,6 +10,7 @@ from slm_ui import api, formatting
 from slm_ui.components import cells, charts, panels, story, tables
 from slm_ui.components.confirm import ask
 from slm_ui.components.identity import wanted
+from slm_ui.components.live import live
 from slm_ui.navigation import go, href
 from slm_ui.settings import settings
 
@@ -25,9 +26,9 @@ def main() -> None:
     every = None if experiment.is_finished else settings().refresh_s
     head = st.container()
     actions = st.container()
-    st.fragment(_live, run_every=every)(reference, experiment)
+    live(_live, every=every)(reference, experiment)
     with head:
-        st.fragment(_head, run_every=every)(reference, experiment)
+        live(_head, every=every)(reference, experiment)
     with actions:
         _actions(experiment)
     _asked(experiment)

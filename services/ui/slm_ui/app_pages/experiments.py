@@ -1,11 +1,14 @@
 """Experiments: every training, newest first."""
 
+from typing import Any
+
 import streamlit as st
 
 from slm_client.models import Experiment, Page
 from slm_ui import api
 from slm_ui.components import panels, tables
 from slm_ui.components.listing import Listing
+from slm_ui.components.live import live
 from slm_ui.navigation import go, href
 from slm_ui.settings import settings
 
@@ -31,16 +34,16 @@ def main() -> None:
         page = api.client().experiments.list(status=wanted, q=q, **_narrowed(), **listing.place)
     is_moving = any(not item.is_finished for item in page.items)
     every = settings().refresh_s if is_moving else None
-    st.fragment(_list, run_every=every)(listing, page, {"status": wanted, "q": q})
+    live(_list, every=every)(listing, page, {"status": wanted, "q": q})
 
 
-def _narrowed() -> dict[str, str]:
+def _narrowed() -> dict[str, Any]:
     """The dataset or the base model that a link has narrowed the list to."""
     names = ("dataset_id", "base_model_id")
     return {name: st.query_params[name] for name in names if name in st.query_params}
 
 
-def _list(listing: Listing, first: Page[Experiment], filters: dict[str, str | None]) -> None:
+def _list(listing: Listing, first: Page[Experiment], filters: dict[str, Any]) -> None:
     """The table; looks again while something on it moves."""
     page = first
     if st.session_state.get("experiments:shown") is first:

@@ -5,6 +5,7 @@ import streamlit as st
 from slm_client.models import Count, Overview
 from slm_ui import api
 from slm_ui.components import panels, tables
+from slm_ui.components.live import live
 from slm_ui.navigation import go, href
 from slm_ui.settings import settings
 
@@ -20,7 +21,7 @@ def main() -> None:
         go(href("train"))
     overview = api.client().overview()
     is_busy = bool(overview.running)
-    st.fragment(_live, run_every=settings().refresh_s if is_busy else None)(overview, is_busy)
+    live(_live, every=settings().refresh_s if is_busy else None)(overview, is_busy)
 
 
 def _live(first: Overview, was_busy: bool) -> None:

@@ -11,6 +11,7 @@ from slm_client.models.operations import SERVICES
 from slm_ui import api, formatting
 from slm_ui.components import cells, panels
 from slm_ui.components.confirm import ask
+from slm_ui.components.live import live
 from slm_ui.components.states import saved
 from slm_ui.components.view import draw
 
@@ -24,7 +25,7 @@ def main() -> None:
     panels.head("System", text="Whether every service answers, what waits in it, and what it has given up.")
     services, letters, audit = st.tabs(["Services", "Dead letters", "Audit log"])
     with services:
-        st.fragment(_services, run_every=REFRESH_S)()
+        live(_services, every=REFRESH_S)()
     with letters:
         _letters()
     with audit:

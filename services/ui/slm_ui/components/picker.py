@@ -22,7 +22,6 @@ def pick(
     find: Callable[[str | None], Sequence[T]],
     get: Callable[[str], T],
     describe: Callable[[T], str],
-    default: str | None = None,
     required: bool = True,
     then: Callable[[], None] | None = None,
 ) -> T | None:
@@ -35,19 +34,8 @@ def pick(
         label_visibility="collapsed",
     )
     found = {item.id: item for item in find(searched.strip() or None)}
-    chosen = value_of(name, default=default)
-    if chosen is not None and chosen not in found:
-        try:
-            item = get(chosen)
-            # A reference may be a name: from here on its id counts.
-            chosen = item.id
-            st.query_params[name] = chosen
-            found = {item.id: item, **found}
-        except SlmError as error:
-            if api.is_away(error):
-                raise
-            tell(error, what=f"{label}: what was chosen is not there")
-            st.query_params.pop(name, None)
+    is_long = len(found) >= MAX_SHOWN
+    found = _with_chosen(label, name, found=found, get=get)
     picked = st.selectbox(
         label,
         list(found),
@@ -55,8 +43,26 @@ def pick(
         format_func=lambda identity: describe(found[identity]) if identity in found else str(identity),
         placeholder=f"Choose {'' if required else '(optional) '}among {len(found):,}" if found else "Nothing found",
         disabled=not found,
-        **bound(name, default=None if default not in found else default, among=found, then=then),
+        **bound(name, among=found, then=then),
     )
-    if len(found) >= MAX_SHOWN:
+    if is_long:
         st.caption(f"The {MAX_SHOWN} newest are listed; search for others by name.")
     return found.get(picked) if picked else None
+
+
+def _with_chosen(label: str, name: str, *, found: dict[str, T], get: Callable[[str], T]) -> dict[str, T]:
+    """What was found, with what the address names already; that is forgotten when it is not there any more."""
+    chosen = value_of(name)
+    if chosen is None or chosen in found:
+        return found
+    try:
+        item = get(chosen)
+    except SlmError as error:
+        if api.is_away(error):
+            raise
+        tell(error, what=f"{label}: what was chosen is not there")
+        st.query_params.pop(name, None)
+        return found
+    # A reference may be a name: from here on its id counts.
+    st.query_params[name] = item.id
+    return {item.id: item, **found}

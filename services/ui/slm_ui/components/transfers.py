@@ -6,7 +6,7 @@ from collections.abc import Callable
 from slm_ui import formatting
 
 REDRAW_S = 0.1
-Draw = Callable[[float, str], None]
+Draw = Callable[[float, str], object]
 
 
 class Transfer:

@@ -43,7 +43,8 @@ def show(*, is_open: bool) -> None:
             st.caption(f":red[{plain(problem)}]")
         if st.button("Upload", type="primary", disabled=file is None or bool(problems), key="upload:send"):
             with saved("The file was not accepted"):
-                made = _send(file, name=name.strip() or guess, usage=usage, description=description, **columns)
+                told = description.strip() or None
+                made = _send(file, name=name.strip() or guess, usage=usage, description=told, **columns)
             _forget()
             go(href("dataset", id=made.id))
 
@@ -77,7 +78,7 @@ def _send(file: Any, **fields: Any) -> Dataset:
         return api.client().datasets.upload(
             path,
             on_progress=transfer.add,
-            **{key: value or None for key, value in fields.items()},
+            **fields,
         )
 
 

@@ -24,7 +24,7 @@ _mount = st.components.v2.component(
 
 def draw(data: Data, *, key: str, **handlers: Handler) -> None:
     """Draw `data` (see assets/view.js for its kinds); `handlers` get the value of each `on_<event>`."""
-    callbacks = {
+    callbacks: dict[str, Any] = {
         f"on_{event}_change": partial(_handle, key, event, handler)
         for event, handler in ({"goto": _remember} | handlers).items()
     }

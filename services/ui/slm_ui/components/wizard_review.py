@@ -1,10 +1,12 @@
 """The last step of the wizard: everything at a glance, and the launch; and the draft as a file."""
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from slm_client import SlmError
+from slm_client.models import Dataset, Model
 from slm_ui import api, formatting
 from slm_ui.components import cells, panels
 from slm_ui.components.states import saved, tell
@@ -37,7 +39,7 @@ def _value(draft: Draft, name: str) -> str:
 def _inputs(draft: Draft) -> bool:
     """The names of what was chosen; False when some of it is not there any more."""
     client = api.client()
-    questions = {
+    questions: dict[str, tuple[str, Callable[[str], Dataset | Model]]] = {
         "base_model": ("model", client.models.get),
         "training_dataset": ("dataset", client.datasets.get),
         "evaluation_dataset": ("dataset", client.datasets.get),
