@@ -23,7 +23,7 @@ class AsyncRuns(AsyncResource):
 
     async def draft(self, settings: Mapping[str, Any]) -> Run:
         """Keep a training to be edited and started later."""
-        return await self._client.send(calls.launch_run({**settings, "draft": True}))
+        return await self._client.send(calls.launch_run({**settings, "draft": True}, idempotency_key=None))
 
     async def list(
         self,
@@ -100,6 +100,6 @@ class AsyncRuns(AsyncResource):
         """A plan made earlier."""
         return await self._client.send(calls.get_plan(plan_id))
 
-    async def launch_plan(self, plan_id: object) -> Run:
-        """Launch exactly what was planned: the same content hashes."""
-        return await self._client.send(calls.launch_plan(plan_id))
+    async def launch_plan(self, plan_id: object, *, idempotency_key: str | None = None) -> Run:
+        """Launch exactly what was planned: the same content hashes; again under one key it is the same run."""
+        return await self._client.send(calls.launch_plan(plan_id, idempotency_key=idempotency_key))

@@ -58,9 +58,3 @@ def list_evaluations(**filters: str | int | None) -> Call[Page[Evaluation]]:
 def get_evaluation(evaluation_id: object) -> Call[Evaluation]:
     """One evaluation."""
     return Call("GET", address_of("evaluations", evaluation_id), Evaluation)
-
-
-def list_predictions(evaluation_id: object, *, offset: int, limit: int) -> Call[Predictions]:
-    """Some of the answers of an evaluation."""
-    path = address_of("evaluations", evaluation_id, suffix="/predictions")
-    return Call("GET", path, Predictions, params={"offset": offset, "limit": limit})

@@ -63,9 +63,9 @@ def get_plan(plan_id: object) -> Call[Plan]:
     return Call("GET", address_of("plans", plan_id), Plan)
 
 
-def launch_plan(plan_id: object) -> Call[Run]:
+def launch_plan(plan_id: object, *, idempotency_key: str | None) -> Call[Run]:
     """Launch exactly what was planned."""
-    return Call("POST", address_of("plans", plan_id, suffix=":launch"), Run)
+    return Call("POST", address_of("plans", plan_id, suffix=":launch"), Run, idempotency_key=idempotency_key)
 
 
 def list_workers() -> Call[Workers]:

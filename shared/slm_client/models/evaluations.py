@@ -24,14 +24,6 @@ class Sample(Answer):
     scores: dict[str, float] = Field(default_factory=dict)
 
 
-class Predictions(Answer):
-    """Some of the answers of an evaluation, and how many there are."""
-
-    items: Sequence[Sample] = ()
-    offset: int = 0
-    total: int = 0
-
-
 class Evaluation(Answer):
     """One model measured on one dataset; `metrics` by name, as docs/metrics.md defines them.
 

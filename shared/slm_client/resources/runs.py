@@ -23,7 +23,7 @@ class Runs(Resource):
 
     def draft(self, settings: Mapping[str, Any]) -> Run:
         """Keep a training to be edited and started later."""
-        return self._client.send(calls.launch_run({**settings, "draft": True}))
+        return self._client.send(calls.launch_run({**settings, "draft": True}, idempotency_key=None))
 
     def list(
         self,
@@ -100,6 +100,6 @@ class Runs(Resource):
         """A plan made earlier."""
         return self._client.send(calls.get_plan(plan_id))
 
-    def launch_plan(self, plan_id: object) -> Run:
-        """Launch exactly what was planned: the same content hashes."""
-        return self._client.send(calls.launch_plan(plan_id))
+    def launch_plan(self, plan_id: object, *, idempotency_key: str | None = None) -> Run:
+        """Launch exactly what was planned: the same content hashes; again under one key it is the same run."""
+        return self._client.send(calls.launch_plan(plan_id, idempotency_key=idempotency_key))
