@@ -11,7 +11,7 @@ JOBS ?= 2
 WRITES ?= 2000
 REPEAT ?= 5
 # Whole stacks: one after the other, after everything that is quick.
-WHOLE_STACKS := $(wildcard tests/services/slm_local tests/e2e tests/faults)
+WHOLE_STACKS := $(wildcard tests/services/slm_local tests/services/ui tests/e2e tests/faults)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test faults lint types bench clean format extras constraints
@@ -23,7 +23,7 @@ help: ## List the targets
 demo: $(INSTALLED) ## Start everything and fine-tune a real model (DATA=file for your own data)
 	$(BIN)/python -m slm_local run -- slm demo $(if $(DATA),--data '$(DATA)')
 
-up: $(INSTALLED) ## Start everything and leave it running: http://127.0.0.1:8000/api/docs
+up: $(INSTALLED) ## Start everything and leave it running: http://127.0.0.1:8501
 	$(BIN)/python -m slm_local up
 
 test: lint types extras ## Everything CI runs

@@ -1,5 +1,6 @@
 """Which port each part listens on, and which servers are not ours to start."""
 
+import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from slm_local.servers.postgres import USER
 from slm_local.servers.s3 import ACCESS_KEY, OFFSETS
 
 GATEWAY_PORT = 8000
+UI_PORT = 8501
 SERVER_PORTS = {"nats": 14222, "postgres": 15432, "s3": 18333}
 SERVICE_PORTS = {"datasets": 18001, "training": 18002, "registry": 18003, "evaluation": 18004}
 # A server whose variable is set is used where it is, and not started.
@@ -31,13 +33,20 @@ class Addresses:
         return self.urls[part]
 
 
-def choose_addresses(data_dir: Path, *, gateway_port: int | None, free: bool) -> Addresses:
+def has_ui() -> bool:
+    """Whether the console can be started: what it needs comes with the extra `ui`."""
+    return importlib.util.find_spec("streamlit") is not None
+
+
+def choose_addresses(
+    data_dir: Path, *, gateway_port: int | None, free: bool, ui_port: int | None = None, with_ui: bool = False
+) -> Addresses:
     """Give each part its usual port, or any free one, after a look whether it is free. Raises PortTakenError."""
     given = {name: os.environ[variable] for name, variable in SERVER_VARIABLES.items() if os.environ.get(variable)}
-    usual = {**SERVER_PORTS, **SERVICE_PORTS, "gateway": GATEWAY_PORT}
+    usual = {**SERVER_PORTS, **SERVICE_PORTS, "gateway": GATEWAY_PORT} | ({"ui": UI_PORT} if with_ui else {})
     wanted: dict[str, int | None] = {name: None if free else port for name, port in usual.items() if name not in given}
-    if gateway_port is not None:
-        wanted["gateway"] = gateway_port
+    chosen = {"gateway": gateway_port, "ui": ui_port}
+    wanted |= {name: port for name, port in chosen.items() if name in wanted and port is not None}
     ports: dict[str, int] = {}
     for name, port in wanted.items():
         ports[name] = claim(name, port, offsets=OFFSETS if name == "s3" else (0,))

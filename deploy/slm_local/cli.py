@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from slm_local.addresses import choose_addresses
+from slm_local.addresses import Addresses, choose_addresses, has_ui
 from slm_local.errors import StackError
 from slm_local.lock import AlreadyRunningError, is_locked, locked
 from slm_local.options import parser
@@ -81,14 +81,17 @@ async def _with_stack(options: argparse.Namespace, work: Callable[[str], Awaitab
     """Start the stack, do `work` with the gateway's address, stop the stack; `told_code` when told to stop before."""
     data_dir: Path = options.data_dir
     check_disk(data_dir)
-    addresses = choose_addresses(data_dir, gateway_port=options.port, free=bool(options.free_ports))
+    with_ui = has_ui() and not options.no_ui
+    addresses = choose_addresses(
+        data_dir, gateway_port=options.port, free=bool(options.free_ports), ui_port=options.ui_port, with_ui=with_ui
+    )
     gateway_url = addresses.url("gateway")
     say(f"Starting in {data_dir} (logs: {data_dir / 'logs'})")
     told = _told_to_stop()
     stack = Stack(data_dir, addresses)
     try:
         await _unless(told, stack, stack.start())
-        say(f"Ready in {stack.ready_after_s:.1f} s: {gateway_url}/api/docs")
+        say(f"Ready in {stack.ready_after_s:.1f} s: {_where_to_look(addresses)}")
         return await _unless(told, stack, work(gateway_url))
     except ToldToStop:
         return told_code
@@ -96,6 +99,11 @@ async def _with_stack(options: argparse.Namespace, work: Callable[[str], Awaitab
         clock = Clock()
         await stack.stop()
         say(f"Stopped in {clock():.1f} s; the data stays in {data_dir}")
+
+
+def _where_to_look(addresses: Addresses) -> str:
+    docs = f"{addresses.url('gateway')}/api/docs"
+    return f"console {addresses.url('ui')}, API {docs}" if "ui" in addresses.ports else docs
 
 
 class ToldToStop(Exception):  # noqa: N818  not an error

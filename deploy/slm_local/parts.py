@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slm_local.addresses import SERVICE_PORTS, Addresses
+from slm_local.ports import LOOPBACK
 from slm_local.probes import http_ok
 from slm_local.process import Gate, Probe
 
@@ -46,6 +47,20 @@ def _service(name: str, data_dir: Path, addresses: Addresses) -> Part:
         f"SLM_{name.upper()}_WORK_DIR": str(data_dir / name),
     }
     return Part(name, f"slm_{name}.__main__", env, lambda: http_ok(f"{url}/readyz"), url)
+
+
+def console(addresses: Addresses) -> list[Part]:
+    """The web console, if it is to be started. It is told where the gateway is and given no secret at all."""
+    if "ui" not in addresses.ports:
+        return []
+    env = {
+        **LEAN,
+        "SLM_GATEWAY_URL": addresses.url("gateway"),
+        "SLM_UI_HOST": LOOPBACK,
+        "SLM_UI_PORT": str(addresses.ports["ui"]),
+    }
+    url = addresses.url("ui")
+    return [Part("ui", "slm_ui.__main__", env, lambda: http_ok(f"{url}/readyz"), url)]
 
 
 def workers(data_dir: Path, addresses: Addresses) -> list[Part]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from slm_local.addresses import SERVER_PORTS, Addresses
 from slm_local.errors import PartError, StackError, first_error
 from slm_local.output import Clock, part_line, say
-from slm_local.parts import Part, base_environment, keys_folder, python, services, workers
+from slm_local.parts import Part, base_environment, console, keys_folder, python, services, workers
 from slm_local.process import Gate, Process
 from slm_local.record import PartRecord, StackRecord, remove_record, write_record
 from slm_local.servers import Server
@@ -72,8 +72,8 @@ class Stack:
                 for part in workers(self._data_dir, self._addresses):
                     group.create_task(self._start_part(part, self._workers))
                 migrated = group.create_task(self._step("migrations", "slm_shared.migrate", gate=migrations))
-                for part in services(self._data_dir, self._addresses):
-                    layer = self._workers if part.name == "gateway" else self._services
+                for part in [*services(self._data_dir, self._addresses), *console(self._addresses)]:
+                    layer = self._workers if part.name in ("gateway", "ui") else self._services
                     group.create_task(self._start_part(part, layer, gate=service_gate))
                 await asyncio.gather(*servers)
                 migrations.open()

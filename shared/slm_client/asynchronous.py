@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,7 +12,14 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from slm_client import calls, pipeline, wire
-from slm_client.async_resources import AsyncDatasets, AsyncEvaluations, AsyncExperiments, AsyncModels, AsyncRuns
+from slm_client.async_resources import (
+    AsyncDatasets,
+    AsyncEvaluations,
+    AsyncExperiments,
+    AsyncModels,
+    AsyncOperations,
+    AsyncRuns,
+)
 from slm_client.calls import Call, ProgressCallback, overview
 from slm_client.errors import UnexpectedAnswerError, UnreachableError
 from slm_client.feed import FeedPosition
@@ -19,6 +27,14 @@ from slm_client.models import Evaluation, LiveEvent, Overview, Statistics, Worke
 from slm_client.retrying import RetryPolicy
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Download:
+    """An answer on its way: its headers, and its bytes in `chunks`."""
+
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
 
 
 class AsyncSlmClient:
@@ -36,6 +52,7 @@ class AsyncSlmClient:
         self.experiments = AsyncExperiments(self)
         self.models = AsyncModels(self)
         self.evaluations = AsyncEvaluations(self)
+        self.operations = AsyncOperations(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,6 +114,21 @@ class AsyncSlmClient:
                 async for chunk in response.aiter_bytes():
                     file.write(chunk)
         return file.size_bytes
+
+    @asynccontextmanager
+    async def open(self, call: Call[Any]) -> AsyncIterator[Download]:
+        """What a call answers, chunk by chunk as it arrives, for whoever passes it on instead of saving it."""
+        async with self._response(call) as response:
+            yield Download(response.headers, response.aiter_bytes())
+
+    async def feed_position(self) -> int:
+        """The stream sequence of the latest event, from which `events(after=…)` can go back or on."""
+        position = FeedPosition(types=(), after=None, follow=True)
+        async with self._response(position.call(), headers=position.headers()) as response:
+            async for event in httpx2.EventSource(response):
+                position.take(event)
+                break
+        return position.after or 0
 
     async def events(
         self, *, types: tuple[str, ...] = (), after: int | None = None, follow: bool = True

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,10 +16,18 @@ from slm_client.calls import Call, ProgressCallback, overview
 from slm_client.errors import UnexpectedAnswerError, UnreachableError
 from slm_client.feed import FeedPosition
 from slm_client.models import Evaluation, LiveEvent, Overview, Statistics, Workers
-from slm_client.resources import Datasets, Evaluations, Experiments, Models, Runs
+from slm_client.resources import Datasets, Evaluations, Experiments, Models, Operations, Runs
 from slm_client.retrying import RetryPolicy
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Download:
+    """An answer on its way: its headers, and its bytes in `chunks`."""
+
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
 
 
 class SlmClient:
@@ -36,6 +45,7 @@ class SlmClient:
         self.experiments = Experiments(self)
         self.models = Models(self)
         self.evaluations = Evaluations(self)
+        self.operations = Operations(self)
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +106,21 @@ class SlmClient:
             for chunk in response.iter_bytes():
                 file.write(chunk)
         return file.size_bytes
+
+    @contextmanager
+    def open(self, call: Call[Any]) -> Iterator[Download]:
+        """What a call answers, chunk by chunk as it arrives, for whoever passes it on instead of saving it."""
+        with self._response(call) as response:
+            yield Download(response.headers, response.iter_bytes())
+
+    def feed_position(self) -> int:
+        """The stream sequence of the latest event, from which `events(after=…)` can go back or on."""
+        position = FeedPosition(types=(), after=None, follow=True)
+        with self._response(position.call(), headers=position.headers()) as response:
+            for event in httpx2.EventSource(response):
+                position.take(event)
+                break
+        return position.after or 0
 
     def events(
         self, *, types: tuple[str, ...] = (), after: int | None = None, follow: bool = True

@@ -86,6 +86,17 @@ def test_shared_code_imports_no_service() -> None:
     assert wrong == []
 
 
+def test_the_console_imports_only_the_client_and_itself() -> None:
+    wrong = [
+        f"{relative(path)} imports {module}"
+        for path in source_files()
+        if package_of(path) == "slm_ui"
+        for module in imported_modules(path)
+        if module.startswith("slm_") and module.split(".")[0] not in {"slm_client", "slm_ui"}
+    ]
+    assert wrong == []
+
+
 def test_domain_imports_only_the_standard_library() -> None:
     domains = [path for path in source_files() if path.name == "domain.py" or path.parent.name == "domain"]
     assert domains

@@ -5,6 +5,7 @@ from slm_client.async_resources.datasets import AsyncDatasets
 from slm_client.async_resources.evaluations import AsyncEvaluations
 from slm_client.async_resources.experiments import AsyncExperiments
 from slm_client.async_resources.models import AsyncModels
+from slm_client.async_resources.operations import AsyncOperations
 from slm_client.async_resources.runs import AsyncRuns
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "AsyncEvaluations",
     "AsyncExperiments",
     "AsyncModels",
+    "AsyncOperations",
     "AsyncRuns",
     "AsyncSender",
 ]

@@ -14,13 +14,16 @@ LAUNCH_WAIT_S = 20
 class AsyncRuns(AsyncResource):
     """`client.runs`."""
 
-    async def launch(self, settings: Mapping[str, Any]) -> Run:
-        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform."""
-        return await self._client.send(calls.launch_run(settings))
+    async def launch(self, settings: Mapping[str, Any], *, idempotency_key: str | None = None) -> Run:
+        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform.
+
+        Launching again under the same `idempotency_key` answers with the first run.
+        """
+        return await self._client.send(calls.launch_run(settings, idempotency_key=idempotency_key))
 
     async def draft(self, settings: Mapping[str, Any]) -> Run:
         """Keep a training to be edited and started later."""
-        return await self._client.send(calls.launch_run({**settings, "draft": True}))
+        return await self._client.send(calls.launch_run({**settings, "draft": True}, idempotency_key=None))
 
     async def list(
         self,
@@ -97,6 +100,6 @@ class AsyncRuns(AsyncResource):
         """A plan made earlier."""
         return await self._client.send(calls.get_plan(plan_id))
 
-    async def launch_plan(self, plan_id: object) -> Run:
-        """Launch exactly what was planned: the same content hashes."""
-        return await self._client.send(calls.launch_plan(plan_id))
+    async def launch_plan(self, plan_id: object, *, idempotency_key: str | None = None) -> Run:
+        """Launch exactly what was planned: the same content hashes; again under one key it is the same run."""
+        return await self._client.send(calls.launch_plan(plan_id, idempotency_key=idempotency_key))

@@ -44,6 +44,13 @@ from slm_client.calls.models import (
     point_alias,
     remove_alias,
 )
+from slm_client.calls.operations import (
+    discard_dead_letter,
+    list_audit,
+    list_dead_letters,
+    redrive_dead_letter,
+    service_health,
+)
 from slm_client.calls.platform import overview
 from slm_client.calls.runs import (
     clone_run,
@@ -81,6 +88,7 @@ __all__ = [
     "create_evaluation",
     "delete_dataset",
     "delete_model",
+    "discard_dead_letter",
     "download_dataset",
     "download_model",
     "download_predictions",
@@ -100,7 +108,9 @@ __all__ = [
     "get_run",
     "launch_plan",
     "launch_run",
+    "list_audit",
     "list_datasets",
+    "list_dead_letters",
     "list_evaluations",
     "list_experiments",
     "list_models",
@@ -115,9 +125,11 @@ __all__ = [
     "point_alias",
     "preflight",
     "preview_dataset",
+    "redrive_dead_letter",
     "remove_alias",
     "remove_run",
     "retry_evaluation",
+    "service_health",
     "set_priority",
     "statistics",
     "steer_run",

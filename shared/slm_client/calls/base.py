@@ -42,7 +42,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request and the type of its answer."""
+    """One request and the type of its answer; a POST without `idempotency_key` gets one of its own."""
 
     method: str
     path: str
@@ -51,6 +51,7 @@ class Call(Generic[T]):
     json: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     upload: Upload | None = None
+    idempotency_key: str | None = None
 
 
 class Unset(Enum):

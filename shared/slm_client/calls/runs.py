@@ -7,9 +7,9 @@ from slm_client.calls.base import Call, JsonObject, Nothing, address_of, given
 from slm_client.models import Page, Plan, Run, Statistics, Workers
 
 
-def launch_run(settings: Mapping[str, Any]) -> Call[Run]:
+def launch_run(settings: Mapping[str, Any], *, idempotency_key: str | None) -> Call[Run]:
     """Queue a training; `settings` is the body of `POST /api/runs`."""
-    return Call("POST", "/api/runs", Run, json=given(**settings))
+    return Call("POST", "/api/runs", Run, json=given(**settings), idempotency_key=idempotency_key)
 
 
 def list_runs(**filters: str | int | None) -> Call[Page[Run]]:
@@ -63,9 +63,9 @@ def get_plan(plan_id: object) -> Call[Plan]:
     return Call("GET", address_of("plans", plan_id), Plan)
 
 
-def launch_plan(plan_id: object) -> Call[Run]:
+def launch_plan(plan_id: object, *, idempotency_key: str | None) -> Call[Run]:
     """Launch exactly what was planned."""
-    return Call("POST", address_of("plans", plan_id, suffix=":launch"), Run)
+    return Call("POST", address_of("plans", plan_id, suffix=":launch"), Run, idempotency_key=idempotency_key)
 
 
 def list_workers() -> Call[Workers]:

@@ -12,6 +12,7 @@ from slm_client.models.evaluations import (
     Sample,
 )
 from slm_client.models.experiments import (
+    Attempt,
     Checkpoint,
     Checkpoints,
     Comparison,
@@ -37,6 +38,7 @@ from slm_client.models.models import (
     Usage,
     Use,
 )
+from slm_client.models.operations import AuditEntry, DeadLetter, ServiceHealth
 from slm_client.models.platform import Count, LiveEvent, Overview
 from slm_client.models.runs import Origin, Plan, QueuePlace, Run, Statistics, Worker, Workers
 
@@ -45,6 +47,8 @@ __all__ = [
     "AliasMove",
     "Aliases",
     "Answer",
+    "Attempt",
+    "AuditEntry",
     "Checkpoint",
     "Checkpoints",
     "Column",
@@ -55,6 +59,7 @@ __all__ = [
     "CurvePoint",
     "Curves",
     "Dataset",
+    "DeadLetter",
     "Drift",
     "Evaluation",
     "EvaluationComparison",
@@ -81,6 +86,7 @@ __all__ = [
     "Reference",
     "Run",
     "Sample",
+    "ServiceHealth",
     "Statistics",
     "Transition",
     "Usage",

@@ -20,6 +20,21 @@ class Progress(Answer):
     loss: float | None = None
 
 
+class Attempt(Answer):
+    """One time that a worker had the run; `outcome` is None while it works."""
+
+    number: int
+    worker: str = ""
+    claimed_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    code: str | None = None
+    resumed_from_step: int = 0
+    last_step: int = 0
+    lost_steps: int = 0
+
+
 class Transition(Answer):
     """The run came into this state."""
 
@@ -57,6 +72,8 @@ class Experiment(Answer):
     trained_tokens: int | None = None
     best_step: int | None = None
     timeline: Sequence[Transition] = ()
+    attempts: Sequence[Attempt] = ()
+    duration_s: float | None = None
 
     @property
     def is_finished(self) -> bool:

@@ -5,6 +5,7 @@ from slm_client.resources.datasets import Datasets
 from slm_client.resources.evaluations import Evaluations
 from slm_client.resources.experiments import Experiments
 from slm_client.resources.models import Models
+from slm_client.resources.operations import Operations
 from slm_client.resources.runs import Runs
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Evaluations",
     "Experiments",
     "Models",
+    "Operations",
     "Runs",
     "Sender",
 ]

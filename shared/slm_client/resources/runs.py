@@ -14,13 +14,16 @@ LAUNCH_WAIT_S = 20
 class Runs(Resource):
     """`client.runs`."""
 
-    def launch(self, settings: Mapping[str, Any]) -> Run:
-        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform."""
-        return self._client.send(calls.launch_run(settings))
+    def launch(self, settings: Mapping[str, Any], *, idempotency_key: str | None = None) -> Run:
+        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform.
+
+        Launching again under the same `idempotency_key` answers with the first run.
+        """
+        return self._client.send(calls.launch_run(settings, idempotency_key=idempotency_key))
 
     def draft(self, settings: Mapping[str, Any]) -> Run:
         """Keep a training to be edited and started later."""
-        return self._client.send(calls.launch_run({**settings, "draft": True}))
+        return self._client.send(calls.launch_run({**settings, "draft": True}, idempotency_key=None))
 
     def list(
         self,
@@ -97,6 +100,6 @@ class Runs(Resource):
         """A plan made earlier."""
         return self._client.send(calls.get_plan(plan_id))
 
-    def launch_plan(self, plan_id: object) -> Run:
-        """Launch exactly what was planned: the same content hashes."""
-        return self._client.send(calls.launch_plan(plan_id))
+    def launch_plan(self, plan_id: object, *, idempotency_key: str | None = None) -> Run:
+        """Launch exactly what was planned: the same content hashes; again under one key it is the same run."""
+        return self._client.send(calls.launch_plan(plan_id, idempotency_key=idempotency_key))

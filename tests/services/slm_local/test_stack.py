@@ -21,7 +21,7 @@ from slm_shared.testing import eventually
 
 READY_S = 60.0
 STOP_S = 10.0
-PARTS = {*SERVER_PORTS, *SERVICE_PORTS, *WORKERS, "gateway"}
+PARTS = {*SERVER_PORTS, *SERVICE_PORTS, *WORKERS, "gateway", "ui"}
 
 
 @dataclass

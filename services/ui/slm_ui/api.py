@@ -1,0 +1,41 @@
+"""The way to the platform: one client for all sessions of this process, and refusals as something to show."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import streamlit as st
+
+from slm_client import SlmClient, SlmError, UnreachableError
+from slm_client.retrying import RetryPolicy
+from slm_ui.settings import settings
+
+# Whoever waits in front of a page would rather be told than wait; pages try again by themselves.
+PATIENCE = RetryPolicy(attempts=2, first_delay_s=0.15, max_delay_s=0.15)
+AWAY = {502, 503, 504}
+
+T = TypeVar("T")
+
+
+def client() -> SlmClient:
+    """The client of this process."""
+    return _client(settings().gateway_url)
+
+
+@st.cache_resource(show_spinner=False)
+def _client(address: str) -> SlmClient:
+    return SlmClient(address, retry=PATIENCE)
+
+
+def is_away(error: SlmError) -> bool:
+    """Whether the platform, or a service of it, does not answer at the moment."""
+    return isinstance(error, UnreachableError) or error.status in AWAY
+
+
+def if_there(question: Callable[[SlmClient], T]) -> T | None:
+    """The answer, or None when there is no such thing (any more)."""
+    try:
+        return question(client())
+    except SlmError as error:
+        if error.status == 404:
+            return None
+        raise

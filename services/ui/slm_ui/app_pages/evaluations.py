@@ -1,0 +1,93 @@
+"""Evaluations: what every model scores, and any of them side by side."""
+
+from typing import Any
+
+import streamlit as st
+
+from slm_client.models import Evaluation, Page
+from slm_ui import api
+from slm_ui.components import panels, scores, tables
+from slm_ui.components.listing import Listing
+from slm_ui.components.live import live
+from slm_ui.components.picker import MAX_SHOWN, pick
+from slm_ui.settings import settings
+
+STATUSES = ("queued", "running", "completed", "failed")
+PICK = "pick"
+MAX_PICKED = 6
+FILTERS = ("experiment_id", "model_id", "dataset_id")
+
+
+def main() -> None:
+    """The page."""
+    panels.head("Evaluations", text="A model measured on a dataset. Choose two or more to see them side by side.")
+    listing = Listing("evaluations")
+    status = _selector(listing)
+    chosen: dict[str, Any] = {name: st.query_params[name] for name in FILTERS if st.query_params.get(name)}
+    with st.spinner("Loading evaluations"):
+        page = api.client().evaluations.list(status=status, **chosen, **listing.place)
+    is_moving = any(not item.is_finished for item in page.items)
+    every = settings().refresh_s if is_moving else None
+    live(_list, every=every)(listing, page, {"status": status, **chosen})
+
+
+def _selector(listing: Listing) -> str | None:
+    """By experiment, model, dataset and status."""
+    client = api.client()
+    with st.expander("Select by experiment, model or dataset", icon=":material/filter_list:",
+                     expanded=any(name in st.query_params for name in FILTERS)):  # fmt: skip
+        first, second, third = st.columns(3)
+        with first:
+            pick("Experiment", "experiment_id", required=False, then=listing.restart,
+                 find=lambda q: client.experiments.list(q=q, limit=MAX_SHOWN).items, get=client.experiments.get,
+                 describe=lambda item: f"{item.name} · {item.status}")  # fmt: skip
+        with second:
+            pick("Model", "model_id", required=False, then=listing.restart,
+                 find=lambda q: client.models.list(q=q, limit=MAX_SHOWN).items, get=client.models.get,
+                 describe=lambda item: item.name)  # fmt: skip
+        with third:
+            pick("Evaluation dataset", "dataset_id", required=False, then=listing.restart,
+                 find=lambda q: client.datasets.list(q=q, usage="evaluation", limit=MAX_SHOWN).items,
+                 get=client.datasets.get, describe=lambda item: item.name)  # fmt: skip
+    place, _ = st.columns([1, 3])
+    with place:
+        return listing.choice("Status", "status", STATUSES)
+
+
+def _list(listing: Listing, first: Page[Evaluation], filters: dict[str, Any]) -> None:
+    """The table; looks again while something on it moves."""
+    page = first
+    if st.session_state.get("evaluations:shown") is first:
+        page = api.client().evaluations.list(**filters, **listing.place)
+        if all(item.is_finished for item in page.items):
+            st.rerun(scope="app")
+    st.session_state["evaluations:shown"] = first
+    if page.items:
+        picked = [name for name in st.query_params.get(PICK, "").split(",") if name]
+        listing.show(page, tables.evaluation_row, columns=tables.EVALUATION_COLUMNS, label="Evaluations",
+                     selectable=True, picked=picked, pick=_pick)  # fmt: skip
+        _compare(page, picked)
+    elif listing.is_filtered:
+        panels.empty("Nothing matches", "Try another selection.", key="evaluations:none")
+    else:
+        text = "A model trained with evaluation data is scored by itself, and so is its base."
+        panels.empty("No evaluations yet", text, key="evaluations:empty", action=("Train a model", "train"))
+
+
+def _pick(chosen: list[str]) -> None:
+    st.query_params[PICK] = ",".join(chosen[-MAX_PICKED:])
+
+
+def _compare(page: Page[Evaluation], picked: list[str]) -> None:
+    if len(picked) < 2:
+        return
+    here = {item.id: item for item in page.items}
+    chosen = [here.get(name) or api.client().evaluations.get(name) for name in picked[:MAX_PICKED]]
+    # The earliest first: what came later is what changed.
+    chosen.sort(key=lambda item: item.created_at.timestamp() if item.created_at else 0)
+    st.subheader("Side by side", anchor=False)
+    scores.compared([(f"{item.model.name} on {item.dataset.name}", item.metrics, item.id) for item in chosen],
+                    key="evaluations:compared")  # fmt: skip
+
+
+main()

@@ -1,0 +1,143 @@
+"""One model: its card, what made it, what it scores, where it comes from, and its files."""
+
+from typing import Any
+
+import streamlit as st
+
+from slm_client.models import Model
+from slm_ui import api, downloads, formatting
+from slm_ui.components import ancestry, cells, panels, scores, story
+from slm_ui.components.identity import wanted
+from slm_ui.components.view import draw
+from slm_ui.navigation import go, href
+
+
+def main() -> None:
+    """The page."""
+    client = api.client()
+    reference = wanted("model", "models")
+    model = client.models.get(reference)
+    card = client.models.card(model.id).content()
+    extra = model.model_extra or {}
+    badges: list[cells.Cell] = [formatting.words(model.kind)]
+    if model.is_latest:
+        badges.append(cells.badge("latest", tone="accent"))
+    panels.head(model.name, text=extra.get("goal"), crumbs=[cells.link("Models", "models")], badges=badges)
+    _actions(model)
+    overview, measured, lineage, files, text = st.tabs(["Card", "Scores", "Lineage", "Files", "As Markdown"])
+    with overview:
+        _overview(model, card)
+    with measured:
+        _scores(card)
+    with lineage:
+        ancestry.show(client.models.lineage(model.id), current=model.id)
+    with files:
+        _files(model, card)
+    with text:
+        markdown = client.models.card_markdown(model.id)
+        st.download_button("Download", markdown, file_name=f"{model.name}.md", mime="text/markdown", on_click="ignore",
+                           icon=":material/download:", key="card:download")  # fmt: skip
+        st.code(markdown, language="markdown", wrap_lines=True)
+
+
+def _actions(model: Model) -> None:
+    row = st.container(horizontal=True)
+    if row.button("Train from this", type="primary", icon=":material/rocket_launch:", key="train"):
+        go(href("train", base_model=model.id))
+    if row.button("All versions", icon=":material/history:", key="family"):
+        go(href("models", family=model.family))
+
+
+def _overview(model: Model, card: dict[str, Any]) -> None:
+    extra = model.model_extra or {}
+    architecture = extra.get("architecture") or {}
+    panels.facts(
+        [
+            ("Family", cells.link(model.family, "models", family=model.family)),
+            ("Version", str(model.version)),
+            ("Type", formatting.words(model.kind)),
+            ("Base model", cells.model(model.base_model)),
+            ("Parameters", formatting.count(model.parameter_count)),
+            ("Size", formatting.size(model.size_bytes)),
+            ("Created", cells.moment(model.created_at)),
+            ("Id", cells.mono(model.id)),
+            ("SHA-256 of the manifest", cells.short(model.manifest_sha256)),
+        ],
+        key="facts",
+    )
+    if architecture:
+        st.subheader("Architecture", anchor=False)
+        panels.facts(_flat(architecture), key="architecture")
+    if model.experiment_id:
+        st.subheader("Training", anchor=False)
+        panels.facts(_training(model, card), key="training")
+
+
+def _flat(values: dict[str, Any]) -> list[tuple[str, cells.Cell]]:
+    return [
+        (formatting.words(name).capitalize(), formatting.as_text(value))
+        for name, value in sorted(values.items())
+        if value is not None and not isinstance(value, dict)
+    ]
+
+
+def _training(model: Model, card: dict[str, Any]) -> list[tuple[str, cells.Cell]]:
+    extra = model.model_extra or {}
+    return [
+        ("Experiment", cells.link(extra.get("run_name") or "experiment", "experiment", id=model.experiment_id)),
+        ("Run", cells.short(model.run_id, "run")),
+        ("Training data", _data(card.get("training_dataset"))),
+        ("Evaluation data", _data(card.get("evaluation_dataset"))),
+        ("Training loss", formatting.number(model.train_loss)),
+        ("Evaluation loss", formatting.number(model.eval_loss)),
+        ("Steps", formatting.count(extra.get("steps"))),
+        ("Took", formatting.duration(extra.get("duration_s"))),
+        *_flat(story.asked_for(extra.get("config") or {})),
+        ("Goal", cells.long(extra.get("goal"))),
+    ]
+
+
+def _data(found: dict[str, Any] | None) -> cells.Cell:
+    if not found:
+        return None
+    rows = found.get("rows")
+    sub = None if rows is None else f"{formatting.count(rows)} rows"
+    return cells.link(found["name"], "dataset", id=found["id"], sub=sub)
+
+
+def _scores(card: dict[str, Any]) -> None:
+    own, base = card.get("evaluations") or [], card.get("base_evaluations") or []
+    if not own:
+        text = "A model that was trained with evaluation data is scored by itself, shortly after it was registered."
+        panels.empty("No scores yet", text, key="scores:none")
+        return
+    base_by_dataset = {str(found["dataset_id"]): found for found in base}
+    for index, found in enumerate(own):
+        before = base_by_dataset.get(str(found["dataset_id"]))
+        st.subheader(f"On {formatting.plain(found['dataset_name'])}", anchor=False)
+        scores.compared(
+            [(found["model_name"], found["metrics"], found["id"])]
+            if before is None
+            else [
+                (f"{before['model_name']} (base)", before["metrics"], before["id"]),
+                (found["model_name"], found["metrics"], found["id"]),
+            ],
+            key=f"scores:{index}",
+        )
+
+
+def _files(model: Model, card: dict[str, Any]) -> None:
+    archive = {"text": "Download all as one archive", "href": downloads.model_url(model.id), "download": True}
+    panels.strip([archive, f"{formatting.size(model.size_bytes)} in all"], key="files:all")
+    rows = [
+        {
+            "id": file["path"],
+            "cells": [cells.mono(file["path"]), formatting.size(file["size_bytes"]), cells.mono(file["sha256"])],
+        }
+        for file in card.get("files") or []
+    ]
+    head = [cells.column("File"), cells.column("Size", align="right"), cells.column("SHA-256")]
+    draw(cells.table("Files", head, rows), key="files")
+
+
+main()

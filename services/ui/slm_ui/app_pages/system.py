@@ -1,0 +1,151 @@
+"""System: whether every service answers, what waits, and what was given up."""
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from slm_client import SlmError
+from slm_client.models import DeadLetter, ServiceHealth
+from slm_client.models.operations import SERVICES
+from slm_ui import api, formatting
+from slm_ui.components import cells, panels
+from slm_ui.components.confirm import ask
+from slm_ui.components.live import live
+from slm_ui.components.states import saved
+from slm_ui.components.view import draw
+
+REFRESH_S = 5.0
+MAX_LETTERS = 50
+MAX_ENTRIES = 50
+
+
+def main() -> None:
+    """The page."""
+    panels.head("System", text="Whether every service answers, what waits in it, and what it has given up.")
+    services, letters, audit = st.tabs(["Services", "Dead letters", "Audit log"])
+    with services:
+        live(_services, every=REFRESH_S)()
+    with letters:
+        _letters()
+    with audit:
+        _audit()
+
+
+def _services() -> None:
+    overview = api.client().overview()
+    experiments = overview.experiments.by_status if overview.experiments else None
+    unknown = "unavailable"
+    panels.cards(
+        [
+            {"label": "Queued", "value": unknown if experiments is None else f"{experiments.get('queued', 0):,}"},
+            {"label": "Running", "value": unknown if experiments is None else f"{experiments.get('running', 0):,}"},
+            {"label": "Services away", "value": str(len(overview.unavailable)), "sub": ", ".join(overview.unavailable)},
+        ],
+        key="system:cards",
+    )
+    head = [cells.column("Service"), cells.column("State"), cells.column("Events to publish", align="right"),
+            cells.column("Oldest of them"), cells.column("Dead letters", align="right"),
+            cells.column("Problems")]  # fmt: skip
+    rows = [_service("gateway", None, "")] + [_service(name, *_asked(name)) for name in SERVICES]
+    draw(cells.table("Services", head, rows), key="system:services")
+
+
+def _asked(service: str) -> tuple[ServiceHealth | None, str]:
+    try:
+        return api.client().operations.health(service), ""
+    except SlmError as error:
+        return None, error.message
+
+
+def _service(name: str, health: ServiceHealth | None, refusal: str) -> dict[str, Any]:
+    if health is None:
+        state = cells.status("unavailable") if refusal else cells.status("ready")
+        return {"id": name, "cells": [name, state, None, None, None, refusal or None]}
+    problems = [f"{part}: {problem}" for part, problem in health.problems.items()]
+    state = cells.badge("not ready", tone="bad") if problems else cells.status("ready")
+    return {
+        "id": name,
+        "cells": [
+            name,
+            state,
+            formatting.count(health.unpublished_events),
+            cells.moment(health.oldest_unpublished_at),
+            formatting.count(health.dead_letters),
+            "; ".join(problems) or None,
+        ],
+    }
+
+
+def _letters() -> None:
+    st.caption("Messages that a service could not handle. Once the cause is mended, handle them again.")
+    found = False
+    for service in SERVICES:
+        letters = _of(service)
+        for letter in letters:
+            found = True
+            _letter(service, letter)
+    if not found:
+        panels.empty("No dead letters", "Every message was handled.", key="letters:none")
+
+
+def _of(service: str) -> list[DeadLetter]:
+    try:
+        return api.client().operations.dead_letters(service, limit=MAX_LETTERS)
+    except SlmError as error:
+        st.warning(f"{service}: {formatting.plain(error.message)}", icon=":material/cloud_off:")
+        return []
+
+
+def _letter(service: str, letter: DeadLetter) -> None:
+    key = f"{service}:{letter.consumer}:{letter.event_id}"
+    with st.container(border=True):
+        panels.facts(
+            [
+                ("Service", service),
+                ("Event", letter.subject),
+                ("Consumer", cells.mono(letter.consumer)),
+                ("Given up", cells.moment(letter.created_at)),
+                ("Tried", f"{letter.deliveries} times"),
+                ("Why", cells.long(letter.error)),
+                ("Event id", cells.short(letter.event_id)),
+            ],
+            key=f"letter:{key}",
+        )
+        row = st.container(horizontal=True)
+        if row.button("Handle again", icon=":material/replay:", key=f"redrive:{key}"):
+            with saved("It failed again"):
+                api.client().operations.redrive(service, letter)
+            st.rerun()
+        if row.button("Discard", icon=":material/delete:", key=f"discard:{key}"):
+            do = partial(api.client().operations.discard, service, letter)
+            text = "What it should have changed will not happen. This is written to the audit log."
+            ask("Discard this message?", text, verb="Discard", do=do)
+
+
+def _audit() -> None:
+    service = st.segmented_control("Service", SERVICES, default=SERVICES[0], required=True, key="audit:service",
+                                   label_visibility="collapsed")  # fmt: skip
+    entries = api.client().operations.audit(service or SERVICES[0], limit=MAX_ENTRIES)
+    head = [cells.column("When"), cells.column("Who"), cells.column("What"), cells.column("On"),
+            cells.column("Details")]  # fmt: skip
+    rows = [
+        {
+            "id": str(entry.seq),
+            "cells": [
+                cells.moment(entry.at),
+                entry.actor,
+                entry.action,
+                cells.mono(entry.object_id),
+                cells.long(", ".join(f"{name}: {formatting.as_text(value)}" for name, value in entry.details.items())),
+            ],
+        }
+        for entry in entries
+    ]
+    if rows:
+        draw(cells.table("Audit log", head, rows), key="audit:table")
+    else:
+        panels.empty("Nothing yet", "Every change to this service is written here.", key="audit:none")
+
+
+main()

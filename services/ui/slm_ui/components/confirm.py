@@ -1,0 +1,25 @@
+"""Ask before something is done that cannot be undone."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from slm_ui.components.states import saved
+from slm_ui.formatting import plain
+
+
+def ask(title: str, text: str, *, verb: str, do: Callable[[], None]) -> None:
+    """A dialog; `do` is called when the reader agrees, and the page is made again after it."""
+
+    @st.dialog(title)
+    def dialog() -> None:
+        st.markdown(plain(text))
+        no, yes = st.columns(2)
+        if no.button("Keep it", key="confirm:no", width="stretch"):
+            st.rerun()
+        if yes.button(verb, key="confirm:yes", type="primary", width="stretch"):
+            with saved(f"{verb} did not work"):
+                do()
+            st.rerun()
+
+    dialog()

@@ -1,0 +1,69 @@
+"""Metrics side by side, with what changed and whether that is better."""
+
+from collections.abc import Mapping, Sequence
+
+from slm_ui.components import cells
+from slm_ui.components.view import draw
+from slm_ui.formatting import number, words
+
+MINUS = "\N{MINUS SIGN}"
+
+Column = tuple[str, Mapping[str, float | None], str | None]
+"""A heading, its metrics, and the id of the evaluation they are from."""
+
+SMALLER_IS_BETTER = ("loss", "perplexity", "latency", "cost", "memory")
+FIRST = ("loss", "perplexity", "token_accuracy", "exact_match", "accuracy", "f1", "macro_f1", "token_f1")
+SHARES = ("accuracy", "exact_match", "f1", "match")
+UNITS = {
+    "loss": "nats per token",
+    "latency_ms_p50": "ms",
+    "latency_ms_p95": "ms",
+    "tokens_per_s": "tokens/s",
+}
+
+
+def compared(columns: Sequence[Column], *, key: str) -> None:
+    """One row per metric; with two columns the change from the first to the second is told."""
+    names = {name for _, metrics, _ in columns for name in metrics}
+    order = sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    head = [cells.column("Metric"), *(cells.column(title, align="right") for title, _, _ in columns)]
+    if len(columns) == 2:
+        head.append(cells.column("Change", align="right"))
+    rows = [{"id": name, "cells": [_name(name), *_values(name, columns)]} for name in order]
+    links = {"id": "", "cells": ["Evaluation", *(cells.short(identity, "evaluation") for _, _, identity in columns)]}
+    if len(columns) == 2:
+        links["cells"].append({"text": ""})  # type: ignore[attr-defined]
+    draw(cells.table("Metrics", head, [*rows, links]), key=key)
+
+
+def _name(name: str) -> cells.Cell:
+    return {"text": words(name.replace("_ms_", "_").removesuffix("_per_s")), "sub": UNITS.get(name)}
+
+
+def _values(name: str, columns: Sequence[Column]) -> list[cells.Cell]:
+    values = [metrics.get(name) for _, metrics, _ in columns]
+    shown: list[cells.Cell] = [value_of(name, value) for value in values]
+    if len(columns) == 2:
+        shown.append(change(name, values[0], values[1]))
+    return shown
+
+
+def value_of(name: str, value: float | None) -> str:
+    """A value as people read it: shares in percent."""
+    if value is not None and any(part in name for part in SHARES) and -1 <= value <= 1:
+        return f"{value:.1%}"
+    return number(value)
+
+
+def change(name: str, before: float | None, after: float | None) -> cells.Cell:
+    """What changed, green where that is better."""
+    if before is None or after is None:
+        return None
+    difference = after - before
+    if difference == 0:
+        return "no change"
+    is_less_better = any(part in name for part in SMALLER_IS_BETTER)
+    tone = "good" if (difference < 0) == is_less_better else "bad"
+    # The difference of two shares is told in points, not in percent of anything.
+    shown = value_of(name, abs(difference)).replace("%", " points")
+    return {"text": f"{MINUS if difference < 0 else '+'}{shown}", "tone": tone}

@@ -1,0 +1,94 @@
+"""The last step of the wizard: everything at a glance, and the launch; and the draft as a file."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from slm_client import SlmError
+from slm_client.models import Dataset, Model
+from slm_ui import api, formatting
+from slm_ui.components import cells, panels
+from slm_ui.components.states import saved, tell
+from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, show_problems
+from slm_ui.draft import FIELDS, Draft, FileError, from_yaml
+from slm_ui.navigation import go, href
+
+
+def review(draft: Draft) -> None:
+    """A read-only summary and the launch button, which works once nothing is missing."""
+    is_there = _inputs(draft)
+    panels.facts([(LABELS[name], _value(draft, name)) for name in _shown(draft)], key="review:configuration")
+    show_problems(draft, list(FIELDS))
+    can_launch = not draft.problems and is_there
+    if st.button("Launch", type="primary", icon=":material/rocket_launch:", key="launch", disabled=not can_launch):
+        _launch(draft)
+    as_file(draft)
+
+
+def _shown(draft: Draft) -> list[str]:
+    hidden = () if draft.values["method"] == "lora" else LORA
+    return [name for name in CONFIGURATION if name not in hidden]
+
+
+def _value(draft: Draft, name: str) -> str:
+    value = draft.values[name]
+    return "chosen for the method" if value is None else formatting.as_text(value)
+
+
+def _inputs(draft: Draft) -> bool:
+    """The names of what was chosen; False when some of it is not there any more."""
+    client = api.client()
+    questions: dict[str, tuple[str, Callable[[str], Dataset | Model]]] = {
+        "base_model": ("model", client.models.get),
+        "training_dataset": ("dataset", client.datasets.get),
+        "evaluation_dataset": ("dataset", client.datasets.get),
+    }
+    items: list[tuple[str, Any]] = [
+        (LABELS[name], draft.values[name]) for name in ("name", "family") if draft.values[name]
+    ]
+    is_there = True
+    for name, (page, ask) in questions.items():
+        chosen = draft.values[name]
+        try:
+            found = ask(chosen) if chosen else None
+        except SlmError as error:
+            if api.is_away(error):
+                raise
+            tell(error, what=f"{LABELS[name]}: what was chosen is not there")
+            found, is_there = None, False
+        items.append((LABELS[name], cells.link(found.name, page, id=found.id) if found else None))
+    for name in ("goal", "description"):
+        if draft.values[name]:
+            items.append((LABELS[name], cells.long(draft.values[name])))
+    panels.facts(items, key="review:inputs")
+    return is_there
+
+
+def _launch(draft: Draft) -> None:
+    with saved("The run was not launched"):
+        run = api.client().runs.launch(draft.body(), idempotency_key=f"console-{st.query_params['draft']}")
+    st.toast("Launched")
+    go(href("experiment", id=run.experiment_id))
+
+
+def as_file(draft: Draft) -> None:
+    """The draft as YAML, and YAML as a draft."""
+    with st.expander("As a file", icon=":material/description:"):
+        st.caption("The same settings for `slm train`.")
+        st.code(draft.as_yaml(), language="yaml")
+        st.download_button("Download", draft.as_yaml(), file_name="run.yaml", mime="text/yaml", on_click="ignore",
+                           icon=":material/download:", key="yaml:download")  # fmt: skip
+        file = st.file_uploader(
+            "Fill the form from a YAML file", type=["yaml", "yml"], key="yaml:file", max_upload_size=1
+        )
+        if file is not None and st.button("Use this file", key="yaml:use"):
+            try:
+                found = from_yaml(file.getvalue())
+            except FileError as error:
+                st.error(formatting.plain(error), icon=":material/error:")
+                return
+            for name in FIELDS:
+                st.query_params.pop(name, None)
+            st.query_params.update(found)
+            st.rerun()

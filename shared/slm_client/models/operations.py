@@ -1,0 +1,45 @@
+"""What operators ask of a service."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from slm_client.models.base import Answer
+
+SERVICES = ("datasets", "evaluation", "registry", "training")
+"""The services that answer about themselves."""
+
+
+class ServiceHealth(Answer):
+    """Whether anything waits; the times are the oldest one's."""
+
+    service: str
+    unpublished_events: int = 0
+    oldest_unpublished_at: datetime | None = None
+    dead_letters: int = 0
+    problems: dict[str, str] = Field(default_factory=dict)
+
+
+class DeadLetter(Answer):
+    """A message that a consumer could not handle and gave up."""
+
+    consumer: str
+    event_id: str
+    subject: str = ""
+    error: str = ""
+    deliveries: int = 0
+    created_at: datetime | None = None
+    body: str = ""
+
+
+class AuditEntry(Answer):
+    """One thing that somebody did."""
+
+    seq: int
+    at: datetime | None = None
+    actor: str = ""
+    action: str = ""
+    object_id: str = ""
+    request_id: str = ""
+    details: dict[str, Any] = Field(default_factory=dict)

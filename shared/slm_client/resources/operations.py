@@ -1,0 +1,29 @@
+"""`client.operations`."""
+
+from slm_client import calls
+from slm_client.models import AuditEntry, DeadLetter, ServiceHealth
+from slm_client.resources.base import Resource
+
+
+class Operations(Resource):
+    """`client.operations`: what an operator asks of a service (`datasets`, `evaluation`, `registry`, `training`)."""
+
+    def health(self, service: str) -> ServiceHealth:
+        """Whether anything waits in it or was given up."""
+        return self._client.send(calls.service_health(service))
+
+    def dead_letters(self, service: str, *, limit: int = 50) -> list[DeadLetter]:
+        """Messages that it could not handle, newest first."""
+        return self._client.send(calls.list_dead_letters(service, limit=limit))
+
+    def redrive(self, service: str, letter: DeadLetter) -> None:
+        """Handle a dead letter again; it is kept when that fails once more."""
+        self._client.send(calls.redrive_dead_letter(service, letter.consumer, letter.event_id))
+
+    def discard(self, service: str, letter: DeadLetter) -> None:
+        """Give a dead letter up for good."""
+        self._client.send(calls.discard_dead_letter(service, letter.consumer, letter.event_id))
+
+    def audit(self, service: str, *, before: int | None = None, limit: int = 50) -> list[AuditEntry]:
+        """Who did what, newest first; `before` is the `seq` behind which to go on."""
+        return self._client.send(calls.list_audit(service, before=before, limit=limit))
