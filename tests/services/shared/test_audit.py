@@ -1,23 +1,12 @@
 """The audit log: one unbroken chain, refused changes, and changes that were forced in anyway are found."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from slm_shared import audit
 from slm_shared.database import Database
-from slm_shared.settings import PlatformSettings
-
-
-@pytest.fixture
-async def database(
-    platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]]
-) -> AsyncIterator[Database]:
-    database = Database(platform_settings.database_url(await service_database("training")))
-    yield database
-    await database.close()
 
 
 async def note(database: Database, number: int) -> None:

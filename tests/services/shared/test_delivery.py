@@ -1,7 +1,7 @@
 """From a committed transaction to exactly one effect, on real servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import UUID
@@ -19,26 +19,10 @@ from slm_shared.events import DatasetDeleted, DatasetProcessed
 from slm_shared.ids import new_id
 from slm_shared.outbox import Relay
 from slm_shared.parts import Part, running_parts
-from slm_shared.settings import PlatformSettings
 from slm_shared.telemetry import current_traceparent, tracing
 from slm_shared.testing import EventLog, eventually
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-MakeDatabase = Callable[[str], Awaitable[str]]
-
-
-@pytest.fixture
-async def database(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[Database]:
-    database = Database(platform_settings.database_url(await service_database("training")))
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def broker(platform_settings: PlatformSettings) -> AsyncIterator[Broker]:
-    broker = Broker(platform_settings.nats_url, name="test")
-    yield broker
-    await broker.close()
 
 
 @asynccontextmanager

@@ -1,23 +1,10 @@
 """What is old is forgotten, what is not is kept."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-
-import pytest
 from sqlalchemy import text
 
 from slm_shared import housekeeping
 from slm_shared.database import Database
 from slm_shared.housekeeping import Housekeeper
-from slm_shared.settings import PlatformSettings
-
-MakeDatabase = Callable[[str], Awaitable[str]]
-
-
-@pytest.fixture
-async def database(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[Database]:
-    database = Database(platform_settings.database_url(await service_database("training")))
-    yield database
-    await database.close()
 
 
 async def test_old_keys_and_handled_events_are_forgotten(database: Database) -> None:

@@ -1,7 +1,6 @@
 """What NATS and its client do by default and must not do here. `docs/reliability.md` lists them with their settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 
 import pytest
@@ -15,26 +14,10 @@ from slm_shared.database import Database, inbox_table
 from slm_shared.events import DatasetDeleted
 from slm_shared.ids import new_id
 from slm_shared.parts import running_parts
-from slm_shared.settings import PlatformSettings
 from slm_shared.testing import EventLog, eventually
 from slm_shared.topology import CONSUMERS, EVENTS, STREAMS, Consumer
 
-MakeDatabase = Callable[[str], Awaitable[str]]
 DURABLE = "training-dataset-deleted"
-
-
-@pytest.fixture
-async def database(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[Database]:
-    database = Database(platform_settings.database_url(await service_database("training")))
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def broker(platform_settings: PlatformSettings) -> AsyncIterator[Broker]:
-    broker = Broker(platform_settings.nats_url, name="test")
-    yield broker
-    await broker.close()
 
 
 async def test_a_message_given_back_comes_again_after_a_pause(

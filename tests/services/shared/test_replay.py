@@ -34,13 +34,6 @@ async def database(platform_settings: PlatformSettings, service_database: MakeDa
     await database.close()
 
 
-@pytest.fixture
-async def broker(platform_settings: PlatformSettings) -> AsyncIterator[Broker]:
-    broker = Broker(platform_settings.nats_url, name="test")
-    yield broker
-    await broker.close()
-
-
 async def publish(database: Database, broker: Broker, count: int) -> list[UUID]:
     """Publish events by an outbox and wait until all are out; their ids in order."""
     ids = []

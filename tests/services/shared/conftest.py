@@ -1,0 +1,27 @@
+"""One service's database and a connection to NATS."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from slm_shared.broker import Broker
+from slm_shared.database import Database
+from slm_shared.settings import PlatformSettings
+
+
+@pytest.fixture
+async def database(
+    platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]]
+) -> AsyncIterator[Database]:
+    """A fresh database of the training service."""
+    database = Database(platform_settings.database_url(await service_database("training")))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def broker(platform_settings: PlatformSettings) -> AsyncIterator[Broker]:
+    """A connection to NATS."""
+    broker = Broker(platform_settings.nats_url, name="test")
+    yield broker
+    await broker.close()
