@@ -25,11 +25,11 @@ from slm_shared.problems import install_problem_handlers
 from slm_shared.requests import RequestContext
 from slm_shared.settings import ServiceSettings
 from slm_shared.telemetry import configure_logging
-from slm_shared.web_routes import Objects, ReadSession, WriteSession, router
+from slm_shared.web_routes import Objects, OpenRead, ReadSession, WriteSession, router
 
 log = structlog.get_logger()
 
-__all__ = ["Objects", "ReadSession", "WriteSession", "create_app", "router", "serve"]
+__all__ = ["Objects", "OpenRead", "ReadSession", "WriteSession", "create_app", "router", "serve"]
 
 GRACEFUL_SHUTDOWN_S = 5
 KEEP_ALIVE_S = 75

@@ -1,12 +1,13 @@
 """What routers are made of: strict bodies, documented problems, and sessions that end before the answer."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.database import ANSWER_WITHIN_S
+from slm_shared.database import ANSWER_WITHIN_S, Database
 from slm_shared.objects import ObjectStore
 from slm_shared.problems import Problem
 from slm_shared.requests import StrictRoute
@@ -31,12 +32,20 @@ async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+def _open_read(request: Request) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
+    database: Database = request.app.state.database
+    return lambda: database.read(within_s=ANSWER_WITHIN_S)
+
+
 async def _objects(request: Request) -> ObjectStore:
     objects: ObjectStore = request.app.state.objects
     await objects.ping()
     return objects
 
 
+# `async with read() as session:` for endpoints that go on to the object store or another service: nobody may hold a
+# connection to the database meanwhile, and only the database's part of the work has to be done within its deadline.
+OpenRead = Annotated[Callable[[], AbstractAsyncContextManager[AsyncSession]], Depends(_open_read)]
 # The object store, known to answer: with one that hangs the request is refused at once.
 Objects = Annotated[ObjectStore, Depends(_objects)]
 # scope="function" ends the transaction before the response is sent; the default would commit after the client has read

@@ -150,6 +150,18 @@ def test_no_function_is_longer_than_the_wall() -> None:
     assert long == []
 
 
+def test_no_endpoint_holds_a_session_while_it_asks_somebody_else() -> None:
+    held = []
+    for path in source_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.AsyncFunctionDef):
+                continue
+            annotations = {ast.unparse(each.annotation) for each in node.args.args if each.annotation is not None}
+            if "Objects" in annotations and annotations & {"ReadSession", "WriteSession"}:
+                held.append(f"{relative(path)}:{node.lineno} {node.name}")
+    assert held == []
+
+
 def test_no_drawer_for_leftovers() -> None:
     assert [relative(path) for path in source_files() if path.stem in FORBIDDEN_NAMES] == []
 

@@ -16,7 +16,7 @@ from slm_shared.idempotency import Idempotency, Once
 from slm_shared.ids import new_id
 from slm_shared.objects import ObjectStore
 from slm_shared.paging import Page, PageQuery, page_of
-from slm_shared.web import Objects, ReadSession, router
+from slm_shared.web import Objects, OpenRead, ReadSession, router
 
 routes = router(tags=["datasets"])
 
@@ -91,15 +91,14 @@ async def get_dataset(reference: str, _: Viewer, session: ReadSession) -> Datase
 @routes.get("/api/datasets/{reference}/preview")
 async def preview_dataset(
     reference: str,
-    request: Request,
     _: Viewer,
     objects: Objects,
+    read: OpenRead,
     offset: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Preview:
     """Some rows of a processed dataset."""
-    database: Database = request.app.state.database
-    async with database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with read() as session:
         dataset = await service.get_processed(session, reference)
     items = await rows.read_page(objects, dataset.object_key or "", offset=offset, limit=limit)
     return Preview(items=items, offset=offset, total=dataset.rows or 0)
@@ -110,15 +109,16 @@ async def download_dataset(
     reference: str,
     _: Viewer,
     objects: Objects,
-    session: ReadSession,
+    read: OpenRead,
     format: Annotated[Literal["raw", "parquet", "jsonl", "csv"], Query()] = "raw",
 ) -> StreamingResponse:
     """The file as it was uploaded, or its rows as Parquet, JSONL or CSV."""
+    async with read() as session:
+        find = service.get_dataset if format == "raw" else service.get_processed
+        dataset = await find(session, reference)
     if format == "raw":
-        dataset = await service.get_dataset(session, reference)
         key, suffix = service.raw_key(dataset.id), dataset.format
     else:
-        dataset = await service.get_processed(session, reference)
         key, suffix = dataset.object_key or "", format
     headers = {
         "Content-Disposition": f'attachment; filename="{dataset.name}.{suffix}"',

@@ -19,14 +19,14 @@ from slm_shared.access import Member, Viewer
 from slm_shared.idempotency import Idempotency
 from slm_shared.paging import Page, PageQuery
 from slm_shared.sorting import order_of, page_of_sorted
-from slm_shared.web import Objects, ReadSession, WriteSession, router
+from slm_shared.web import Objects, OpenRead, ReadSession, WriteSession, router
 
 routes = router(tags=["evaluations"])
 
 SORTED_BY = f"One of {', '.join(SORTS)}; with a minus in front descending."
 
 
-async def _find(session: ReadSession, evaluation_id: UUID) -> EvaluationRow:
+async def _find(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow:
     row = await store.find(session, evaluation_id)
     if row is None:
         hint = "`slm evaluations list` shows what there is."
@@ -74,10 +74,11 @@ async def list_evaluations(
 
 @routes.get("/api/evaluations:compare")
 async def compare_evaluations(
-    _: Viewer, objects: Objects, session: ReadSession, first: UUID, second: UUID
+    _: Viewer, objects: Objects, read: OpenRead, first: UUID, second: UUID
 ) -> EvaluationComparison:
     """Two evaluations of the same rows: every metric's difference, with a 95 % interval where rows are scored."""
-    one, other = await _find(session, first), await _find(session, second)
+    async with read() as session:
+        one, other = await _find(session, first), await _find(session, second)
     return await comparing.compare(objects, one, other)
 
 
@@ -104,23 +105,23 @@ async def get_predictions(
     evaluation_id: UUID,
     _: Viewer,
     objects: Objects,
-    session: ReadSession,
+    read: OpenRead,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     sort: Annotated[str, Query(max_length=40, description="row, loss or a metric; -loss: the worst first.")] = "row",
     exact: Annotated[bool | None, Query(description="Only exact matches, or only the others.")] = None,
 ) -> Predictions:
     """What the model answered, row by row."""
-    row = await _find(session, evaluation_id)
+    async with read() as session:
+        row = await _find(session, evaluation_id)
     return await predictions.read_page(objects, row, sort=sort, offset=offset, limit=limit, exact=exact)
 
 
 @routes.get("/api/evaluations/{evaluation_id}/predictions/download", response_class=StreamingResponse)
-async def download_predictions(
-    evaluation_id: UUID, _: Viewer, objects: Objects, session: ReadSession
-) -> StreamingResponse:
+async def download_predictions(evaluation_id: UUID, _: Viewer, objects: Objects, read: OpenRead) -> StreamingResponse:
     """Every answer as JSON lines."""
-    row = await _find(session, evaluation_id)
+    async with read() as session:
+        row = await _find(session, evaluation_id)
     if row.predictions_key is None:
         raise EvaluationNotReadyError(f"The evaluation has no predictions: its status is {row.status}.")
     headers = {"Content-Disposition": f'attachment; filename="{row.model["name"]}-{row.dataset["name"]}.jsonl"'}
@@ -128,8 +129,9 @@ async def download_predictions(
 
 
 @routes.get("/api/evaluations/{evaluation_id}/curves")
-async def get_curves(evaluation_id: UUID, request: Request, _: Viewer, session: ReadSession) -> Curves:
+async def get_curves(evaluation_id: UUID, request: Request, _: Viewer, read: OpenRead) -> Curves:
     """The loss curves of the training that made the model, beside what the model scores."""
-    row = await _find(session, evaluation_id)
-    scored = await curves.scored_beside(session, row)
+    async with read() as session:
+        row = await _find(session, evaluation_id)
+        scored = await curves.scored_beside(session, row)
     return await curves.read_curves(request.app.state.training, row, scored)

@@ -13,7 +13,7 @@ from slm_registry.service import reading
 from slm_registry.store.aliases import count_use
 from slm_shared import manifest
 from slm_shared.access import Viewer
-from slm_shared.web import Objects, ReadSession, router
+from slm_shared.web import Objects, OpenRead, ReadSession, router
 
 routes = router(tags=["models"])
 
@@ -23,13 +23,15 @@ async def get_card(
     reference: str,
     _: Viewer,
     objects: Objects,
-    session: ReadSession,
+    read: OpenRead,
     format: Annotated[Literal["json", "markdown"], Query()] = "json",
 ) -> Card | PlainTextResponse:
     """The card of a model, from facts only, as JSON or as markdown with Hugging Face metadata."""
-    row = await reading.get_model(session, reference)
+    async with read() as session:
+        row = await reading.get_model(session, reference)
     files = await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)
-    card = await reading.make_card(session, row, files)
+    async with read() as session:
+        card = await reading.make_card(session, row, files)
     return PlainTextResponse(render(card), media_type="text/markdown") if format == "markdown" else card
 
 
@@ -48,24 +50,27 @@ async def get_lineage(
 
 
 @routes.get("/api/models/{reference}/files/{path:path}", response_class=StreamingResponse)
-async def get_file(reference: str, path: str, _: Viewer, objects: Objects, session: ReadSession) -> StreamingResponse:
+async def get_file(reference: str, path: str, _: Viewer, objects: Objects, read: OpenRead) -> StreamingResponse:
     """One file of a model, checked against its manifest."""
-    row = await reading.get_model(session, reference)
+    async with read() as session:
+        row = await reading.get_model(session, reference)
     file = (await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)).file(path)
     if file is None:
         raise FileNotInModelError("The model has no such file.", hint="Its card lists the files.")
     headers = {"Content-Length": str(file.size_bytes), "ETag": f'"{file.sha256}"'}
     body = stream_file(objects, row.artifact_prefix, file)
-    await count_use(session, row.id, "file")
+    async with read() as session:
+        await count_use(session, row.id, "file")
     return StreamingResponse(body, media_type="application/octet-stream", headers=headers)
 
 
 @routes.get("/api/models/{reference}/download", response_class=StreamingResponse)
-async def download_model(reference: str, _: Viewer, objects: Objects, session: ReadSession) -> StreamingResponse:
+async def download_model(reference: str, _: Viewer, objects: Objects, read: OpenRead) -> StreamingResponse:
     """Every file of a model as one tar archive, which unpacks to a folder that transformers loads."""
-    row = await reading.get_model(session, reference)
+    async with read() as session:
+        row = await reading.get_model(session, reference)
+        await count_use(session, row.id, "download")
     files = await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)
     headers = {"Content-Disposition": f'attachment; filename="{row.name}.tar"'}
     body = stream_archive(objects, row.artifact_prefix, files, folder=row.name)
-    await count_use(session, row.id, "download")
     return StreamingResponse(body, media_type="application/x-tar", headers=headers)
