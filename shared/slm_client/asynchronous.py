@@ -130,6 +130,23 @@ class AsyncSlmClient:
                 break
         return position.after or 0
 
+    async def put(self, url: str, data: bytes) -> None:
+        """Send bytes to an address that was signed for them; nothing of this client's own headers goes there."""
+        for attempt in itertools.count(1):
+            try:
+                async with httpx2.AsyncClient(timeout=wire.UPLOAD_READ_TIMEOUT_S) as http:
+                    response = await http.put(url, content=data)
+            except httpx2.TransportError as error:
+                delay = self._retry.delay_after_error(error, attempt=attempt)
+                if delay is None:
+                    raise UnreachableError(wire.host_of(url)) from error
+            else:
+                delay = self._retry.delay_after_answer(response, attempt=attempt)
+                if delay is None:
+                    wire.raise_unless_stored(response)
+                    return
+            await asyncio.sleep(delay)
+
     async def events(
         self, *, types: tuple[str, ...] = (), after: int | None = None, follow: bool = True
     ) -> AsyncIterator[LiveEvent]:

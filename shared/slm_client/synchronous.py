@@ -122,6 +122,22 @@ class SlmClient:
                 break
         return position.after or 0
 
+    def put(self, url: str, data: bytes) -> None:
+        """Send bytes to an address that was signed for them; nothing of this client's own headers goes there."""
+        for attempt in itertools.count(1):
+            try:
+                response = httpx2.put(url, content=data, timeout=wire.UPLOAD_READ_TIMEOUT_S)
+            except httpx2.TransportError as error:
+                delay = self._retry.delay_after_error(error, attempt=attempt)
+                if delay is None:
+                    raise UnreachableError(wire.host_of(url)) from error
+            else:
+                delay = self._retry.delay_after_answer(response, attempt=attempt)
+                if delay is None:
+                    wire.raise_unless_stored(response)
+                    return
+            time.sleep(delay)
+
     def events(
         self, *, types: tuple[str, ...] = (), after: int | None = None, follow: bool = True
     ) -> Iterator[LiveEvent]:

@@ -101,6 +101,8 @@ def request_options(call: Call[Any]) -> dict[str, Any]:
     options: dict[str, Any] = {"params": dict(call.params)}
     if call.json is not None:
         options["json"] = dict(call.json)
+    if call.content is not None:
+        options["content"] = call.content
     if call.upload is not None:
         file = CountingFile(call.upload.path.open("rb"), call.upload.on_progress)
         options["files"] = {"file": (call.upload.filename, file)}
@@ -164,6 +166,22 @@ def answer_of(call: Call[T], response: httpx2.Response) -> T:
         return TypeAdapter(call.answer).validate_json(response.content)
     except ValidationError as error:
         raise UnexpectedAnswerError(f"{call.method} {call.path}", status=response.status_code) from error
+
+
+def host_of(url: str) -> str:
+    """The host of an address, without whatever was signed into it."""
+    return httpx2.URL(url).host
+
+
+def raise_unless_stored(response: httpx2.Response) -> None:
+    """Raise SlmError when an object store did not take what was sent."""
+    if not response.is_success:
+        raise SlmError(
+            "The object store did not take a part of the file.",
+            code="part_refused",
+            status=response.status_code,
+            hint="Begin the upload again; the address of the part may have expired.",
+        )
 
 
 def raise_for_problem(response: httpx2.Response) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 Scalar: TypeAlias = str | int | float | bool | None
-Usage: TypeAlias = Literal["training", "evaluation"]
+Usage: TypeAlias = Literal["training", "evaluation", "corpus"]
 Method: TypeAlias = Literal["full", "lora"]
 Blame: TypeAlias = Literal["user", "system", "infra"]
 ModelKind: TypeAlias = Literal["base", "fine_tuned"]

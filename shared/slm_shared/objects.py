@@ -28,7 +28,7 @@ PING_EVERY_S = 5.0
 CHUNK_BYTES = 256 * 1024
 PART_BYTES = 16 * 1024 * 1024
 THREADS = 16
-MISSING = ("NoSuchKey", "NoSuchBucket", "NoSuchObject", "NotFound")
+MISSING = ("NoSuchKey", "NoSuchBucket", "NoSuchObject", "NoSuchUpload", "NotFound")
 
 T = TypeVar("T")
 

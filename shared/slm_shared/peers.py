@@ -1,5 +1,6 @@
 """Asking another service's REST, with a signed principal and within a second or two."""
 
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -10,6 +11,8 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.telemetry import current_traceparent
 
 TIMEOUT_S = 2.0
+DOWNLOAD_TIMEOUT_S = 60.0
+CHUNK_BYTES = 256 * 1024
 
 
 class Peer:
@@ -60,6 +63,30 @@ class Peer:
                 return response.status, await response.json(content_type=None) if is_json else None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"The {self.service} service does not answer.") from error
+
+    async def download(self, path: str, target: Path, *, max_bytes: int, timeout_s: float = DOWNLOAD_TIMEOUT_S) -> bool:
+        """Save what is under `path` as a file; False when the service answers 404.
+
+        Raises UnavailableError when it does not answer in time, answers anything else, or sends more than `max_bytes`.
+        """
+        session = self._session = self._session or aiohttp.ClientSession()
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with session.get(self._base + path, headers=self._headers(), timeout=timeout) as response:
+                if response.status == 404:
+                    return False
+                if response.status != 200:
+                    raise UnavailableError(f"The {self.service} service cannot answer now.")
+                size = 0
+                with target.open("wb") as file:
+                    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                        size += len(chunk)
+                        if size > max_bytes:
+                            raise UnavailableError(f"The {self.service} service sent more than {max_bytes} bytes.")
+                        file.write(chunk)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnavailableError(f"The {self.service} service does not answer.") from error
+        return True
 
     async def close(self) -> None:
         """Close the connections."""

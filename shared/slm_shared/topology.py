@@ -24,7 +24,9 @@ from slm_shared.events import (
     DatasetProcessed,
     EvaluationCompleted,
     Event,
+    ExperimentCancelled,
     ExperimentCompleted,
+    ExperimentFailed,
     ModelDeleted,
     ModelRegistered,
     RunLaunched,
@@ -93,6 +95,10 @@ def _consumes(service: str, event: type[Event]) -> Consumer:
 
 
 CONSUMERS = (
+    _consumes("datasets", RunLaunched),
+    _consumes("datasets", ExperimentCompleted),
+    _consumes("datasets", ExperimentFailed),
+    _consumes("datasets", ExperimentCancelled),
     _consumes("training", DatasetProcessed),
     _consumes("training", DatasetDeleted),
     _consumes("registry", DatasetProcessed),

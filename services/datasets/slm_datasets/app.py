@@ -2,14 +2,20 @@
 
 from fastapi import FastAPI
 
-from slm_datasets.api import routes
+from slm_datasets import subscribers
+from slm_datasets.api import contents, datasets, reports, uploads
+from slm_datasets.processing.jobs import JobQueue
 from slm_datasets.processing.queue import ProcessingQueue
+from slm_datasets.service.parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
+from slm_datasets.sweeping import Sweeper
 from slm_shared.auditor import Auditor
 from slm_shared.broker import Broker
+from slm_shared.bus import Bus
 from slm_shared.database import Database
 from slm_shared.objects import ObjectStore
 from slm_shared.outbox import Relay
+from slm_shared.peers import Peer
 from slm_shared.web import create_app as create_service
 
 
@@ -17,23 +23,32 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
     """Assemble the datasets service."""
     database = Database(settings.database_url)
     broker = Broker(settings.platform.nats_url, name="datasets")
+    bus = Bus(database, broker, service="datasets")
+    subscribers.register(bus)
     objects = ObjectStore(settings.platform)
+    registry = Peer(settings.platform, service="registry")
     app = create_service(
         service="datasets",
         title="Datasets",
         description="Versions of the data that models are trained and measured on.",
         settings=settings,
         database=database,
-        routers=[routes],
+        # An upload has an id of its own kind: its routes are looked at before those of datasets by any name.
+        routers=[uploads.routes, datasets.routes, contents.routes, reports.routes],
         parts=[
             broker,
             objects,
             Relay(database, broker, source="datasets"),
             Auditor(database, settings.platform, source="datasets"),
+            bus,
             ProcessingQueue(database, objects, settings),
+            JobQueue(database, objects, registry, settings),
+            Sweeper(database, objects, settings),
         ],
-        closers=[broker.close],
+        closers=[broker.close, registry.close],
     )
     app.state.settings = settings
     app.state.objects = objects
+    app.state.registry = registry
+    app.state.uploads = PartedUploads(objects, settings)
     return app

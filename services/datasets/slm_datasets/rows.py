@@ -1,70 +1,98 @@
-"""Reading rows of the canonical Parquet: previews and downloads."""
+"""Reading rows of the canonical Parquet: previews, thumbnails and downloads. Only the row groups needed are fetched."""
 
 import csv
 import json
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
-import polars as pl
+import pyarrow.parquet as pq
 from anyio import to_thread
 
-from slm_shared.objects import ObjectStore
+from slm_datasets.domain.rows import IMAGES
+from slm_datasets.service.keys import thumbnails_key
+from slm_datasets.tables import DatasetRow
+from slm_shared.object_parts import open_object
+from slm_shared.objects import ObjectMissingError, ObjectStore
 
 ROWS_PER_CHUNK = 2000
 # A spreadsheet takes cells that begin with these for formulas (OWASP, CSV Injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-async def read_page(objects: ObjectStore, key: str, *, offset: int, limit: int) -> list[dict[str, Any]]:
-    """Some rows in order, as JSON values."""
-    with tempfile.TemporaryDirectory(prefix="slm-preview-") as folder:
-        path = Path(folder) / "canonical.parquet"
-        await objects.download(key, path)
-        return await to_thread.run_sync(_page, path, offset, limit)
-
-
-def _page(path: Path, offset: int, limit: int) -> list[dict[str, Any]]:
-    frame = pl.scan_parquet(path).slice(offset, limit).collect()
-    rows: list[dict[str, Any]] = json.loads(json.dumps(frame.to_dicts(), default=str))
+async def read_page(objects: ObjectStore, dataset: DatasetRow, *, offset: int, limit: int) -> list[dict[str, Any]]:
+    """Some rows in order, as JSON values; an image is where its thumbnail is."""
+    file = await _opened(objects, dataset.object_key or "", dataset.canonical_size_bytes)
+    found = await to_thread.run_sync(_rows_between, file, offset, limit)
+    if dataset.row_format == IMAGES:
+        for number, row in enumerate(found, start=offset):
+            thumbnail = f"/api/datasets/{dataset.id}/thumbnails/{number}"
+            row["image"] = {"path": (row["image"] or {}).get("path"), "thumbnail": thumbnail}
+    rows: list[dict[str, Any]] = json.loads(json.dumps(found, default=_plain))
     return rows
 
 
-async def stream_rows(objects: ObjectStore, key: str, *, file_format: str) -> AsyncIterator[bytes]:
+async def read_thumbnail(objects: ObjectStore, dataset: DatasetRow, row: int) -> bytes:
+    """The thumbnail of one row, as PNG."""
+    file = await _opened(objects, thumbnails_key(dataset.object_key or ""), None)
+    found = await to_thread.run_sync(_rows_between, file, row, 1)
+    png: bytes = found[0]["png"]
+    return png
+
+
+async def _opened(objects: ObjectStore, key: str, size_bytes: int | None) -> pq.ParquetFile:
+    if size_bytes is None:
+        stat = await objects.stat(key)
+        if stat is None:
+            raise ObjectMissingError("The rows are not in the store.")
+        size_bytes = stat.size_bytes
+    stream = open_object(objects, key, size_bytes=size_bytes)
+    return await to_thread.run_sync(pq.ParquetFile, stream)
+
+
+def _rows_between(file: pq.ParquetFile, offset: int, limit: int) -> list[dict[str, Any]]:
+    """Rows of the row groups that overlap the wanted ones."""
+    rows: list[dict[str, Any]] = []
+    start = 0
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        first, last = max(offset, start), min(offset + limit, start + size)
+        if first < last:
+            rows += file.read_row_group(group).slice(first - start, last - first).to_pylist()
+        start += size
+    return rows
+
+
+async def stream_rows(objects: ObjectStore, dataset: DatasetRow, *, file_format: str) -> AsyncIterator[bytes]:
     """Every row as JSON lines or CSV, a few thousand rows at a time."""
-    with tempfile.TemporaryDirectory(prefix="slm-download-") as folder:
-        path = Path(folder) / "canonical.parquet"
-        await objects.download(key, path)
-        chunks = _csv_chunks(path) if file_format == "csv" else _jsonl_chunks(path)
-        while (chunk := await to_thread.run_sync(next, chunks, None)) is not None:
-            yield chunk
+    file = await _opened(objects, dataset.object_key or "", dataset.canonical_size_bytes)
+    chunks = _csv_chunks(file) if file_format == "csv" else _jsonl_chunks(file)
+    while (chunk := await to_thread.run_sync(next, chunks, None)) is not None:
+        yield chunk
 
 
-def _frames(path: Path) -> Iterator[pl.DataFrame]:
-    total = int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    for start in range(0, total, ROWS_PER_CHUNK):
-        yield pl.scan_parquet(path).slice(start, ROWS_PER_CHUNK).collect()
-
-
-def _jsonl_chunks(path: Path) -> Iterator[bytes]:
-    for frame in _frames(path):
-        lines = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in frame.iter_rows(named=True))
+def _jsonl_chunks(file: pq.ParquetFile) -> Iterator[bytes]:
+    for batch in file.iter_batches(batch_size=ROWS_PER_CHUNK):
+        lines = (json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in batch.to_pylist())
         yield "".join(lines).encode()
 
 
-def _csv_chunks(path: Path) -> Iterator[bytes]:
-    for number, frame in enumerate(_frames(path)):
+def _csv_chunks(file: pq.ParquetFile) -> Iterator[bytes]:
+    names = file.schema_arrow.names
+    for number, batch in enumerate(file.iter_batches(batch_size=ROWS_PER_CHUNK)):
         text = StringIO()
         writer = csv.writer(text)
         if number == 0:
-            writer.writerow(frame.columns)
-        writer.writerows([_cell(value) for value in row] for row in frame.iter_rows())
+            writer.writerow(_cell(name) for name in names)
+        writer.writerows([_cell(row[name]) for name in names] for row in batch.to_pylist())
         yield text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return f"'{value}" if value.startswith(FORMULA_STARTS) else value
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
+    return json.dumps(value, ensure_ascii=False, default=_plain) if isinstance(value, list | dict) else value
+
+
+def _plain(value: Any) -> str:
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)

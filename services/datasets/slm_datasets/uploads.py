@@ -1,89 +1,184 @@
-"""Reading the multipart form of an upload, within its limits."""
+"""Reading the multipart form of an upload while it arrives: the file goes on to the object store, piece by piece.
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import cast
+Format: RFC 7578. Nothing is kept on disk, and no more than a few parts of the file are in memory.
+"""
 
-from fastapi import HTTPException, Request, UploadFile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from email.message import Message
+
+from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData
-from starlette.datastructures import UploadFile as StarletteUploadFile
-from starlette.formparsers import MultiPartException
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
 
 from slm_datasets.errors import FileMissingError, FileTooLargeError, MultipartInvalidError
 from slm_datasets.schemas import UploadFields
 from slm_shared.errors import FieldProblem
 from slm_shared.problems import invalid_request
 
-# What the form's own headers and fields may add to the file.
-FORM_OVERHEAD_BYTES = 1024 * 1024
 MAX_FIELDS = 20
 MAX_FIELD_BYTES = 64 * 1024
+MAX_HEADERS = 8
+MAX_HEADER_BYTES = 4096
+# What the form's own headers and fields may add to the file.
+FORM_OVERHEAD_BYTES = 1024 * 1024
+
+Sink = Callable[[bytes], Awaitable[None]]
 
 
-class BoundedRequest(Request):
-    """A request whose body may have `limit` bytes, however long it says that it is."""
+@dataclass
+class _Part:
+    """One part of a form: its headers, its name, and what of its body has not been taken yet."""
 
-    limit = 0
-    is_too_large = False
-
-    async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body in chunks; as soon as the limit is crossed, the parser is told so that it closes its files."""
-        size = 0
-        async for chunk in super().stream():
-            size += len(chunk)
-            if size > self.limit:
-                self.is_too_large = True
-                raise MultiPartException("too large")
-            yield chunk
+    headers: dict[str, str] = field(default_factory=dict)
+    name: str = ""
+    file_name: str | None = None
 
 
-class Upload:
-    """An upload that was read completely: its fields, and the file in a temporary place."""
+class FormReader:
+    """Reads one form; text fields end up in `fields`, the bytes of the part `file` in the sink."""
 
-    def __init__(self, fields: UploadFields, file: UploadFile) -> None:
-        self.fields = fields
-        self.file_name = file.filename or ""
-        self.file = file.file
+    def __init__(self, boundary: str) -> None:
+        self.texts: dict[str, str] = {}
+        self.file_name: str | None = None
+        self.has_ended = False
+        self._pending: list[bytes] = []
+        self._part = _Part()
+        self._header = [b"", b""]
+        self._value = bytearray()
+        self._count = 0
+        callbacks = {
+            "on_part_begin": self._part_begins,
+            "on_part_data": self._part_data,
+            "on_part_end": self._part_ends,
+            "on_header_field": lambda data, start, end: self._add_header(0, data[start:end]),
+            "on_header_value": lambda data, start, end: self._add_header(1, data[start:end]),
+            "on_header_end": self._header_ends,
+            "on_headers_finished": self._headers_end,
+            "on_end": self._form_ends,
+        }
+        self._parser = MultipartParser(
+            boundary.encode("latin-1"),
+            callbacks,  # type: ignore[arg-type]  # a typed dictionary of the very same functions
+            max_header_count=MAX_HEADERS,
+            max_header_size=MAX_HEADER_BYTES,
+        )
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take a piece of the body; the bytes of the file in it. Raises MultipartInvalidError."""
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise MultipartInvalidError("The form cannot be read.") from error
+        taken, self._pending = self._pending, []
+        return taken
+
+    def _part_begins(self) -> None:
+        self._count += 1
+        if self._count > MAX_FIELDS:
+            raise MultipartInvalidError(f"The form has more than {MAX_FIELDS} parts.")
+        self._part = _Part()
+        self._value = bytearray()
+
+    def _add_header(self, place: int, data: bytes) -> None:
+        self._header[place] += data
+
+    def _header_ends(self) -> None:
+        name, value = (each.decode("utf-8", "replace") for each in self._header)
+        self._part.headers[name.lower()] = value
+        self._header = [b"", b""]
+
+    def _headers_end(self) -> None:
+        message = Message()
+        message["content-disposition"] = self._part.headers.get("content-disposition", "")
+        name, file_name = (message.get_param(key, header="content-disposition") for key in ("name", "filename"))
+        if not isinstance(name, str):
+            raise MultipartInvalidError("A part of the form has no name.")
+        self._part.name = name
+        if name != "file":
+            return
+        if self.file_name is not None:
+            raise MultipartInvalidError("The form has more than one file.")
+        if file_name is None:
+            raise FileMissingError("The part `file` is no file.", errors=[FieldProblem("file", "needs a file name")])
+        self.file_name = file_name if isinstance(file_name, str) else str(file_name[2])
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._part.name == "file":
+            self._pending.append(data[start:end])
+            return
+        self._value += data[start:end]
+        if len(self._value) > MAX_FIELD_BYTES:
+            raise MultipartInvalidError(f"The field {self._part.name[:50]} is larger than {MAX_FIELD_BYTES} bytes.")
+
+    def _part_ends(self) -> None:
+        if self._part.name == "file":
+            return
+        try:
+            text = self._value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise MultipartInvalidError(f"The field {self._part.name[:50]} is not UTF-8.") from None
+        if "\0" in text:
+            raise MultipartInvalidError(f"The field {self._part.name[:50]} holds a NUL character.")
+        if text:
+            self.texts[self._part.name] = text
+
+    def _form_ends(self) -> None:
+        self.has_ended = True
+
+    def fields(self) -> UploadFields:
+        """The text fields, checked. Raises InvalidError."""
+        try:
+            return UploadFields.model_validate(self.texts)
+        except ValidationError as error:
+            raise invalid_request(error.errors()) from None
 
 
-@asynccontextmanager
-async def read_upload(request: Request, *, max_bytes: int) -> AsyncGenerator[Upload, None]:
-    """Read the form; its file lives as long as the block.
+async def read_form(request: Request, *, max_bytes: int, sink: Sink) -> FormReader:
+    """Read a form to its end; its file goes to `sink` as it arrives.
 
-    Raises FileTooLargeError, MultipartInvalidError, FileMissingError and InvalidError.
+    Raises FileTooLargeError as soon as the limit is crossed, MultipartInvalidError and FileMissingError.
     """
     limit = max_bytes + FORM_OVERHEAD_BYTES
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(max_bytes)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise MultipartInvalidError("The upload must be a multipart form.", hint="Send the file in the field `file`.")
-    bounded = BoundedRequest(request.scope, request.receive)
-    bounded.limit = limit
-    try:
-        form = await bounded.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
-    except HTTPException as error:
-        if bounded.is_too_large:
-            raise _too_large(max_bytes) from error
-        raise MultipartInvalidError("The form cannot be read, or has more than one file.") from error
-    try:
-        yield _upload_of(form)
-    finally:
-        await form.close()
-
-
-def _upload_of(form: FormData) -> Upload:
-    file = form.get("file")
-    if not isinstance(file, StarletteUploadFile):
+    reader = FormReader(_boundary(request.headers.get("content-type", "")))
+    size = 0
+    async for chunk in _bounded(request, limit, max_bytes):
+        for piece in reader.feed(chunk):
+            size += len(piece)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            await sink(piece)
+    if not reader.has_ended:
+        raise MultipartInvalidError("The form is cut off.")
+    if reader.file_name is None:
         problem = FieldProblem("file", "is required")
         raise FileMissingError("The form has no file.", errors=[problem], hint="Send it in the field `file`.")
-    texts = {name: value for name, value in form.multi_items() if isinstance(value, str) and value != ""}
-    try:
-        return Upload(UploadFields.model_validate(texts), cast(UploadFile, file))
-    except ValidationError as error:
-        raise invalid_request(error.errors()) from None
+    return reader
+
+
+async def _bounded(request: Request, limit: int, told: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(told)
+        yield chunk
+
+
+def _boundary(content_type: str) -> str:
+    message = Message()
+    message["content-type"] = content_type
+    boundary = message.get_param("boundary")
+    is_printable = isinstance(boundary, str) and 0 < len(boundary) <= 70 and boundary.isascii()
+    if message.get_content_type() != "multipart/form-data" or not is_printable:
+        raise MultipartInvalidError("The upload must be a multipart form.", hint="Send the file in the field `file`.")
+    return str(boundary)
 
 
 def _too_large(limit: int) -> FileTooLargeError:
-    return FileTooLargeError(f"The upload is larger than {limit} bytes.", hint="Split the file.")
+    hint = "Send it in parts: `slm datasets upload` does so for big files, or split the file."
+    return FileTooLargeError(f"The upload is larger than {limit} bytes.", hint=hint)

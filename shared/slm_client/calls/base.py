@@ -51,6 +51,7 @@ class Call(Generic[T]):
     json: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     upload: Upload | None = None
+    content: bytes | None = None
     idempotency_key: str | None = None
 
 

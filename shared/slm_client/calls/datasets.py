@@ -1,35 +1,59 @@
 """Requests about datasets."""
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from slm_client.calls.base import Call, Nothing, ProgressCallback, Upload, address_of, given
+from slm_client.calls.base import Call, JsonObject, Nothing, ProgressCallback, Upload, address_of, given
 from slm_client.models import (
     Dataset,
+    DatasetComparison,
+    DatasetProblems,
+    DatasetReport,
     Page,
     Preview,
+    Split,
+    TokenReport,
 )
 
 
-def upload_dataset(
-    path: Path,
-    *,
-    name: str | None,
-    usage: str,
-    description: str | None,
-    prompt_column: str | None,
-    completion_column: str | None,
-    on_progress: ProgressCallback | None,
-) -> Call[Dataset]:
+@dataclass(frozen=True)
+class UploadOptions:
+    """What a dataset will be and how its file is read; what is None is detected by the platform."""
+
+    usage: str = "training"
+    name: str | None = None
+    description: str | None = None
+    origin: str | None = None
+    parents: Sequence[str] = ()
+    prompt_column: str | None = None
+    completion_column: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    on_bad_rows: str | None = None
+    delimiter: str | None = None
+    has_header: bool | None = None
+    sample_by: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """What was given, by the names of the API."""
+        plain = {name: value for name, value in vars(self).items() if value is not None and value not in ((), {})}
+        return {name: list(value) if name == "parents" else value for name, value in plain.items()}
+
+
+def upload_dataset(path: Path, how: "UploadOptions", *, on_progress: ProgressCallback | None) -> Call[Dataset]:
     """Send a file as a new dataset version."""
-    fields = given(
-        name=name or path.stem,
-        usage=usage,
-        description=description,
-        prompt_column=prompt_column,
-        completion_column=completion_column,
-    )
-    upload = Upload(path, path.name, fields, on_progress)
+    fields = {name: _as_text(value) for name, value in how.fields().items()}
+    upload = Upload(path, path.name, {"name": path.stem, **fields}, on_progress)
     return Call("POST", "/api/datasets", Dataset, upload=upload)
+
+
+def _as_text(value: Any) -> str:
+    """A field of a form, which can only carry text."""
+    if isinstance(value, list):
+        return ",".join(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def list_datasets(**filters: str | int | None) -> Call[Page[Dataset]]:
@@ -57,3 +81,74 @@ def delete_dataset(reference: object) -> Call[Nothing]:
 def download_dataset(reference: object, *, file_format: str) -> Call[Nothing]:
     """The bytes of a dataset."""
     return Call("GET", address_of("datasets", reference, suffix="/download"), Nothing, params={"format": file_format})
+
+
+def retry_dataset(reference: object, reading: Mapping[str, Any]) -> Call[Dataset]:
+    """Process a dataset in error again, read as given."""
+    return Call("POST", address_of("datasets", reference, suffix="/retry"), Dataset, json=reading)
+
+
+def dataset_problems(reference: object) -> Call[DatasetProblems]:
+    """What is wrong with a file."""
+    return Call("GET", address_of("datasets", reference, suffix="/problems"), DatasetProblems)
+
+
+def dataset_report(reference: object) -> Call[DatasetReport]:
+    """Profile and quality."""
+    return Call("GET", address_of("datasets", reference, suffix="/report"), DatasetReport)
+
+
+def split_dataset(reference: object, *, validation_fraction: float, seed: int) -> Call[Split]:
+    """Cut a dataset in two."""
+    body = {"validation_fraction": validation_fraction, "seed": seed}
+    return Call("POST", address_of("datasets", reference, suffix="/splits"), Split, json=body)
+
+
+def request_token_report(reference: object, *, model: str, max_length: int) -> Call[TokenReport]:
+    """Ask for the tokens of a dataset in front of a model."""
+    body = {"model": model, "max_length": max_length}
+    return Call("POST", address_of("datasets", reference, suffix="/token_reports"), TokenReport, json=body)
+
+
+def get_token_report(reference: object, report_id: str) -> Call[TokenReport]:
+    """One token report."""
+    return Call("GET", address_of("datasets", reference, suffix=f"/token_reports/{report_id}"), TokenReport)
+
+
+def list_token_reports(reference: object, **page: str | int | None) -> Call[Page[TokenReport]]:
+    """Token reports of a dataset, newest first."""
+    path = address_of("datasets", reference, suffix="/token_reports")
+    return Call("GET", path, Page[TokenReport], params=given(**page))
+
+
+def request_comparison(reference: object, *, other: str) -> Call[DatasetComparison]:
+    """Ask how two datasets differ and what they share."""
+    return Call(
+        "POST", address_of("datasets", reference, suffix="/comparisons"), DatasetComparison, json={"other": other}
+    )
+
+
+def get_comparison(reference: object, comparison_id: str) -> Call[DatasetComparison]:
+    """One comparison."""
+    return Call("GET", address_of("datasets", reference, suffix=f"/comparisons/{comparison_id}"), DatasetComparison)
+
+
+def list_comparisons(reference: object, **page: str | int | None) -> Call[Page[DatasetComparison]]:
+    """Comparisons of a dataset with others, newest first."""
+    path = address_of("datasets", reference, suffix="/comparisons")
+    return Call("GET", path, Page[DatasetComparison], params=given(**page))
+
+
+def dataset_thumbnail(reference: object, row: int) -> Call[Nothing]:
+    """The image of one row (from 0), small, as PNG."""
+    return Call("GET", address_of("datasets", reference, suffix=f"/thumbnails/{row}"), Nothing)
+
+
+def dataset_card(reference: object) -> Call[str]:
+    """The card of a dataset as markdown."""
+    return Call("GET", address_of("datasets", reference, suffix="/card"), str)
+
+
+def dataset_croissant(reference: object) -> Call[JsonObject]:
+    """The description of a dataset as Croissant JSON-LD."""
+    return Call("GET", address_of("datasets", reference, suffix="/croissant"), JsonObject)

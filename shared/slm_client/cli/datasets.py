@@ -7,23 +7,49 @@ from typing import Annotated, Any
 
 import typer
 
+from slm_client.calls import ProgressCallback, UploadOptions
 from slm_client.cli import following
+from slm_client.cli.failures import BadInputError
 from slm_client.cli.options import Cursor, Gateway, Json, Limit
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import moment, output, print_facts, print_json, print_table, size
-from slm_client.models import Dataset
+from slm_client.cli.terminal import errors, moment, output, print_facts, print_json, print_table, size
+from slm_client.errors import SlmError, UnreachableError
+from slm_client.models import Dataset, UploadState
+from slm_client.parts import PARTS_FROM_BYTES, sha256_of
 from slm_client.synchronous import SlmClient
 
 app = typer.Typer(help="Upload and look at datasets.", rich_markup_mode=None)
 
+FILE_HELP = "CSV, TSV, JSON, JSONL, Parquet, plain text, or a zip of images; text forms also as .gz or .zst."
 Reference = Annotated[str, typer.Argument(metavar="DATASET", help="Id, name such as commands-v1, or family.")]
 
 
 class Usage(StrEnum):
-    """What a dataset is for."""
+    """What a dataset is for; a corpus is there to select from."""
 
     TRAINING = "training"
     EVALUATION = "evaluation"
+    CORPUS = "corpus"
+
+
+class OnBadRows(StrEnum):
+    """What becomes of a file with bad rows."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+class SampleBy(StrEnum):
+    """What is one row of a plain text."""
+
+    LINE = "line"
+    PARAGRAPH = "paragraph"
+    DOCUMENT = "document"
+
+
+Mapping = Annotated[
+    list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Column of a field, e.g. prompt=question.")
+]
 
 
 class FileFormat(StrEnum):
@@ -37,58 +63,91 @@ class FileFormat(StrEnum):
 
 @app.command()
 def upload(
-    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV, JSON, JSONL or Parquet file.")],
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=FILE_HELP)],
     usage: Annotated[Usage, typer.Option(help="What it is for.")] = Usage.TRAINING,
     name: Annotated[str | None, typer.Option(help="Its family; the file's name if not given.")] = None,
     description: Annotated[str | None, typer.Option(help="What it holds.")] = None,
     prompt_column: Annotated[str | None, typer.Option(help="The column that asks.")] = None,
     completion_column: Annotated[str | None, typer.Option(help="The column that answers.")] = None,
+    mapping: Mapping = None,
+    on_bad_rows: Annotated[OnBadRows, typer.Option(help="Refuse the file, or leave bad rows out.")] = OnBadRows.FAIL,
+    sample_by: Annotated[SampleBy, typer.Option(help="What is one row of a plain text.")] = SampleBy.LINE,
+    resume: Annotated[str | None, typer.Option(help="Go on with an upload in parts, by its id.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait until it is processed.")] = True,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Upload a file as a new dataset version and wait until it is ready."""
-    with SlmClient(gateway) as client, Stages() as stages:
-        dataset = upload_file(
-            client,
-            stages,
-            path,
-            usage=usage,
-            name=name,
-            description=description,
-            prompt_column=prompt_column,
-            completion_column=completion_column,
-        )
-        if wait:
-            dataset = following.follow_processing(client, stages, dataset)
-    print_json(dataset) if json else _print_dataset(dataset)
-
-
-def upload_file(
-    client: SlmClient,
-    stages: Stages,
-    path: Path,
-    *,
-    usage: str,
-    name: str | None = None,
-    description: str | None = None,
-    prompt_column: str | None = None,
-    completion_column: str | None = None,
-) -> Dataset:
-    """Upload with a bar of bytes, rate and time to go."""
-    total = path.stat().st_size
-    stage = stages.stage("Upload")
-    dataset = client.datasets.upload(
-        path,
+    """Upload a file as a new dataset version and wait until it is ready; big files go in parts."""
+    options = UploadOptions(
         usage=usage,
         name=name,
         description=description,
         prompt_column=prompt_column,
         completion_column=completion_column,
-        on_progress=lambda count: stage.advance_bytes(count, total=total),
+        mapping=mapping_of(mapping),
+        on_bad_rows=on_bad_rows if on_bad_rows is not OnBadRows.FAIL else None,
+        sample_by=sample_by if sample_by is not SampleBy.LINE else None,
     )
+    with SlmClient(gateway) as client, Stages() as stages:
+        dataset = upload_file(client, stages, path, options, resume=resume)
+        if wait:
+            dataset = following.follow_processing(client, stages, dataset)
+    print_json(dataset) if json else _print_dataset(dataset)
+
+
+def mapping_of(given: list[str] | None) -> dict[str, str]:
+    """`["prompt=question"]` as a mapping. Raises BadInputError."""
+    pairs = [each.partition("=") for each in given or []]
+    if any(not field or not column for field, _, column in pairs):
+        raise BadInputError("A mapping is FIELD=COLUMN.", hint="e.g. --map prompt=question --map completion=answer")
+    return {field: column for field, _, column in pairs}
+
+
+def upload_file(
+    client: SlmClient, stages: Stages, path: Path, options: UploadOptions, *, resume: str | None = None
+) -> Dataset:
+    """Upload with a bar of bytes, rate and time to go."""
+    total = path.stat().st_size
+    stage = stages.stage("Upload")
+
+    def advance(count: int) -> None:
+        stage.advance_bytes(count, total=total)
+
+    if resume is None and total < PARTS_FROM_BYTES:
+        dataset = client.datasets.upload(path, options, on_progress=advance)
+    else:
+        dataset = _upload_in_parts(client, path, options, resume=resume, on_progress=advance)
     stage.done(f"{dataset.name}, {size(total)}")
     return dataset
+
+
+def uploaded_or_found(client: SlmClient, stages: Stages, path: Path, options: UploadOptions) -> Dataset:
+    """A new version of a dataset, or the one that was made of the same file before."""
+    try:
+        return upload_file(client, stages, path, options)
+    except SlmError as error:
+        if error.code != "identical_content":
+            raise
+    found = client.datasets.list(sha256=sha256_of(path), q=options.name or path.stem, limit=1).items
+    if not found:
+        found = client.datasets.list(sha256=sha256_of(path), limit=1).items
+    stages.stage("Known already").done(found[0].name)
+    return found[0]
+
+
+def _upload_in_parts(
+    client: SlmClient, path: Path, options: UploadOptions, *, resume: str | None, on_progress: ProgressCallback
+) -> Dataset:
+    begun: list[UploadState] = []
+    try:
+        return client.datasets.upload_in_parts(
+            path, options, resume=resume, on_begin=begun.append, on_progress=on_progress
+        )
+    except (KeyboardInterrupt, UnreachableError):
+        if begun:
+            again = f"slm datasets upload {path} --resume {begun[0].id}"
+            errors.print(f"What has arrived is kept for a day; go on with: {again}", markup=False)
+        raise
 
 
 @app.command("list")
@@ -96,14 +155,15 @@ def list_datasets(
     usage: Annotated[Usage | None, typer.Option(help="Only those for this.")] = None,
     status: Annotated[str | None, typer.Option(help="in_progress, processed or error.")] = None,
     q: Annotated[str | None, typer.Option("--search", "-q", help="Only those whose name contains this.")] = None,
+    sort: Annotated[str | None, typer.Option(help="created_at, name, rows or size_bytes; -rows for falling.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """List datasets, newest first."""
+    """List datasets, newest first unless sorted otherwise."""
     with SlmClient(gateway) as client:
-        page = client.datasets.list(usage=usage, status=status, q=q, limit=limit, cursor=cursor)
+        page = client.datasets.list(usage=usage, status=status, q=q, sort=sort, limit=limit, cursor=cursor)
     if json:
         print_json(page)
         return
@@ -158,8 +218,7 @@ def download(
     """Save a dataset as a file."""
     with SlmClient(gateway) as client, Stages() as stages:
         found = client.datasets.get(dataset)
-        suffix = found.format if file_format is FileFormat.RAW and found.format else str(file_format)
-        target = to or Path(f"{found.name}.{suffix}")
+        target = to or Path(found.name + (_suffix_of(found) if file_format is FileFormat.RAW else f".{file_format}"))
         stage = stages.stage("Download")
         total = found.size_bytes or 1
         written = client.datasets.download(
@@ -194,6 +253,12 @@ def delete(
         output.print(f"Deleted {found.name}.", markup=False)
 
 
+def _suffix_of(dataset: Dataset) -> str:
+    """The suffixes of the file as it was uploaded."""
+    name = Path(dataset.file_name or f"x.{dataset.format}")
+    return "".join(name.suffixes[-2:]) if dataset.compression else name.suffix
+
+
 def _field(name: str, row: dict[str, Any]) -> object:
     return row.get(name)
 
@@ -213,6 +278,9 @@ def _print_dataset(dataset: Dataset) -> None:
             ("Row format", dataset.row_format),
             ("Columns", columns or None),
             ("Read as", mapping or None),
+            ("Cannot be trained", dataset.untrainable_because),
+            ("Rows left out", dataset.skipped_rows or None),
+            ("Made from", ", ".join(parent.name for parent in dataset.parents) or None),
             ("File", f"{dataset.format}, {size(dataset.size_bytes)}"),
             ("SHA-256", dataset.sha256),
             ("Created", moment(dataset.created_at)),

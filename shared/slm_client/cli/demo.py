@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from slm_client.calls import UploadOptions
 from slm_client.cli import demo_data
-from slm_client.cli.datasets import FileFormat, Usage, upload_file
+from slm_client.cli.datasets import FileFormat, Usage, uploaded_or_found
 from slm_client.cli.demo_report import DemoResult, print_report
 from slm_client.cli.failures import BadInputError
 from slm_client.cli.following import follow_evaluation, follow_experiment, follow_processing
@@ -37,8 +38,8 @@ def demo(
 ) -> None:
     """Upload data, train on it, register and evaluate the model, and show what came of it.
 
-    Every step is an ordinary request: a rerun makes new versions of the datasets and of the model. Of your own file one
-    row in ten is held out for the evaluation.
+    Every step is an ordinary request: a rerun makes a new version of the model, from the datasets that are there. Of
+    your own file one row in ten is held out for the evaluation.
     """
     settings: dict[str, Any] = {
         "base_model": base_model,
@@ -74,7 +75,7 @@ def _source(client: SlmClient, stages: Stages, path: Path | None, folder: Path) 
 
 def _as_rows(client: SlmClient, stages: Stages, path: Path, folder: Path) -> Path:
     family = demo_data.family_of(path)
-    uploaded = upload_file(client, stages, path, usage=Usage.TRAINING, name=f"{family}-source")
+    uploaded = uploaded_or_found(client, stages, path, UploadOptions(usage=Usage.TRAINING, name=f"{family}-source"))
     follow_processing(client, stages, uploaded)
     rows = folder / f"{family}.jsonl"
     client.datasets.download(uploaded.id, rows, file_format=FileFormat.JSONL)
@@ -83,8 +84,12 @@ def _as_rows(client: SlmClient, stages: Stages, path: Path, folder: Path) -> Pat
 
 def _upload(client: SlmClient, stages: Stages, source: demo_data.DemoData) -> tuple[Dataset, Dataset]:
     """Both datasets, processed."""
-    training = upload_file(client, stages, source.training, usage=Usage.TRAINING, name=source.family)
-    evaluation = upload_file(client, stages, source.evaluation, usage=Usage.EVALUATION, name=f"{source.family}-eval")
+    training = uploaded_or_found(
+        client, stages, source.training, UploadOptions(usage=Usage.TRAINING, name=source.family)
+    )
+    evaluation = uploaded_or_found(
+        client, stages, source.evaluation, UploadOptions(usage=Usage.EVALUATION, name=f"{source.family}-eval")
+    )
     return follow_processing(client, stages, training), follow_processing(client, stages, evaluation)
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from slm_client.cli.datasets import Usage, upload_file
+from slm_client.calls import UploadOptions
+from slm_client.cli.datasets import Usage, uploaded_or_found
 from slm_client.cli.experiments import print_experiment
 from slm_client.cli.failures import BadInputError
 from slm_client.cli.following import follow_experiment, follow_processing
@@ -82,7 +83,7 @@ def _completed(settings: dict[str, Any], config: Path | None, *, gateway: str | 
 def _uploaded(settings: dict[str, Any], file: Path, *, gateway: str | None) -> dict[str, Any]:
     """The settings with the dataset that the file became."""
     with patient_client(gateway) as client, Stages() as stages:
-        uploaded = upload_file(client, stages, file, usage=Usage.TRAINING, name=None)
+        uploaded = uploaded_or_found(client, stages, file, UploadOptions(usage=Usage.TRAINING))
         return dataset_named(settings, file, follow_processing(client, stages, uploaded).name)
 
 

@@ -1,7 +1,7 @@
 """What the platform answers, typed where it is known. Fields this client does not know are kept as they came."""
 
 from slm_client.models.base import Answer, Page, Problem, Reference
-from slm_client.models.datasets import Column, Dataset, Preview
+from slm_client.models.datasets import Column, Dataset, DatasetProblem, DatasetProblems, DatasetReport, Preview, Split
 from slm_client.models.evaluations import (
     ComparedMetric,
     CurvePoint,
@@ -11,6 +11,7 @@ from slm_client.models.evaluations import (
     Predictions,
     Sample,
 )
+from slm_client.models.examinations import DatasetComparison, RenderedRow, Span, TokenCounts, TokenReport
 from slm_client.models.experiments import (
     Attempt,
     Checkpoint,
@@ -41,6 +42,7 @@ from slm_client.models.models import (
 from slm_client.models.operations import AuditEntry, DeadLetter, ServiceHealth
 from slm_client.models.platform import Count, LiveEvent, Overview
 from slm_client.models.runs import Origin, Plan, QueuePlace, Run, Statistics, Worker, Workers
+from slm_client.models.uploads import UploadPart, UploadState
 
 __all__ = [
     "Alias",
@@ -59,6 +61,10 @@ __all__ = [
     "CurvePoint",
     "Curves",
     "Dataset",
+    "DatasetComparison",
+    "DatasetProblem",
+    "DatasetProblems",
+    "DatasetReport",
     "DeadLetter",
     "Drift",
     "Evaluation",
@@ -84,11 +90,18 @@ __all__ = [
     "Progress",
     "QueuePlace",
     "Reference",
+    "RenderedRow",
     "Run",
     "Sample",
     "ServiceHealth",
+    "Span",
+    "Split",
     "Statistics",
+    "TokenCounts",
+    "TokenReport",
     "Transition",
+    "UploadPart",
+    "UploadState",
     "Usage",
     "Use",
     "Worker",

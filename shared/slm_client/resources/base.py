@@ -20,6 +20,9 @@ class Sender(Protocol):
     def save(self, call: Call[Any], target: Path, *, on_progress: ProgressCallback | None = None) -> int:
         """Stream an answer into a file."""
 
+    def put(self, url: str, data: bytes) -> None:
+        """Send bytes to an address outside of the platform."""
+
 
 def poll(
     look: Callable[[], T],

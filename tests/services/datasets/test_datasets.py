@@ -2,56 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
-from slm_datasets.app import create_app
-from slm_datasets.settings import DatasetsSettings
 from slm_shared.events import DatasetDeleted, DatasetFailed, DatasetProcessed, DatasetUploaded
 from slm_shared.manifest import file_sha256
 from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, eventually, running
-
-ROWS = [{"question": f"q{n}", "answer": f"a{n}"} for n in range(30)]
-JSONL = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
-
-
-@pytest.fixture
-async def client(
-    platform_settings: PlatformSettings,
-    principal_keys: Path,
-    service_database: Callable[[str], Awaitable[str]],
-    events: EventLog,
-) -> AsyncIterator[httpx2.AsyncClient]:
-    settings = DatasetsSettings(
-        port=0,
-        database_name=await service_database("datasets"),
-        platform=platform_settings,
-        max_upload_bytes=2 * 1024 * 1024,
-        poll_s=0.2,
-    )
-    async with running(create_app(settings), principal_keys) as client:
-        yield client
-
-
-async def upload(
-    client: httpx2.AsyncClient, content: bytes = JSONL, *, name: str = "qa.jsonl", key: str | None = None, **fields: str
-) -> httpx2.Response:
-    headers = {"Idempotency-Key": key} if key else {}
-    return await client.post("/api/datasets", files={"file": (name, content)}, data=fields, headers=headers)
-
-
-async def ended(client: httpx2.AsyncClient, reference: str) -> dict[str, Any]:
-    async def check() -> dict[str, Any] | None:
-        found: dict[str, Any] = (await client.get(f"/api/datasets/{reference}")).json()
-        return found if found["status"] != "in_progress" else None
-
-    return await eventually(check)
+from slm_shared.testing import EventLog, eventually
+from tests.support.datasets import JSONL, ROWS, ended, upload
 
 
 async def test_an_upload_becomes_a_processed_version(client: httpx2.AsyncClient, events: EventLog) -> None:
@@ -159,7 +120,12 @@ async def test_deleting_takes_a_dataset_away(
     assert (await client.delete("/api/datasets/qa-v1")).status_code == 204
     assert (await events.wait_for(DatasetDeleted)).name == "qa-v1"
     assert (await client.get(f"/api/datasets/{dataset['id']}")).status_code == 404
-    assert await ObjectStore(platform_settings).list(f"datasets/{dataset['id']}/") == []
+    objects = ObjectStore(platform_settings)
+
+    async def swept() -> bool | None:
+        return await objects.list(f"datasets/{dataset['id']}/") == [] or None
+
+    assert await eventually(swept)
     assert (await upload(client)).json()["name"] == "qa-v2"
 
 

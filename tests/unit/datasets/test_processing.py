@@ -10,25 +10,28 @@ import pytest
 
 from slm_datasets.processing.canonical import make_canonical
 from slm_datasets.processing.problems import FileProblemError
+from slm_datasets.processing.reading import BadRowsError, Reading
 
 
-def process(folder: Path, content: bytes, file_format: str, **columns: str) -> tuple[dict[str, Any], pl.DataFrame]:
+def process(folder: Path, content: bytes, file_format: str, **reading: Any) -> tuple[dict[str, Any], pl.DataFrame]:
     source, target = folder / "raw", folder / "canonical.parquet"
     source.write_bytes(content)
-    found = make_canonical(
-        source,
-        target,
-        file_format=file_format,
-        prompt_column=columns.get("prompt_column"),
-        completion_column=columns.get("completion_column"),
-    )
+    found = make_canonical(source, target, Reading(format=file_format, **reading))
     return found, pl.read_parquet(target)
 
 
-def problem_of(folder: Path, content: bytes, file_format: str, **columns: str) -> FileProblemError:
-    with pytest.raises(FileProblemError) as caught:
-        process(folder, content, file_format, **columns)
-    return caught.value
+def problems_of(folder: Path, content: bytes, file_format: str, **reading: Any) -> list[FileProblemError]:
+    with pytest.raises((FileProblemError, BadRowsError)) as caught:
+        process(folder, content, file_format, **reading)
+    error = caught.value
+    if isinstance(error, FileProblemError):
+        return [error]
+    assert isinstance(error, BadRowsError)
+    return error.log.items
+
+
+def problem_of(folder: Path, content: bytes, file_format: str, **reading: Any) -> FileProblemError:
+    return problems_of(folder, content, file_format, **reading)[0]
 
 
 ROWS: list[dict[str, Any]] = [{"prompt": f"p{n}", "completion": f"c{n}", "n": n} for n in range(50)]
@@ -147,12 +150,12 @@ def test_row_formats_are_recognised(
 
 def test_columns_named_by_the_user_win(tmp_path: Path) -> None:
     content = b'{"prompt": "p", "completion": "c", "hint": "h"}\n'
-    found, _ = process(tmp_path, content, "jsonl", completion_column="hint")
+    found, _ = process(tmp_path, content, "jsonl", mapping={"completion": "hint"})
     assert found["mapping"] == {"completion": "hint"}
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
-    problem = problem_of(tmp_path, JSONL, "jsonl", prompt_column="frage")
+    problem = problem_of(tmp_path, JSONL, "jsonl", mapping={"prompt": "frage"})
     assert (problem.code, problem.column) == ("unknown_column", "frage")
     assert problem.hint == "It has: prompt, completion, n."
 

@@ -1,81 +1,65 @@
 """Writing the canonical Parquet and describing what is in it."""
 
-import hashlib
-import shutil
-from codecs import BOM_UTF8
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from slm_datasets.domain import COLUMNS, UnknownColumnError, detect_row_format
-from slm_datasets.processing.csv_rows import check_csv, typed
-from slm_datasets.processing.json_rows import MAX_COLUMNS, check_lines, to_lines
-from slm_datasets.processing.problems import FileProblemError
+from slm_datasets.domain.rows import (
+    COLUMNS,
+    IMAGES,
+    MappingError,
+    RowFormat,
+    UnknownColumnError,
+    detect_row_format,
+    suggest_mapping,
+    why_untrainable,
+)
+from slm_datasets.processing import images
+from slm_datasets.processing.layouts import bring_to_trl, holds_messages
+from slm_datasets.processing.problems import FileProblemError, ProblemLog
+from slm_datasets.processing.profiling import profile
+from slm_datasets.processing.reading import BadRowsError, OnProgress, Reading, no_rows, outcome
+from slm_datasets.processing.sources import Source, read_source
 
 ROWS_PER_GROUP = 20_000
-MESSAGE_FIELDS = {"role", "content"}
 
 
 def make_canonical(
-    source: Path, target: Path, *, file_format: str, prompt_column: str | None, completion_column: str | None
+    source: Path, target: Path, reading: Reading, *, on_progress: OnProgress | None = None
 ) -> dict[str, Any]:
-    """Check `source`, write `target`, and say what it holds. Raises FileProblemError."""
-    frame, rows = _checked(source, target, file_format)
-    if rows == 0:
-        raise FileProblemError("no_rows", "The file has no rows.", hint="Upload a file with at least one row.")
+    """Check `source`, write `target`, and say what it holds.
+
+    Raises FileProblemError for what is wrong with the whole file and BadRowsError for what is wrong with its rows.
+    """
+    log = ProblemLog()
+    tell = on_progress or (lambda _stage, _done, _total: None)
+    if reading.format == "imagefolder":
+        return images.make_canonical(source, target, reading, log, tell)
+    found = read_source(source, target.parent, reading, log, tell)
+    if log.total and reading.on_bad_rows == "fail":
+        raise BadRowsError(log)
+    if found.rows == 0:
+        raise no_rows(log)
+    tell("writing", 0, found.rows)
+    frame, layout = _written(found, target, reading.format)
+    tell("profiling", 0, found.rows)
+    return {**describe(frame, target, found, reading, layout), **outcome(target, found.rows, log, profile(target))}
+
+
+def _written(found: Source, target: Path, file_format: str) -> tuple[pl.Schema, str | None]:
     try:
+        frame, layout = bring_to_trl(found.frame, found.frame.collect_schema())
         frame.sink_parquet(target, compression="zstd", row_group_size=ROWS_PER_GROUP, mkdir=False)
         schema = pl.scan_parquet(target).collect_schema()
         written = int(pl.scan_parquet(target).select(pl.len()).collect().item())
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise _unreadable(file_format) from error
-    if written != rows:
-        message = f"{rows} rows were checked and {written} could be read."
+    if written != found.rows:
+        message = f"{found.rows} rows were checked and {written} could be read."
         raise FileProblemError("rows_differ", message, hint="Check quotes and line ends.")
-    return _description(target, schema, rows, prompt_column=prompt_column, completion_column=completion_column)
-
-
-def _checked(source: Path, target: Path, file_format: str) -> tuple[pl.LazyFrame, int]:
-    if file_format == "csv":
-        shape = check_csv(source)
-        if not shape.rows:
-            return pl.LazyFrame(), 0
-        frame = pl.scan_csv(source, separator=shape.delimiter, infer_schema=False, encoding="utf8")
-        return typed(frame, shape.columns), shape.rows
-    if file_format == "parquet":
-        return _checked_parquet(source)
-    lines = source
-    if file_format == "json":
-        lines = target.with_suffix(".jsonl")
-        rows = to_lines(source, lines)
-    else:
-        rows = check_lines(source)
-        lines = _without_mark(source, target.with_suffix(".jsonl"))
-    frame = pl.scan_ndjson(lines, infer_schema_length=None) if rows else pl.LazyFrame()
-    return frame, rows
-
-
-def _without_mark(source: Path, target: Path) -> Path:
-    """The file itself, or a copy without its byte order mark, which Polars does not take for white space."""
-    with source.open("rb") as stream:
-        if stream.read(len(BOM_UTF8)) != BOM_UTF8:
-            return source
-        with target.open("wb") as out:
-            shutil.copyfileobj(stream, out)
-    return target
-
-
-def _checked_parquet(source: Path) -> tuple[pl.LazyFrame, int]:
-    try:
-        frame = pl.scan_parquet(source)
-        width = len(frame.collect_schema())
-        rows = int(frame.select(pl.len()).collect().item())
-    except pl.exceptions.PolarsError as error:
-        raise _unreadable("parquet") from error
-    if width > MAX_COLUMNS:
-        raise FileProblemError("too_many_columns", f"There are more than {MAX_COLUMNS} columns.")
-    return frame, rows
+    return schema, layout
 
 
 def _unreadable(file_format: str) -> FileProblemError:
@@ -88,35 +72,39 @@ def _unreadable(file_format: str) -> FileProblemError:
     )
 
 
-def _description(
-    target: Path, schema: pl.Schema, rows: int, *, prompt_column: str | None, completion_column: str | None
-) -> dict[str, Any]:
+def describe(schema: pl.Schema, target: Path, found: Source, reading: Reading, layout: str | None) -> dict[str, Any]:
+    """What kind of rows these are."""
+    row_format = _row_format(schema, reading.mapping)
+    suggestion: Mapping[str, str] = {}
+    if row_format.name == COLUMNS:
+        texts = [name for name, kind in schema.items() if kind == pl.String]
+        suggestion = suggest_mapping(texts, _mean_lengths(target, texts))
+    return {
+        "columns": [{"name": name, "type": str(kind)} for name, kind in schema.items()],
+        "row_format": row_format.name,
+        "source_format": layout,
+        "mapping": dict(row_format.mapping),
+        "suggested_mapping": dict(suggestion),
+        "untrainable_because": why_untrainable(row_format.name, rows=found.rows, suggestion=suggestion),
+        "data_type": {COLUMNS: "tabular", IMAGES: "images"}.get(row_format.name, "text"),
+        "dialect": found.dialect,
+    }
+
+
+def _mean_lengths(target: Path, columns: list[str]) -> dict[str, float]:
+    head = pl.scan_parquet(target).select(columns).head(1000).select(pl.all().str.len_chars().mean()).collect()
+    return {name: float(value or 0.0) for name, value in (head.row(0, named=True).items() if columns else ())}
+
+
+def _row_format(schema: pl.Schema, given: Mapping[str, str]) -> RowFormat:
+    talks = [name for name, kind in schema.items() if holds_messages(kind)]
     try:
-        found = detect_row_format(
-            schema.names(),
-            message_columns=[name for name, kind in schema.items() if _holds_messages(kind)],
-            prompt_column=prompt_column,
-            completion_column=completion_column,
-        )
+        return detect_row_format(schema.names(), message_columns=talks, given=given)
     except UnknownColumnError as error:
         name = str(error)
         known = ", ".join(schema.names()[:20])
         raise FileProblemError(
             "unknown_column", f"The file has no column {name!r}.", column=name, hint=f"It has: {known}."
         ) from None
-    with target.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {
-        "rows": rows,
-        "columns": [{"name": name, "type": str(kind)} for name, kind in schema.items()],
-        "row_format": found.name,
-        "mapping": dict(found.mapping),
-        "data_type": "tabular" if found.name == COLUMNS else "text",
-        "sha256": sha256,
-        "size_bytes": target.stat().st_size,
-    }
-
-
-def _holds_messages(kind: pl.DataType) -> bool:
-    inner = kind.inner if isinstance(kind, pl.List) else None
-    return isinstance(inner, pl.Struct) and {field.name for field in inner.fields} >= MESSAGE_FIELDS
+    except MappingError as error:
+        raise FileProblemError("mapping_invalid", f"The fields {error} make no row format.") from None

@@ -1,60 +1,72 @@
-"""The child process that reads a stranger's file: `python -m slm_datasets.processing.child`.
+"""What the child processes that read strangers' files share.
 
-It has no credentials, bounded processor time and file size, and speaks JSON lines with its supervisor.
+They have no credentials and no network, bounded memory, processor time and file size, and speak JSON lines with their
+supervisor.
 """
 
 import os
-import resource
 import sys
+import time
 import traceback
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
-from slm_datasets.processing.canonical import make_canonical
-from slm_datasets.processing.problems import FileProblemError
+from slm_datasets.processing.problems import FileProblemError, ProblemLog
+from slm_datasets.processing.reading import BadRowsError, OnProgress
+from slm_datasets.processing.sandbox import confine
 from slm_shared.child import Parent
 
-MAX_ADDRESS_SPACE_BYTES = 16 * 1024**3
-MAX_FILE_BYTES = 16 * 1024**3
+TELL_EVERY_S = 0.5
+
+Task = Callable[[dict[str, Any], OnProgress], dict[str, Any]]
+"""Takes a job as it was sent, and returns its result."""
 
 
-def main() -> int:
-    """Process one file; the exit status."""
+class Progress:
+    """Tells the supervisor how far the work got, twice a second at most."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+        self._told: tuple[str, float] = ("", 0.0)
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Say how much of how much is done."""
+        now = time.monotonic()
+        if stage != self._told[0] or now - self._told[1] >= TELL_EVERY_S:
+            self._told = (stage, now)
+            self._parent.send("progress", progress={"stage": stage, "done": done, "total": total})
+
+
+def serve(tasks: Mapping[str, Task]) -> NoReturn:
+    """Do one task, and end."""
+    status = _serve(tasks)
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _serve(tasks: Mapping[str, Task]) -> int:
     parent = Parent()
     job = parent.receive()
-    _limit(cpu_s=int(job["timeout_s"]))
+    is_confined = confine(cpu_s=int(job["timeout_s"]), memory_bytes=int(job["memory_bytes"]))
+    if not is_confined and sys.platform == "linux":
+        sys.stderr.write("the network could not be shut off for this process\n")
     try:
-        result = make_canonical(
-            Path(job["source"]),
-            Path(job["target"]),
-            file_format=job["format"],
-            prompt_column=job["prompt_column"],
-            completion_column=job["completion_column"],
-        )
+        result = tasks[job["task"]](job, Progress(parent))
+    except BadRowsError as error:
+        parent.send("problem", problem=error.log.items[0].as_dict(), problems=error.log.as_dict())
+        return 0
     except FileProblemError as problem:
-        parent.send("problem", problem=problem.as_dict())
+        log = ProblemLog()
+        log.add(problem)
+        parent.send("problem", problem=problem.as_dict(), problems=log.as_dict())
+        return 0
+    except MemoryError:
+        message = "Reading the file takes more memory than is allowed."
+        hint = "Upload it as JSONL or Parquet, or in smaller parts."
+        parent.send("problem", problem=FileProblemError("out_of_memory", message, hint=hint).as_dict(), problems=None)
         return 0
     except Exception:  # noqa: BLE001  the edge of the child: the supervisor is told, the trace stays in the log
         traceback.print_exc()
         return 1
     parent.send("result", result=result)
     return 0
-
-
-def _limit(*, cpu_s: int) -> None:
-    if sys.platform != "linux":
-        return
-    # Address space is generous, because Polars reserves far more than it touches.
-    for kind, limit in (
-        (resource.RLIMIT_CPU, max(1, cpu_s)),
-        (resource.RLIMIT_AS, MAX_ADDRESS_SPACE_BYTES),
-        (resource.RLIMIT_FSIZE, MAX_FILE_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-
-
-if __name__ == "__main__":
-    status = main()
-    sys.stderr.flush()
-    os._exit(status)

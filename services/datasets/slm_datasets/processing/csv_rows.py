@@ -1,50 +1,142 @@
 """Checking CSV files: dialect, header, and that every row has as many fields as the header."""
 
 import csv
-from dataclasses import dataclass
+import re
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from slm_datasets.processing.problems import FileProblemError
-from slm_datasets.processing.text import lines_of
+from slm_datasets.processing.problems import FileProblemError, ProblemLog, sample_of
+from slm_datasets.processing.text import Advance, lines_of
 
 DELIMITERS = ",;\t|"
 MAX_COLUMNS = 4096
 MAX_CELL_BYTES = 1024 * 1024
+LOOKED_AT_ROWS = 50
 # Numbers that read back as the very text they were: no leading zeros, plus signs or blanks are lost.
 INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 FLOAT = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+NUMBER = re.compile(FLOAT)
 
 
-@dataclass(frozen=True)
+@dataclass
 class CsvShape:
-    """The delimiter, the header and the number of rows below it."""
+    """The dialect, the columns, the number of good rows, and which rows (from 1, without the header) are not."""
 
     delimiter: str
-    columns: list[str]
-    rows: int
+    has_header: bool
+    columns: list[str] = field(default_factory=list)
+    rows: int = 0
+    bad_rows: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def dialect(self) -> dict[str, Any]:
+        """What a user is told of it."""
+        return {"delimiter": self.delimiter, "has_header": self.has_header}
 
 
-def check_csv(path: Path) -> CsvShape:
-    """Read a CSV file from end to end. Raises FileProblemError naming the line."""
+def check_csv(
+    path: Path,
+    log: ProblemLog,
+    *,
+    delimiter: str | None = None,
+    has_header: bool | None = None,
+    advance: Advance | None = None,
+) -> CsvShape:
+    """Read a CSV file from end to end; what is wrong with a row goes to `log`.
+
+    Raises FileProblemError for what is wrong with the file: its encoding, its header.
+    """
     csv.field_size_limit(MAX_CELL_BYTES)
-    first = next((line for _, line in lines_of(path)), "")
-    delimiter = max(DELIMITERS, key=first.count) if any(map(first.count, DELIMITERS)) else ","
-    reader = csv.reader((line for _, line in lines_of(path)), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    rows = 0
+    delimiter = delimiter or detect_delimiter(path)
+    shape = CsvShape(delimiter, _detect_header(path, delimiter) if has_header is None else has_header)
+    reader = csv.reader((line for _, line in lines_of(path, advance)), delimiter=delimiter, strict=True)
+    number = 0
+    for fields, line in _records(reader, shape, log):
+        if not fields:
+            continue
+        if not shape.columns:
+            shape.columns = _checked_header(fields) if shape.has_header else _numbered(fields)
+            if shape.has_header:
+                continue
+        number += 1
+        if fields is BROKEN:
+            shape.bad_rows.append(number)
+        elif len(fields) != len(shape.columns):
+            shape.bad_rows.append(number)
+            log.add(_ragged(fields, shape, line))
+        else:
+            shape.rows += 1
+    return shape
+
+
+BROKEN = ["a row that cannot be read"]
+
+
+def _records(reader: Any, shape: CsvShape, log: ProblemLog) -> Iterator[tuple[list[str], int]]:
+    """Every record with the line where it ends; BROKEN for one that cannot be read, which `log` is told."""
+    while True:
+        try:
+            yield next(reader), reader.line_num
+        except StopIteration:
+            return
+        except csv.Error:
+            line = reader.line_num
+            message = f"Line {line} is not valid CSV: a quote is missing, misplaced or a field is over 1 MiB."
+            problem = FileProblemError("malformed_csv", message, line, hint='Write a quote inside a field as "".')
+            if not shape.columns:
+                raise problem from None
+            log.add(problem)
+            yield BROKEN, line
+
+
+def _ragged(fields: list[str], shape: CsvShape, line: int) -> FileProblemError:
+    message = f"Line {line} has {len(fields)} fields where the header has {len(shape.columns)}."
+    sample = sample_of(shape.delimiter.join(fields))
+    return FileProblemError("ragged_row", message, line, hint="Quote fields that hold the delimiter.", sample=sample)
+
+
+def detect_delimiter(path: Path) -> str:
+    """The delimiter that cuts the first rows into the same number of fields, two or more; else a comma."""
+    head = [line for _, line in islice(lines_of(path), LOOKED_AT_ROWS)]
+    best, fields = ",", 1
+    for candidate in DELIMITERS:
+        try:
+            widths = {len(row) for row in csv.reader(head, delimiter=candidate) if row}
+        except csv.Error:
+            continue
+        if len(widths) == 1 and (width := widths.pop()) > fields:
+            best, fields = candidate, width
+    if fields > 1 or not head:
+        return best
+    return max(DELIMITERS, key=head[0].count) if any(map(head[0].count, DELIMITERS)) else ","
+
+
+def _detect_header(path: Path, delimiter: str) -> bool:
+    """Whether the first row names the columns: it does not when every column of numbers begins with one."""
     try:
-        for fields in reader:
-            if header is None:
-                header = _checked_header(fields)
-            elif fields:
-                _check_width(fields, header, reader.line_num)
-                rows += 1
+        head = [
+            row
+            for row in csv.reader((line for _, line in islice(lines_of(path), LOOKED_AT_ROWS)), delimiter=delimiter)
+            if row
+        ]
     except csv.Error:
-        message = f"Line {reader.line_num} is not valid CSV: a quote is missing, misplaced or a field is over 1 MiB."
-        raise FileProblemError("malformed_csv", message, reader.line_num) from None
-    return CsvShape(delimiter, header or [], rows)
+        return True
+    if len(head) < 2 or len({len(row) for row in head}) != 1:
+        return True
+    columns = list(zip(*head, strict=True))
+    numeric = [column[0] for column in columns if all(NUMBER.match(value) for value in column[1:])]
+    return not numeric or not all(NUMBER.match(value) for value in numeric)
+
+
+def _numbered(fields: list[str]) -> list[str]:
+    if len(fields) > MAX_COLUMNS:
+        raise FileProblemError("too_many_columns", f"There are more than {MAX_COLUMNS} columns.", 1)
+    return [f"column_{number}" for number in range(1, len(fields) + 1)]
 
 
 def _checked_header(fields: list[str]) -> list[str]:
@@ -60,10 +152,37 @@ def _checked_header(fields: list[str]) -> list[str]:
     return fields
 
 
-def _check_width(fields: list[str], header: list[str], line: int) -> None:
-    if len(fields) != len(header):
-        message = f"Line {line} has {len(fields)} fields where the header has {len(header)}."
-        raise FileProblemError("ragged_row", message, line, hint="Quote fields that hold the delimiter.")
+def keep_good_rows(path: Path, target: Path, shape: CsvShape) -> Path:
+    """Write the good rows of a checked file to `target`, in the same dialect."""
+    bad, number, is_header_due = set(shape.bad_rows), 0, shape.has_header
+    reader = csv.reader((line for _, line in lines_of(path)), delimiter=shape.delimiter, strict=True)
+    with target.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, delimiter=shape.delimiter)
+        for fields, _ in _records(reader, shape, ProblemLog()):
+            if not fields:
+                continue
+            if is_header_due:
+                writer.writerow(fields)
+                is_header_due = False
+                continue
+            number += 1
+            if number not in bad:
+                writer.writerow(fields)
+    return target
+
+
+def scan(path: Path, shape: CsvShape) -> pl.LazyFrame:
+    """The rows of a checked file, with numbers where every value of a column survives that unchanged."""
+    names = None if shape.has_header else shape.columns
+    frame = pl.scan_csv(
+        path,
+        separator=shape.delimiter,
+        has_header=shape.has_header,
+        new_columns=names,
+        infer_schema=False,
+        encoding="utf8",
+    )
+    return typed(frame, shape.columns)
 
 
 def typed(frame: pl.LazyFrame, columns: list[str]) -> pl.LazyFrame:

@@ -1,73 +1,108 @@
-"""Checking JSON and JSONL files row by row, and bringing both to JSON lines."""
+"""Checking JSON lines: fast where all is well, exact where it is not."""
 
 import json
-from collections.abc import Iterator
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slm_datasets.processing.problems import FileProblemError
-from slm_datasets.processing.text import lines_of
+import orjson
+import polars as pl
 
-MAX_JSON_BYTES = 256 * 1024**2
-MAX_DEPTH = 64
-MAX_COLUMNS = 4096
+from slm_datasets.processing.problems import FileProblemError, ProblemLog, sample_of
+from slm_datasets.processing.shapes import MAX_DEPTH, PLACE, Node, SuspiciousNumberError, check_object
+from slm_datasets.processing.text import Advance, decode_line, raw_lines_of
+
 MAX_INTEGER = 2**63 - 1
-KINDS: dict[type, str] = {bool: "boolean", int: "number", float: "number", str: "text", list: "list", dict: "object"}
+NOT_AN_OBJECT_HINT = 'Each row must be an object such as {"prompt": "…", "completion": "…"}.'
 
 
-class RowCheck:
-    """Checks rows one after the other; a column must hold one kind of value throughout."""
+@dataclass
+class CheckedRows:
+    """The rows that are good, the columns they have, and the numbers of the lines that are not."""
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self._kinds: dict[str, tuple[str, int]] = {}
+    rows: int = 0
+    root: Node = field(default_factory=Node)
+    bad_lines: "array[int]" = field(default_factory=lambda: array("q"))
+    has_mark: bool = False
+    has_odd_blanks: bool = False
 
-    def add(self, row: Any, place: int, *, what: str = "Line") -> None:
-        """Check one row that stands at `place`. Raises FileProblemError."""
-        if not isinstance(row, dict):
-            raise FileProblemError(
-                "not_an_object",
-                f"{what} {place} is not a JSON object.",
-                place,
-                hint='Each row must be an object such as {"prompt": "…", "completion": "…"}.',
-            )
-        _check_values(row, place, what, MAX_DEPTH)
-        for column, value in row.items():
-            self._check_kind(column, value, place, what)
-        self.rows += 1
-
-    def _check_kind(self, column: str, value: Any, place: int, what: str) -> None:
-        if value is None:
-            return
-        kind = KINDS[type(value)]
-        first_kind, first_place = self._kinds.setdefault(column, (kind, place))
-        if kind != first_kind:
-            message = (
-                f"{what} {place} has a {kind} in a column that held a {first_kind} in {what.lower()} {first_place}."
-            )
-            raise FileProblemError("type_conflict", message, place, column)
-        if len(self._kinds) > MAX_COLUMNS:
-            raise FileProblemError("too_many_columns", f"There are more than {MAX_COLUMNS} columns.", place)
+    def schema(self) -> dict[str, pl.DataType]:
+        """The columns as Polars reads them."""
+        return {name: _type_of(node) for name, node in self.root.fields.items()}
 
 
-def _check_values(value: Any, place: int, what: str, depth: int) -> None:
-    if depth == 0:
-        raise FileProblemError("too_deep", f"{what} {place} is nested deeper than {MAX_DEPTH} levels.", place)
-    if isinstance(value, dict):
-        for inner in value.values():
-            _check_values(inner, place, what, depth - 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_values(inner, place, what, depth - 1)
-    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
-        raise _not_finite(what, place)
-    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
-        raise FileProblemError("number_out_of_range", f"{what} {place} has a number beyond 64 bits.", place)
+@dataclass(frozen=True)
+class Places:
+    """How places are told: lines of the file itself, or the rows of a document and the lines where they begin."""
+
+    what: str = "Line"
+    lines: Sequence[int] | None = None
+
+    def line(self, number: int) -> int:
+        """The line in the uploaded file of the row or line with this number."""
+        return self.lines[number - 1] if self.lines is not None else number
 
 
-def _not_finite(what: str, place: int) -> FileProblemError:
-    message = f"{what} {place} has a number that is not finite."
-    return FileProblemError("non_finite_number", message, place, hint="JSON has no NaN or Infinity; use null.")
+def check_lines(
+    path: Path, log: ProblemLog, *, places: Places | None = None, advance: Advance | None = None
+) -> CheckedRows:
+    """Check JSON lines one by one; blank lines are passed over. What is wrong with a line goes to `log`."""
+    places = places or Places()
+    found, loads, root = CheckedRows(), orjson.loads, Node()
+    found.root = root
+    for number, offset, line in raw_lines_of(path, advance):
+        try:
+            row = loads(line)
+            # Every key is followed by a colon: more colons than keys may mean that a key stands there twice.
+            if type(row) is not dict or check_object(row, root, number) != line.count(b'":'):
+                raise SuspiciousNumberError
+        except (SuspiciousNumberError, orjson.JSONDecodeError, FileProblemError, KeyError):
+            if line.isspace() and len(line) < 1024:
+                found.has_odd_blanks |= bool(line.strip(b"\r\n"))
+                continue
+            try:
+                _check_exactly(line, number, offset, root, places)
+            except FileProblemError as problem:
+                log.add(problem)
+                found.bad_lines.append(number)
+                continue
+        found.rows += 1
+    found.has_mark = _has_mark(path)
+    return found
+
+
+def _has_mark(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(3) == b"\xef\xbb\xbf"
+
+
+def _check_exactly(line: bytes, number: int, offset: int, root: Node, places: Places) -> None:
+    """Check one line with a parser that tells everything. Raises FileProblemError."""
+    text = decode_line(line, number, offset)
+    try:
+        row = parse(text.strip("\r\n"), number, is_last=not line.endswith(b"\n"))
+        if type(row) is not dict:
+            raise FileProblemError("not_an_object", "is not a JSON object.", hint=NOT_AN_OBJECT_HINT)
+        _check_numbers(row)
+        check_object(row, root, number, are_numbers_exact=True)
+    except FileProblemError as problem:
+        raise _placed(problem, text, number, places) from None
+
+
+def _placed(problem: FileProblemError, text: str, number: int, places: Places) -> FileProblemError:
+    """The problem with its line, a sentence that names it, and a sample."""
+    line = places.line(number)
+    if problem.message[:1].islower():
+        problem.message = f"{places.what} {number} {problem.message}"
+    problem.message = problem.message.replace(PLACE, places.what.lower())
+    problem.line = line
+    problem.sample = problem.sample or sample_of(text, problem.position)
+    # The column is the first step of the path, whatever lies below.
+    if problem.path:
+        problem.column = problem.path[1:].split("/", 1)[0].replace("~1", "/").replace("~0", "~")
+    return problem
 
 
 class _NotFiniteError(Exception):
@@ -85,72 +120,73 @@ def _refuse_constant(_literal: str) -> float:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) != len(pairs):
-        raise _DuplicateKeyError
+        names = [name for name, _ in pairs]
+        raise _DuplicateKeyError(next(name for name in names if names.count(name) > 1))
     return row
 
 
-def _parse(text: str, place: int, *, what: str = "Line") -> Any:
-    """Parse one document. Raises FileProblemError; `place` is its line when there is one per line."""
+def parse(text: str, number: int, *, is_last: bool = False) -> Any:
+    """Parse one document. Raises FileProblemError whose sentence has yet to be told where."""
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except _NotFiniteError:
-        raise _not_finite(what, place) from None
-    except _DuplicateKeyError:
-        raise FileProblemError("duplicate_column", f"{what} {place} names a field twice.", place) from None
+        raise _not_finite() from None
+    except _DuplicateKeyError as error:
+        name = str(error)
+        raise FileProblemError("duplicate_column", "names a field twice.", column=name, path=f"/{name}") from None
     except RecursionError:
-        raise FileProblemError("too_deep", f"{what} {place} is nested too deeply.", place) from None
+        raise FileProblemError("too_deep", "is nested too deeply.") from None
     except json.JSONDecodeError as error:
-        line = place + error.lineno - 1
-        raise FileProblemError(
-            "malformed_json", f"Line {line} is not valid JSON, at column {error.colno}.", line
-        ) from None
+        if is_last:
+            message = f"Line {number}, the last one, is cut off or not valid JSON."
+            raise FileProblemError("truncated", message, position=error.colno) from None
+        message = f"is not valid JSON, at character {error.colno}."
+        raise FileProblemError("malformed_json", message, position=error.colno) from None
     except ValueError:
-        raise FileProblemError("number_out_of_range", f"{what} {place} has a number beyond 64 bits.", place) from None
+        raise FileProblemError("number_out_of_range", "has a number beyond 64 bits.") from None
 
 
-def check_lines(path: Path) -> int:
-    """Check a JSONL file and return its rows; blank lines are skipped. Raises FileProblemError naming the line."""
-    check = RowCheck()
-    for number, line in lines_of(path):
-        if line.strip():
-            check.add(_parse_line(line, number), number)
-    return check.rows
+def _not_finite() -> FileProblemError:
+    hint = "JSON has no NaN or Infinity; use null."
+    return FileProblemError("non_finite_number", "has a number that is not finite.", hint=hint)
 
 
-def _parse_line(line: str, number: int) -> Any:
-    try:
-        return _parse(line.strip("\r\n"), number)
-    except FileProblemError as problem:
-        if problem.code == "malformed_json" and not line.endswith("\n"):
-            problem.code = "truncated"
-            problem.message = f"Line {number}, the last one, is cut off or not valid JSON."
-        raise
+def _check_numbers(value: Any, path: str = "", depth: int = MAX_DEPTH) -> None:
+    if depth < 0:
+        raise FileProblemError("too_deep", f"is nested deeper than {MAX_DEPTH} levels.")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_numbers(inner, f"{path}/{name}", depth - 1)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_numbers(inner, f"{path}/{index}", depth - 1)
+    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
+        problem = _not_finite()
+        problem.path = path
+        raise problem
+    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise FileProblemError("number_out_of_range", "has a number beyond 64 bits.", path=path)
 
 
-def to_lines(path: Path, target: Path) -> int:
-    """Check a JSON file and write its rows as JSON lines; returns how many. Raises FileProblemError."""
-    if path.stat().st_size > MAX_JSON_BYTES:
-        limit = MAX_JSON_BYTES // 1024**2
-        raise FileProblemError("too_large", f"A JSON document may have {limit} MiB.", hint="Upload it as JSONL.")
-    text = "".join(line for _, line in lines_of(path))
-    check = RowCheck()
-    with target.open("w", encoding="utf-8") as out:
-        for number, row in enumerate(_rows_of(_parse(text, 1, what="The document at line")), start=1):
-            check.add(row, number, what="Row")
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return check.rows
+def _type_of(node: Node) -> pl.DataType:
+    match node.kind:
+        case "boolean":
+            return pl.Boolean()
+        case "number":
+            return pl.Int64() if node.types == {int} else pl.Float64()
+        case "list":
+            return pl.List(_type_of(node.items) if node.items else pl.String())
+        case "object" if node.fields:
+            return pl.Struct({name: _type_of(inner) for name, inner in node.fields.items()})
+        case _:
+            return pl.String()
 
 
-def _rows_of(document: Any) -> Iterator[Any]:
-    if isinstance(document, dict):
-        tables = [value for value in document.values() if isinstance(value, list)]
-        if len(tables) != 1:
-            raise FileProblemError(
-                "no_single_table",
-                f"The document has {len(tables)} lists of rows; it must be one list or hold exactly one.",
-                1,
-            )
-        document = tables[0]
-    if not isinstance(document, list):
-        raise FileProblemError("not_an_object", "The document is neither a list of rows nor an object with one.", 1)
-    return iter(document)
+def keep_good_lines(path: Path, target: Path, bad_lines: Sequence[int]) -> Path:
+    """Write the good lines of a file to `target`, without a byte order mark and blank lines."""
+    bad = set(bad_lines)
+    with target.open("wb") as out:
+        for number, _, line in raw_lines_of(path):
+            if number not in bad and not line.isspace():
+                out.write(line if line.endswith(b"\n") else line + b"\n")
+    return target

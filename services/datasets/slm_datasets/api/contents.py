@@ -1,0 +1,82 @@
+"""What is in a dataset: preview, downloads, thumbnails."""
+
+from typing import Annotated, Literal
+
+from fastapi import Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from slm_datasets import rows
+from slm_datasets.domain.rows import IMAGES
+from slm_datasets.errors import ImageNotFoundError
+from slm_datasets.schemas import Preview
+from slm_datasets.service import reading
+from slm_datasets.service.keys import raw_key
+from slm_shared.access import Viewer
+from slm_shared.objects import ObjectStore
+from slm_shared.web import ReadSession, router
+
+routes = router(tags=["datasets"])
+
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
+SUFFIX_OF_FORMAT = {"text": "txt", "imagefolder": "zip"}
+SUFFIX_OF_COMPRESSION = {"gzip": ".gz", "zstd": ".zst"}
+# Files of strangers are saved, never shown by the browser in our name.
+SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+
+
+@routes.get("/api/datasets/{reference}/preview")
+async def preview_dataset(
+    reference: str,
+    request: Request,
+    _: Viewer,
+    session: ReadSession,
+    offset: Annotated[int, Query(ge=0, lt=2**53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Preview:
+    """Some rows of a processed dataset; an image is shown as where its thumbnail is."""
+    dataset = await reading.get_processed(session, reference)
+    items = await rows.read_page(request.app.state.objects, dataset, offset=offset, limit=limit)
+    return Preview(items=items, offset=offset, total=dataset.rows or 0)
+
+
+@routes.get("/api/datasets/{reference}/thumbnails/{row}", response_class=Response)
+async def get_thumbnail(reference: str, row: int, request: Request, _: Viewer, session: ReadSession) -> Response:
+    """The image of one row (from 0), at most 128 pixels wide and high, as PNG."""
+    dataset = await reading.get_processed(session, reference)
+    if dataset.row_format != IMAGES or not 0 <= row < (dataset.rows or 0):
+        raise ImageNotFoundError("The row has no image.")
+    data = await rows.read_thumbnail(request.app.state.objects, dataset, row)
+    return Response(data, media_type="image/png", headers={**SAFE, "Cache-Control": "private, max-age=86400"})
+
+
+@routes.get("/api/datasets/{reference}/download", response_class=StreamingResponse)
+async def download_dataset(
+    reference: str,
+    request: Request,
+    _: Viewer,
+    session: ReadSession,
+    format: Annotated[Literal["raw", "parquet", "jsonl", "csv"], Query()] = "raw",
+) -> StreamingResponse:
+    """The file as it was uploaded, or its rows as Parquet, JSONL or CSV."""
+    objects: ObjectStore = request.app.state.objects
+    if format == "raw":
+        dataset = await reading.get_dataset(session, reference)
+        if dataset.derived is not None:
+            dataset = await reading.get_processed(session, reference)
+        suffix = SUFFIX_OF_FORMAT.get(dataset.format, dataset.format)
+        suffix += SUFFIX_OF_COMPRESSION.get(dataset.compression or "", "")
+    else:
+        dataset = await reading.get_processed(session, reference)
+        suffix = format
+    headers = {"Content-Disposition": f'attachment; filename="{dataset.name}.{suffix}"', **SAFE}
+    if format in MEDIA_TYPES:
+        body = rows.stream_rows(objects, dataset, file_format=format)
+        return StreamingResponse(body, media_type=MEDIA_TYPES[format], headers=headers)
+    key, size = dataset.object_key or "", dataset.canonical_size_bytes
+    if format == "raw":
+        # A part of a split was never uploaded: what it was made as is all there is.
+        key = raw_key(dataset.id) if dataset.derived is None else dataset.object_key or ""
+        size = dataset.size_bytes
+    if size is not None:
+        headers["Content-Length"] = str(size)
+    return StreamingResponse(objects.stream(key), media_type="application/octet-stream", headers=headers)

@@ -1,0 +1,23 @@
+"""The child that examines rows: `python -m slm_datasets.processing.examine_child`."""
+
+from pathlib import Path
+from typing import Any
+
+from slm_datasets.processing.child import serve
+from slm_datasets.processing.comparing import compare
+from slm_datasets.processing.quality import examine
+from slm_datasets.processing.reading import OnProgress
+
+
+def quality(job: dict[str, Any], tell: OnProgress) -> dict[str, Any]:
+    """Look for duplicates, empty rows, languages and personal data."""
+    return examine(Path(job["source"]), row_format=job["row_format"], mapping=job["mapping"], tell=tell)
+
+
+def comparison(job: dict[str, Any], tell: OnProgress) -> dict[str, Any]:
+    """Lay two datasets side by side."""
+    return compare(Path(job["source"]), Path(job["other"]), tell=tell)
+
+
+if __name__ == "__main__":
+    serve({"quality": quality, "comparison": comparison})

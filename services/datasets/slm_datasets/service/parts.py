@@ -1,0 +1,184 @@
+"""Uploads that arrive in parts: begin, store parts in any order and again, complete with the checksum, or abort."""
+
+import hashlib
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_datasets.domain.files import shown_file_name
+from slm_datasets.errors import (
+    ChecksumMismatchError,
+    FileEmptyError,
+    FileMismatchError,
+    FileTooLargeError,
+    FileTypeError,
+    IdenticalContentError,
+    OffsetMismatchError,
+    QuotaExceededError,
+    UploadNotFoundError,
+)
+from slm_datasets.schemas import UploadFields, UploadPart, UploadRequest, UploadState
+from slm_datasets.service import uploading
+from slm_datasets.service.keys import raw_key
+from slm_datasets.settings import DatasetsSettings
+from slm_datasets.store import uploads as store
+from slm_datasets.tables import UploadRow
+from slm_shared.errors import FieldProblem, InvalidError, PlatformError
+from slm_shared.object_parts import ObjectParts, PartSigner
+from slm_shared.objects import ObjectStore
+
+MAX_PARTS = 10_000
+OWN_FIELDS = {"file_name", "size_bytes", "sha256"}
+
+
+class PartedUploads:
+    """The use cases of uploads in parts, with the stores they need."""
+
+    def __init__(self, objects: ObjectStore, settings: DatasetsSettings) -> None:
+        self._objects, self._parts, self._settings = objects, ObjectParts(objects), settings
+        endpoint = settings.public_s3_endpoint
+        self._signer = PartSigner(settings.platform, endpoint=endpoint) if endpoint else None
+
+    def check(self, request: UploadRequest) -> None:
+        """Raise FileTypeError and FileTooLargeError before anything is begun."""
+        uploading.check_name(shown_file_name(request.file_name))
+        limit = self._settings.max_parts_upload_bytes
+        if request.size_bytes > limit:
+            raise FileTooLargeError(f"A file may have {limit} bytes.", hint="Split the file.")
+
+    async def begin_object(self, upload_id: UUID) -> str:
+        """Begin the object that the parts will make; its id in the store."""
+        return await self._parts.begin(_key(upload_id))
+
+    async def begin(
+        self, session: AsyncSession, upload_id: UUID, request: UploadRequest, multipart_id: str, *, owner: str
+    ) -> UploadRow:
+        """Note an upload. Raises QuotaExceededError."""
+        if await store.count_open(session, owner) >= self._settings.max_open_uploads:
+            count = self._settings.max_open_uploads
+            hint = "Complete or abort one of them; they end by themselves after a day."
+            raise QuotaExceededError(f"You have {count} uploads under way.", hint=hint)
+        upload = UploadRow(
+            id=upload_id,
+            owner=owner,
+            status=store.OPEN,
+            fields=request.model_dump(mode="json", exclude=OWN_FIELDS),
+            file_name=request.file_name,
+            size_bytes=request.size_bytes,
+            sha256=request.sha256,
+            part_bytes=max(self._settings.upload_part_bytes, -(-request.size_bytes // MAX_PARTS)),
+            multipart_id=multipart_id,
+        )
+        return await store.add(session, upload, lifetime_s=self._settings.upload_lifetime_s)
+
+    async def state(self, upload: UploadRow) -> UploadState:
+        """Where an upload stands: each part, whether the store has it, and where to put it."""
+        stored: dict[int, int] = {}
+        if upload.status == store.OPEN:
+            found = await self._parts.list(_key(upload.id), upload.multipart_id)
+            stored = {part.number: part.size_bytes for part in found}
+        return UploadState(
+            id=upload.id,
+            status=upload.status,
+            file_name=shown_file_name(upload.file_name),
+            size_bytes=upload.size_bytes,
+            part_bytes=upload.part_bytes,
+            parts=[self._part(upload, number, stored) for number in range(1, part_count(upload) + 1)],
+            expires_at=upload.expires_at,
+        )
+
+    def _part(self, upload: UploadRow, number: int, stored: dict[int, int]) -> UploadPart:
+        size = part_size(upload, number)
+        is_stored = upload.status == store.COMPLETED or stored.get(number) == size
+        url = None
+        if self._signer is not None and upload.status == store.OPEN and not is_stored:
+            lifetime_s = self._settings.upload_lifetime_s
+            url = self._signer.sign(_key(upload.id), upload.multipart_id, number, expires_s=min(lifetime_s, 3600.0))
+        offset = (number - 1) * upload.part_bytes
+        return UploadPart(number=number, offset=offset, size_bytes=size, is_stored=is_stored, url=url)
+
+    async def put(self, upload: UploadRow, number: int, data: bytes, *, sha256: str | None) -> UploadPart:
+        """Store one part. Raises OffsetMismatchError and ChecksumMismatchError."""
+        if not 1 <= number <= part_count(upload):
+            raise OffsetMismatchError(f"The upload has parts 1 to {part_count(upload)}.")
+        size = part_size(upload, number)
+        if len(data) != size:
+            raise OffsetMismatchError(f"Part {number} has {len(data)} bytes where {size} belong.")
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256.lower():
+            raise ChecksumMismatchError(f"Part {number} does not have its checksum.", hint="Send it again.")
+        await self._parts.put(_key(upload.id), upload.multipart_id, number, data)
+        return self._part(upload, number, {number: size})
+
+    async def assemble(self, upload: UploadRow, sha256: str | None) -> uploading.UploadedFile:
+        """Make the file of its parts and read it back.
+
+        Raises OffsetMismatchError while parts are missing, InvalidError without a checksum, ChecksumMismatchError (the
+        upload is over then), FileTypeError and FileMismatchError.
+        """
+        expected = upload.sha256 or sha256
+        if expected is None or (sha256 is not None and sha256 != expected):
+            problem = FieldProblem(
+                "sha256", "is required" if expected is None else "is not the one told at the beginning"
+            )
+            raise InvalidError(f"sha256 {problem.message}.", errors=[problem])
+        key = _key(upload.id)
+        if await self._objects.stat(key) is None:
+            await self._put_together(upload, key)
+        found, size_bytes = await self._objects.sha256(key)
+        if (found, size_bytes) != (expected, upload.size_bytes):
+            raise ChecksumMismatchError("The file that arrived is not the one that was announced.", hint="Begin again.")
+        head = await self._parts.read(key, offset=0, length=min(uploading.HEAD_BYTES, size_bytes))
+        return uploading.described(upload.file_name, size_bytes=size_bytes, sha256=found, head=head)
+
+    async def _put_together(self, upload: UploadRow, key: str) -> None:
+        parts = await self._parts.list(key, upload.multipart_id)
+        good = {part.number: part.tag for part in parts if part.size_bytes == part_size(upload, part.number)}
+        wanted = range(1, part_count(upload) + 1)
+        if missing := [number for number in wanted if number not in good]:
+            shown = ", ".join(map(str, missing[:20]))
+            raise OffsetMismatchError(f"Parts are missing: {shown}.", hint="Send them, then complete again.")
+        await self._parts.complete(key, upload.multipart_id, [good[number] for number in wanted])
+
+    async def forget(self, upload: UploadRow) -> None:
+        """Remove whatever of an upload is in the store."""
+        await self._parts.abort(_key(upload.id), upload.multipart_id)
+        await self._objects.remove(_key(upload.id))
+
+
+async def get_upload(session: AsyncSession, upload_id: UUID, *, owner: str, status: str | None = None) -> UploadRow:
+    """An upload of this owner. Raises UploadNotFoundError, also when it is not in the wanted status."""
+    upload = await store.find(session, upload_id, owner=owner)
+    if upload is None or (status is not None and upload.status != status):
+        raise not_open()
+    return upload
+
+
+def not_open() -> UploadNotFoundError:
+    """An upload that is not there, or is over."""
+    return UploadNotFoundError("There is no such upload under way.", hint="Begin a new one.")
+
+
+def ends_upload(error: PlatformError) -> bool:
+    """Whether the file can never become a dataset, whatever is sent again."""
+    return isinstance(
+        error, ChecksumMismatchError | FileTypeError | FileMismatchError | FileEmptyError | IdenticalContentError
+    )
+
+
+def fields_of(upload: UploadRow) -> UploadFields:
+    """What the dataset will be, as it was told at the beginning."""
+    return UploadFields.model_validate(upload.fields)
+
+
+def part_count(upload: UploadRow) -> int:
+    """Into how many parts the file is cut."""
+    return -(-upload.size_bytes // upload.part_bytes)
+
+
+def part_size(upload: UploadRow, number: int) -> int:
+    """The size of one part in bytes: all alike, only the last may be smaller."""
+    return min(upload.part_bytes, upload.size_bytes - (number - 1) * upload.part_bytes)
+
+
+def _key(upload_id: UUID) -> str:
+    return raw_key(upload_id)

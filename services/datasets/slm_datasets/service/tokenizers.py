@@ -1,0 +1,38 @@
+"""The tokenizer of a model, from the registry: JSON files only, and nothing of its weights."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from slm_datasets.errors import ModelNotFoundError
+from slm_shared.errors import UnavailableError
+from slm_shared.peers import Peer
+
+FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "config.json",
+)
+MAX_FILE_BYTES = 64 * 1024 * 1024
+
+
+async def resolve_model(registry: Peer, reference: str) -> dict[str, Any]:
+    """Id and name of a model. Raises ModelNotFoundError and UnavailableError."""
+    found = await registry.get(f"/api/models/{quote(reference, safe='')}")
+    if found is None:
+        raise ModelNotFoundError("There is no such model.", hint="`slm models list` shows what there is.")
+    return {"model_id": found["id"], "model_name": found["name"]}
+
+
+async def fetch_tokenizer(registry: Peer, model_id: str, folder: Path) -> None:
+    """Save the tokenizer files that a model has into `folder`. Raises UnavailableError."""
+    for name in FILES:
+        path = f"/api/models/{model_id}/files/{name}"
+        found = await registry.download(path, folder / name, max_bytes=MAX_FILE_BYTES)
+        if name == "tokenizer.json" and not found:
+            raise UnavailableError("The registry gave no tokenizer for this model.")

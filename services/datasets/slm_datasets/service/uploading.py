@@ -1,0 +1,141 @@
+"""Accepting a file: inspect it, store it, then make the next version of its family."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_datasets.domain.files import (
+    ACCEPTED_SUFFIXES,
+    FileKind,
+    detect_kind,
+    family_of,
+    kind_by_name,
+    shown_file_name,
+    stem_of,
+)
+from slm_datasets.domain.states import DatasetStatus
+from slm_datasets.errors import (
+    FileEmptyError,
+    FileMismatchError,
+    FileTypeError,
+    IdenticalContentError,
+)
+from slm_datasets.schemas import UploadFields
+from slm_datasets.service import reading
+from slm_datasets.store import datasets as store
+from slm_datasets.tables import DatasetRow
+from slm_shared import audit, outbox
+from slm_shared.database import PUBLISHES
+from slm_shared.errors import FieldProblem
+from slm_shared.events import DatasetUploaded
+
+HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """What was read of an upload before anything is stored."""
+
+    file_name: str
+    kind: FileKind
+    size_bytes: int
+    sha256: str
+
+
+def described(file_name: str, *, size_bytes: int, sha256: str, head: bytes) -> UploadedFile:
+    """A file of which size, hash and first bytes are known.
+
+    Raises FileEmptyError, FileTypeError, FileMismatchError.
+    """
+    shown = shown_file_name(file_name)
+    if size_bytes == 0:
+        raise FileEmptyError("The file is empty.", hint="Upload a file with at least one row.")
+    check_name(shown)
+    found = detect_kind(shown, head)
+    if found is None:
+        raise FileMismatchError("The content of the file is not what its name says.", hint="Check the file's suffix.")
+    return UploadedFile(file_name=shown, kind=found, size_bytes=size_bytes, sha256=sha256)
+
+
+def check_name(shown: str) -> None:
+    """Raise FileTypeError for a name that says nothing we read."""
+    if kind_by_name(shown) is None:
+        accepted = ", ".join(ACCEPTED_SUFFIXES)
+        raise FileTypeError("This kind of file is not accepted.", hint=f"The name must end with one of {accepted}.")
+
+
+async def refuse_identical(session: AsyncSession, fields: UploadFields, uploaded: UploadedFile) -> None:
+    """Raise IdenticalContentError when the family has a version of the same bytes, read the same way."""
+    family = family_named(fields, uploaded.file_name)
+    twin = await store.find_identical(session, family, sha256=uploaded.sha256, reading=fields.reading())
+    if twin is not None:
+        problem = FieldProblem("file", f"is the content of {twin.name}")
+        hint = f"Use {twin.name}, or upload it under another name."
+        raise IdenticalContentError(f"{twin.name} has the same content.", hint=hint, errors=[problem])
+
+
+def family_named(fields: UploadFields, file_name: str) -> str:
+    """The family an upload belongs to: the name given, else the file's own."""
+    return family_of(fields.name or stem_of(file_name))
+
+
+async def add_dataset(
+    session: AsyncSession, dataset_id: UUID, fields: UploadFields, uploaded: UploadedFile, *, owner: str
+) -> DatasetRow:
+    """Make the next version of the family and queue its processing; the raw file is already stored.
+
+    Raises IdenticalContentError, and DatasetNotFoundError for a parent that is not there.
+    """
+    family = family_named(fields, uploaded.file_name)
+    parents = [await reading.get_dataset(session, reference) for reference in fields.parents]
+    # From here on nobody else makes a version of this family until the caller commits.
+    version = await store.next_version(session, family)
+    await refuse_identical(session, fields, uploaded)
+    dataset = DatasetRow(
+        id=dataset_id,
+        name=f"{family}-v{version}",
+        family=family,
+        version=version,
+        description=fields.description,
+        owner=owner,
+        usage=fields.usage,
+        origin=fields.origin,
+        parents=parents_of(parents),
+        status=DatasetStatus.IN_PROGRESS,
+        reading=fields.reading(),
+        format=uploaded.kind.format,
+        compression=uploaded.kind.compression,
+        file_name=uploaded.file_name,
+        size_bytes=uploaded.size_bytes,
+        sha256=uploaded.sha256,
+        name_grams=store.grams_of(f"{family}-v{version}"),
+    )
+    return await add_version(session, dataset)
+
+
+async def completed(session: AsyncSession, upload_id: UUID) -> DatasetRow | None:
+    """The dataset that an upload in parts has become, if it has."""
+    return await store.find(session, str(upload_id))
+
+
+def parents_of(datasets: Sequence[DatasetRow]) -> list[dict[str, str]]:
+    """Ids and names of datasets, as another one keeps them."""
+    return [{"id": str(each.id), "name": each.name} for each in datasets]
+
+
+async def add_version(session: AsyncSession, dataset: DatasetRow) -> DatasetRow:
+    """Store a new version and queue its processing; an upload is also told of as an event."""
+    session.add(dataset)
+    await session.flush()
+    await session.refresh(dataset)
+    action = "dataset.uploaded" if dataset.derived is None else "dataset.derived"
+    await audit.append(session, action, actor=dataset.owner, object_id=dataset.id, name=dataset.name)
+    # Wakes the work queue when this is committed.
+    session.info[PUBLISHES] = True
+    if dataset.derived is None:
+        names = ("name", "family", "version", "usage", "size_bytes", "sha256")
+        shared = {name: getattr(dataset, name) for name in names}
+        await outbox.append(session, DatasetUploaded(dataset_id=dataset.id, **shared))
+    return dataset

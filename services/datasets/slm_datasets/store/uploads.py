@@ -1,0 +1,61 @@
+"""Queries about uploads that arrive in parts."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_datasets.tables import UploadRow
+
+OPEN, COMPLETED, ABORTED, EXPIRED = "open", "completed", "aborted", "expired"
+
+
+def key_of(upload: UploadRow) -> str:
+    """Where the file will lie: the upload's id becomes that of its dataset."""
+    return f"datasets/{upload.id}/raw"
+
+
+async def add(session: AsyncSession, upload: UploadRow, *, lifetime_s: float) -> UploadRow:
+    """Store a new upload, open for `lifetime_s` by the database's clock."""
+    now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    upload.expires_at = now + timedelta(seconds=lifetime_s)
+    session.add(upload)
+    await session.flush()
+    await session.refresh(upload)
+    return upload
+
+
+async def find(session: AsyncSession, upload_id: UUID, *, owner: str) -> UploadRow | None:
+    """An upload of this owner."""
+    return await session.scalar(select(UploadRow).where(UploadRow.id == upload_id, UploadRow.owner == owner))
+
+
+async def count_open(session: AsyncSession, owner: str) -> int:
+    """How many uploads of an owner are open."""
+    statement = select(func.count()).select_from(UploadRow).where(UploadRow.owner == owner, UploadRow.status == OPEN)
+    return (await session.execute(statement)).scalar_one()
+
+
+async def close(session: AsyncSession, upload_id: UUID, status: str) -> bool:
+    """End an open upload; False when it is not open any more."""
+    statement = (
+        update(UploadRow)
+        .where(UploadRow.id == upload_id, UploadRow.status == OPEN)
+        .values(status=status)
+        .returning(UploadRow.id)
+    )
+    return (await session.execute(statement)).first() is not None
+
+
+async def expire(session: AsyncSession, *, limit: int) -> Sequence[UploadRow]:
+    """End uploads whose time is over, and return them."""
+    late = (
+        select(UploadRow.id)
+        .where(UploadRow.status == OPEN, UploadRow.expires_at < func.clock_timestamp())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = update(UploadRow).where(UploadRow.id.in_(late)).values(status=EXPIRED).returning(UploadRow)
+    return (await session.scalars(statement)).all()

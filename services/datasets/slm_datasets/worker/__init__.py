@@ -1,0 +1,1 @@
+"""The one child process of this service that speaks with transformers: its tokenizers, never torch."""

@@ -1,0 +1,200 @@
+"""`slm datasets problems`, `retry`, `report`, `tokens`, `split`, `compare` and `card`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from slm_client.cli import following
+from slm_client.cli.datasets import Mapping, OnBadRows, Reference, app, mapping_of
+from slm_client.cli.failures import FailedJobError
+from slm_client.cli.options import Gateway, Json
+from slm_client.cli.progress import Stages
+from slm_client.cli.terminal import output, print_facts, print_json, print_table, print_text
+from slm_client.models import DatasetComparison, DatasetReport, TokenReport
+from slm_client.synchronous import SlmClient
+
+__all__ = ["app"]
+
+
+@app.command()
+def problems(dataset: Reference, gateway: Gateway = None, json: Json = False) -> None:
+    """Show what is wrong with a file, with the place of each problem."""
+    with SlmClient(gateway) as client:
+        found = client.datasets.problems(dataset)
+    if json:
+        print_json(found)
+        return
+    print_table(
+        found.items,
+        [
+            ("LINE", lambda each: each.line),
+            ("COLUMN", lambda each: each.column),
+            ("CODE", lambda each: each.code),
+            ("WHAT", lambda each: each.message),
+            ("SAMPLE", lambda each: each.sample),
+        ],
+    )
+    counts = ", ".join(f"{count} {code}" for code, count in found.counts.items())
+    print_facts(
+        [("Problems", f"{found.total} ({counts})" if found.total else "none"), ("Left out", found.skipped_rows)]
+    )
+
+
+@app.command()
+def retry(
+    dataset: Reference,
+    mapping: Mapping = None,
+    on_bad_rows: Annotated[OnBadRows | None, typer.Option(help="Refuse the file, or leave bad rows out.")] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Process a dataset in error again, without uploading it again."""
+    reading: dict[str, Any] = {"mapping": mapping_of(mapping), "on_bad_rows": on_bad_rows and str(on_bad_rows)}
+    with SlmClient(gateway) as client, Stages() as stages:
+        begun = client.datasets.retry(dataset, **{name: value for name, value in reading.items() if value})
+        processed = following.follow_processing(client, stages, begun)
+    if json:
+        print_json(processed)
+    else:
+        output.print(f"{processed.name}: {processed.rows} rows, {processed.skipped_rows} left out.", markup=False)
+
+
+@app.command()
+def report(dataset: Reference, gateway: Gateway = None, json: Json = False) -> None:
+    """Show a profile of every column and the quality of the rows."""
+    with SlmClient(gateway) as client:
+        found = client.datasets.wait_for_report(dataset)
+    print_json(found) if json else _print_report(found)
+
+
+@app.command()
+def tokens(
+    dataset: Reference,
+    model: Annotated[str, typer.Option(help="The base model.")] = "nano-v1",
+    max_length: Annotated[int, typer.Option(min=8, help="Tokens that a row is cut to.")] = 512,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Show what training would see: rows kept, cut and dropped, tokens, and rows with what is learned marked."""
+    with SlmClient(gateway) as client:
+        found = client.datasets.token_report(dataset, model=model, max_length=max_length)
+    if json:
+        print_json(found)
+        return
+    if found.report is None:
+        raise FailedJobError(f"The report failed: {following.describe(found.error)}")
+    _print_tokens(found)
+
+
+@app.command()
+def split(
+    dataset: Reference,
+    validation: Annotated[float, typer.Option(min=0.0, max=1.0, help="The part that validation gets.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the rows.")] = 42,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Cut a dataset into a train and a validation dataset; equal rows stay together."""
+    with SlmClient(gateway) as client, Stages() as stages:
+        parts = client.datasets.split(dataset, validation_fraction=validation, seed=seed)
+        train = following.follow_processing(client, stages, parts.train, title="Train part")
+        held_out = following.follow_processing(client, stages, parts.validation, title="Validation part")
+    if json:
+        print_json({"train": train, "validation": held_out})
+    else:
+        output.print(f"{train.name}: {train.rows} rows, {held_out.name}: {held_out.rows} rows.", markup=False)
+
+
+@app.command()
+def compare(
+    dataset: Reference,
+    other: Annotated[str, typer.Argument(help="The dataset to compare with.")],
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Show what changed from one dataset to another, and which rows stand in both."""
+    with SlmClient(gateway) as client:
+        found = client.datasets.compare(dataset, other=other)
+    print_json(found) if json else _print_comparison(found)
+
+
+@app.command()
+def card(dataset: Reference, gateway: Gateway = None) -> None:
+    """Show the card of a dataset as markdown."""
+    with SlmClient(gateway) as client:
+        print_text(client.datasets.card(dataset))
+
+
+def _print_report(found: DatasetReport) -> None:
+    print_table(
+        found.profile,
+        [
+            ("COLUMN", lambda each: each.get("name")),
+            ("TYPE", lambda each: each.get("type")),
+            ("EMPTY", lambda each: each.get("nulls", 0) + each.get("empty", 0)),
+            ("DISTINCT", lambda each: each.get("distinct")),
+            ("MIN", lambda each: each.get("min_length", each.get("min"))),
+            ("MEAN", lambda each: each.get("mean_length", each.get("mean"))),
+            ("MAX", lambda each: each.get("max_length", each.get("max"))),
+        ],
+    )
+    quality = found.quality or {}
+    languages = ", ".join(f"{each['language']} {each['rows']}" for each in quality.get("languages", [])[:5])
+    personal = ", ".join(f"{kind} {each['rows']}" for kind, each in quality.get("personal_data", {}).items())
+    print_facts(
+        [
+            ("Rows", found.rows),
+            ("Exact duplicates", quality.get("duplicates", {}).get("rows")),
+            ("Near duplicates", quality.get("near_duplicates", {}).get("rows")),
+            ("Empty rows", quality.get("empty_rows")),
+            ("Languages", languages or None),
+            ("Personal data", personal or None),
+        ]
+    )
+
+
+def _print_tokens(found: TokenReport) -> None:
+    counts = found.report
+    assert counts is not None
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.dropped_because.items())
+    print_facts(
+        [
+            ("Base model", f"{found.model_name}, rows cut to {found.max_length} tokens"),
+            ("Rows", f"{counts.rows} of {counts.total_rows}"),
+            ("Kept", counts.kept_rows),
+            ("Cut", counts.truncated_rows),
+            ("Dropped", f"{counts.dropped_rows} ({reasons})" if reasons else counts.dropped_rows),
+            ("Not of their format", counts.invalid_rows or None),
+            ("Tokens", f"{counts.total_tokens:,}, {counts.trained_tokens:,} of them learned"),
+            (
+                "Length",
+                f"half up to {counts.p50_length}, 95 % up to {counts.p95_length}, at most {counts.max_row_length}",
+            ),
+            ("Learns to stop", "yes" if counts.stop_token_trained else "no"),
+        ]
+    )
+    for row in counts.samples:
+        for spans in row.sequences:
+            marked = "".join(f"[{span.text}]" if span.trained else span.text for span in spans)
+            print_text(
+                f"\nRow {row.row}, {row.outcome}, {row.tokens} tokens; what is learned stands in brackets:\n{marked}"
+            )
+
+
+def _print_comparison(found: DatasetComparison) -> None:
+    if found.report is None:
+        raise FailedJobError(f"The comparison failed: {following.describe(found.error)}")
+    told = found.report
+    print_facts(
+        [
+            ("Compared with", found.other_name),
+            ("Rows", f"{told['rows']['left']} and {told['rows']['right']}"),
+            ("Added", told["added_rows"]),
+            ("Removed", told["removed_rows"]),
+            ("In both", told["common_rows"]),
+            ("Same text in both", told["exact"]["rows"]),
+            ("Nearly the same text", f"{told['near']['rows']} of {told['near']['sampled_rows']} looked at"),
+            ("New columns", ", ".join(told["schema"]["added"]) or None),
+            ("Columns gone", ", ".join(told["schema"]["removed"]) or None),
+        ]
+    )
