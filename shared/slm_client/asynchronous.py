@@ -20,10 +20,10 @@ from slm_client.async_resources import (
     AsyncOperations,
     AsyncRuns,
 )
-from slm_client.calls import Call, ProgressCallback, overview
+from slm_client.calls import Call, ProgressCallback, experiment_live, overview
 from slm_client.errors import UnexpectedAnswerError, UnreachableError
-from slm_client.feed import FeedPosition
-from slm_client.models import Evaluation, LiveEvent, Overview, Statistics, Workers
+from slm_client.feed import FeedPosition, live_headers, live_message
+from slm_client.models import Evaluation, LiveEvent, LiveMessage, Overview, Statistics, Workers
 from slm_client.retrying import RetryPolicy
 
 T = TypeVar("T")
@@ -168,6 +168,24 @@ class AsyncSlmClient:
             except httpx2.TransportError:
                 pass
             await asyncio.sleep(self._retry.first_delay_s)
+
+    async def follow(self, experiment_id: object, *, after: int = 0) -> AsyncIterator[LiveMessage]:
+        """What happens to an experiment until it ends: progress, and log lines behind `after`.
+
+        A broken connection is taken up again where it broke.
+        """
+        while True:
+            try:
+                async with self._response(experiment_live(experiment_id), headers=live_headers(after)) as response:
+                    async for event in httpx2.EventSource(response):
+                        if (message := live_message(event)) is not None:
+                            after = message.id
+                            yield message
+                return
+            except httpx2.SSEError as error:
+                raise UnexpectedAnswerError("The live view", status=200) from error
+            except httpx2.TransportError:
+                await asyncio.sleep(self._retry.first_delay_s)
 
     @asynccontextmanager
     async def _response(

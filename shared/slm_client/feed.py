@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx2
 
 from slm_client.calls import Call, Nothing
-from slm_client.models import LiveEvent
+from slm_client.models import LiveEvent, LiveMessage
 
 
 @dataclass
@@ -42,3 +42,19 @@ class FeedPosition:
         if not isinstance(body, dict):
             return None
         return LiveEvent.model_validate({**body, "sequence": self.after, "type": event.event})
+
+
+def live_headers(after: int) -> Mapping[str, str]:
+    """The headers that open a live view of an experiment behind a place in its log."""
+    return {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+
+
+def live_message(event: httpx2.ServerSentEvent) -> LiveMessage | None:
+    """What an event of a live view says; None for one that is not ours."""
+    try:
+        body = json.loads(event.data)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    return LiveMessage(event=event.event, id=int(event.id) if event.id.isdecimal() else 0, data=body)

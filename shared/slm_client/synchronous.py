@@ -12,10 +12,10 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from slm_client import calls, pipeline, wire
-from slm_client.calls import Call, ProgressCallback, overview
+from slm_client.calls import Call, ProgressCallback, experiment_live, overview
 from slm_client.errors import UnexpectedAnswerError, UnreachableError
-from slm_client.feed import FeedPosition
-from slm_client.models import Evaluation, LiveEvent, Overview, Statistics, Workers
+from slm_client.feed import FeedPosition, live_headers, live_message
+from slm_client.models import Evaluation, LiveEvent, LiveMessage, Overview, Statistics, Workers
 from slm_client.resources import Datasets, Evaluations, Experiments, Models, Operations, Runs
 from slm_client.retrying import RetryPolicy
 
@@ -159,6 +159,24 @@ class SlmClient:
             except httpx2.TransportError:
                 pass
             time.sleep(self._retry.first_delay_s)
+
+    def follow(self, experiment_id: object, *, after: int = 0) -> Iterator[LiveMessage]:
+        """What happens to an experiment until it ends: progress, and log lines behind `after`.
+
+        A broken connection is taken up again where it broke.
+        """
+        while True:
+            try:
+                with self._response(experiment_live(experiment_id), headers=live_headers(after)) as response:
+                    for event in httpx2.EventSource(response):
+                        if (message := live_message(event)) is not None:
+                            after = message.id
+                            yield message
+                return
+            except httpx2.SSEError as error:
+                raise UnexpectedAnswerError("The live view", status=200) from error
+            except httpx2.TransportError:
+                time.sleep(self._retry.first_delay_s)
 
     @contextmanager
     def _response(

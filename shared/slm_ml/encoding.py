@@ -2,7 +2,8 @@
 
 `prompt/completion` and `messages` rows are rendered as a conversation by the model's chat template, with the loss on
 the assistant's words and their stop token only. A tokenizer without a template gets prompt and completion as plain
-text, one after the other, and a stop token. `text` rows are trained on as a whole.
+text, one after the other, and a stop token. `text` rows are trained on as a whole. Of `chosen/rejected` rows the chosen
+answer is what a model is measured on.
 Row formats are named as TRL names them: https://huggingface.co/docs/trl/dataset_formats
 """
 
@@ -53,6 +54,8 @@ def encode_row(
             example = _encode_messages(_conversation(_value(row, "messages", mapping)), tokenizer)
         case "text":
             example = _encode_text(_text(_value(row, "text", mapping)), tokenizer)
+        case "chosen/rejected":
+            example = _encode_answer(row, "chosen", mapping, tokenizer)
         case _:
             raise RowFormatError(f"rows of the format {row_format} cannot be trained on")
     cut = Example(
@@ -63,6 +66,23 @@ def encode_row(
         completion=example.completion,
     )
     return cut if any(cut.loss_mask[1:]) else None
+
+
+def encode_preference(
+    row: Row, *, mapping: dict[str, str], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[Example, Example] | None:
+    """The preferred and the rejected answer of a row behind their prompt, each cut after `max_length` tokens.
+
+    None when either leaves nothing to be learned. Raises RowFormatError.
+    """
+    pair = []
+    for answer in ("chosen", "rejected"):
+        whole = _encode_answer(row, answer, mapping, tokenizer)
+        ids, mask = whole.input_ids[:max_length], whole.loss_mask[:max_length]
+        if not any(mask[1:]):
+            return None
+        pair.append(Example(ids, mask, whole.prompt_ids, whole.prompt, whole.completion))
+    return pair[0], pair[1]
 
 
 def encode_rows(
@@ -154,6 +174,24 @@ def _encode_messages(messages: Sequence[dict[str, str]], tokenizer: PreTrainedTo
         input_ids = prompt_ids + answer_ids
         prompt, completion = before[-1]["content"], message["content"]
     return Example(input_ids, loss_mask, prompt_ids, prompt, completion)
+
+
+def _encode_answer(row: Row, answer: str, mapping: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> Example:
+    """One of the answers of a preference row: a text behind a prompt, or the end of a conversation."""
+    value, prompt = _value(row, answer, mapping), row.get(mapping.get("prompt", "prompt"))
+    if not isinstance(value, list):
+        return _encode_pair(_text(prompt if prompt is not None else ""), _text(value), tokenizer)
+    messages = _conversation([*(prompt if isinstance(prompt, list) else []), *value])
+    example = _encode_messages(messages, tokenizer)
+    # Only the last turn is what was preferred or rejected; the ones before are the same in both.
+    start = len(example.prompt_ids)
+    return Example(
+        example.input_ids,
+        [0] * start + [1] * (len(example.input_ids) - start),
+        example.prompt_ids,
+        example.prompt,
+        example.completion,
+    )
 
 
 def _encode_text(text: str, tokenizer: PreTrainedTokenizerBase) -> Example:

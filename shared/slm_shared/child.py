@@ -156,7 +156,7 @@ class Parent:
     """The supervisor, as its child sees it. Make one first of all, before the slow imports."""
 
     def __init__(self) -> None:
-        _die_with_parent()
+        die_with_parent()
         # The libraries may print; only this object writes to what was standard output.
         self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
@@ -195,7 +195,7 @@ class Parent:
             os._exit(EXIT_ORPHANED)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """On Linux, be killed when the parent ends however it ends; elsewhere the end of standard input has to do."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -87,7 +87,7 @@ class LeaseClient:
     """The lease routes of one service, e.g. below `/api/leases`.
 
     Every method raises UnavailableError when the service does not answer; those that write for a lease raise
-    LeaseLostError when it is not held any more.
+    LeaseLostError when it is not held any more. `capabilities`, once known, are told with every claim.
     """
 
     def __init__(self, peer: Peer, *, path: str, key: str, worker: str, pool: str) -> None:
@@ -97,6 +97,7 @@ class LeaseClient:
         self._worker = worker
         self._pool = pool
         self._claim_id: UUID | None = None
+        self.capabilities: dict[str, Any] = {}
 
     async def forget(self) -> None:
         """Let whatever a previous process of this worker held run out now."""
@@ -105,7 +106,9 @@ class LeaseClient:
     async def claim(self) -> Lease | None:
         """The next job, or None. A reply that was lost is asked for again under the same claim id."""
         self._claim_id = self._claim_id or new_id()
-        body = {"pool": self._pool, "worker": self._worker, "claim_id": str(self._claim_id)}
+        body: dict[str, Any] = {"pool": self._pool, "worker": self._worker, "claim_id": str(self._claim_id)}
+        if self.capabilities:
+            body["capabilities"] = self.capabilities
         answer = await self._post(f"{self._path}:claim", body)
         self._claim_id = None
         return Lease(answer, key=self._key) if answer else None

@@ -197,7 +197,7 @@ class Worker:
             if job.done() and await self._is_started(lease, hold):
                 await self._report(lease, job)
             else:
-                if not hold.done():
+                if not hold.done() or hold.result() is Stop.DRAINED:
                     await self._suspend(job)
                 await _cancelled(job)
                 await self._give_up(lease, hold.result() if hold.done() else Stop.DRAINED)

@@ -12,7 +12,7 @@ from slm_shared.peers import Peer
 from slm_shared.reaper import Reaper
 from slm_shared.web import create_app as create_service
 from slm_training import subscribers
-from slm_training.api import experiments, leases, runs, workers
+from slm_training.api import experiments, leases, live, plans, runs, workers
 from slm_training.service import leasing
 from slm_training.service.resolving import Resolver
 from slm_training.service.sweeping import Sweeper
@@ -35,7 +35,7 @@ def create_app(settings: TrainingSettings) -> FastAPI:
         description="Runs, experiments and their metrics.",
         settings=settings,
         database=database,
-        routers=[runs.routes, experiments.routes, workers.routes, leases.routes],
+        routers=[runs.routes, plans.routes, experiments.routes, live.routes, workers.routes, leases.routes],
         parts=[
             broker,
             Relay(database, broker, source="training"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from slm_client.calls.base import Call, address_of, given
+from slm_client.calls.base import Call, Nothing, address_of, given
 from slm_client.models import Checkpoints, Comparison, Drift, Experiment, Log, Metrics, Page
 
 
@@ -44,3 +44,8 @@ def compare_experiments(ids: Sequence[object], *, names: Sequence[str], points: 
     """Experiments side by side."""
     params = given(id=[str(each) for each in ids], name=list(names) or None, points=points)
     return Call("GET", "/api/experiments:compare", Comparison, params=params)
+
+
+def experiment_live(experiment_id: object) -> Call[Nothing]:
+    """The live view of an experiment, as server-sent events."""
+    return Call("GET", address_of("experiments", experiment_id, suffix="/live"), Nothing)

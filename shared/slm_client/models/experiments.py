@@ -142,3 +142,11 @@ class Drift(Answer):
     identical: bool
     metrics: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     largest_loss_difference: float | None = None
+
+
+class LiveMessage(Answer):
+    """One message of a live view: `event` is trainingProgress or log, `id` the place in the log to go on from."""
+
+    event: str
+    id: int = 0
+    data: dict[str, Any] = Field(default_factory=dict)

@@ -4,6 +4,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slm_gateway.api.forwarding import Forwarder, refuse
+from slm_gateway.api.sockets import ProgressSockets
 from slm_gateway.domain.access import is_foreign_name, is_foreign_write
 from slm_gateway.domain.headers import is_identity
 from slm_gateway.domain.routing import owner_of
@@ -28,9 +29,13 @@ class Front:
         self._forwarder = forwarder
         self._upstreams = upstreams
         self._only_this_machine = not settings.allow_remote
+        self._sockets = ProgressSockets(upstreams, only_this_machine=self._only_this_machine)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if scope["type"] == "websocket":
+            await self._sockets.serve(scope, receive, send, principal=LOCAL_ADMIN)
+            return
         if scope["type"] != "http":
             await self._own(scope, receive, send)
             return

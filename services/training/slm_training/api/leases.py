@@ -24,6 +24,7 @@ from slm_training.schemas.leases import (
     Forget,
     Heartbeat,
     HeartbeatAnswer,
+    PlanReport,
     Resumption,
 )
 from slm_training.service import leasing
@@ -79,9 +80,13 @@ async def resume(run_id: UUID, body: Resumption, _: Worker, session: WriteSessio
 
 
 @routes.post("/api/leases/{run_id}:complete", status_code=204)
-async def complete(run_id: UUID, body: Completion, request: Request, _: Worker) -> None:
-    """The artifact is stored: read all of it back, and only then call the run succeeded."""
+async def complete(run_id: UUID, body: Completion | PlanReport, request: Request, _: Worker) -> None:
+    """The artifact is stored: read all of it back, and only then call the run succeeded. A plan is its report."""
     database: Database = request.app.state.database
+    if isinstance(body, PlanReport):
+        async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
+            await leasing.complete_plan(session, run_id, body.epoch, body.report)
+        return
     async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
         run = await leasing.begin_completion(session, run_id, body)
     if run is None:

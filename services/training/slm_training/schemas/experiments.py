@@ -1,6 +1,7 @@
 """Experiments, their series and logs, as users see them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -180,6 +181,27 @@ class Line(BaseModel):
     time: datetime
     level: str
     message: str
+
+
+class TrainingProgress(BaseModel):
+    """How far a training is: epochs and steps (`current_…`, `total_…`), `percentage`, and `estimated_remaining` in
+    milliseconds; `metrics` has the latest values."""
+
+    jobId: UUID  # noqa: N815  the name this message has always had
+    status: str
+    state: str
+    progress: dict[str, float | None]
+    metrics: dict[str, float | None]
+    error: RunError | None = None
+
+
+@dataclass(frozen=True)
+class LiveMessage:
+    """One message of a live view: its name, its place in the log, and what it says."""
+
+    name: str
+    place: int
+    body: BaseModel
 
 
 class Log(BaseModel):

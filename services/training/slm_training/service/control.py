@@ -41,6 +41,8 @@ async def cancel_run(session: AsyncSession, run_id: UUID, *, actor: str) -> RunR
 
 async def announce_cancelled(session: AsyncSession, run: RunRow) -> None:
     """Tell that a run was cancelled."""
+    if run.purpose == store.PLAN:
+        return
     await outbox.append(session, ExperimentCancelled(experiment_id=run.experiment_id, run_id=run.id))
 
 

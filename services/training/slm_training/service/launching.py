@@ -46,7 +46,7 @@ async def launch_run(
         origin=origin,
         plan_id=plan_id,
         progress={},
-        **_asked(request, inputs),
+        **asked(request, inputs),
     )
     await store.add_run(session, run)
     if request.draft:
@@ -56,7 +56,7 @@ async def launch_run(
     return run
 
 
-def _asked(request: RunCreate, inputs: Inputs) -> dict[str, Any]:
+def asked(request: RunCreate, inputs: Inputs) -> dict[str, Any]:
     """What of a row follows from the request and its inputs."""
     return {
         "name": request.name,
@@ -97,14 +97,14 @@ def request_of(run: RunRow, changes: dict[str, Any] | None = None) -> RunCreate:
 
     A change to null goes back to the default.
     """
-    asked = dict(run.request or _request_from(run))
+    wanted = dict(run.request or _request_from(run))
     try:
         for name, value in _flat(changes or {}).items():
             if value is None:
-                asked.pop(name, None)
+                wanted.pop(name, None)
             else:
-                asked[name] = value
-        return RunCreate.model_validate(asked)
+                wanted[name] = value
+        return RunCreate.model_validate(wanted)
     except ValidationError as error:
         raise invalid_request(error.errors()) from error
 
@@ -140,7 +140,7 @@ async def edit_draft(
     run = await _draft(session, run_id)
     if run.version != version:
         raise VersionConflictError("Somebody changed the draft since you read it.", hint="Read it again.")
-    await store.change(session, run, {**_asked(request, inputs), "version": run.version + 1})
+    await store.change(session, run, {**asked(request, inputs), "version": run.version + 1})
     await audit.append(session, "run.edited", actor=actor, object_id=run.id, version=run.version)
     return run
 
@@ -151,7 +151,7 @@ async def start_draft(session: AsyncSession, run_id: UUID, inputs: Inputs, *, ac
     if run.state != RunState.DRAFT:
         return run
     request = request_of(run)
-    values = {**_asked(request, inputs), "queued_at": await database_now(session)}
+    values = {**asked(request, inputs), "queued_at": await database_now(session)}
     await store.move(session, run, RunState.QUEUED, values=values)
     await announce_launched(session, run, actor=actor)
     return run

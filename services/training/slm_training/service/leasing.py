@@ -90,6 +90,8 @@ async def start_run(session: AsyncSession, run_id: UUID, epoch: int) -> None:
     started_at = run.started_at or await database_now(session)
     await store.move(session, run, RunState.RUNNING, values={"started_at": started_at})
     await store.start_attempt(session, run)
+    if run.purpose == store.PLAN:
+        return
     await outbox.append(
         session,
         ExperimentStarted(
@@ -160,6 +162,18 @@ async def complete_run(session: AsyncSession, run_id: UUID, completion: Completi
         raise LeaseLostError("The run is not being completed.")
     await store.end_attempt(session, run, outcome="succeeded")
     await outbox.append(session, _completed(run))
+
+
+async def complete_plan(session: AsyncSession, run_id: UUID, epoch: int, report: dict[str, Any]) -> None:
+    """A preflight found that the run can work, and what it takes."""
+    run = await held(session, run_id, epoch)
+    if run.purpose != store.PLAN:
+        raise LeaseLostError("The run is no plan.")
+    await store.move(session, run, RunState.COMPLETING)
+    values = {"report": report, "completed_at": await database_now(session), "error": None, **leases.released()}
+    if not await store.move(session, run, RunState.SUCCEEDED, values=values):
+        raise LeaseLostError("The plan is not being made.")
+    await store.end_attempt(session, run, outcome="succeeded")
 
 
 def _completed(run: RunRow) -> ExperimentCompleted:

@@ -154,6 +154,12 @@ async def extremes_of(session: AsyncSession, experiment_id: UUID, *, name: str) 
     return iter([tuple(row) for row in found.all()])
 
 
+async def log_behind(session: AsyncSession, experiment_id: UUID, *, after: int, limit: int) -> Sequence[LogRow]:
+    """Lines behind `after`, oldest first."""
+    statement = select(LogRow).where(LogRow.experiment_id == experiment_id, LogRow.seq > after)
+    return (await session.scalars(statement.order_by(LogRow.seq).limit(limit))).all()
+
+
 async def log_of(
     session: AsyncSession,
     experiment_id: UUID,

@@ -16,14 +16,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.trainer import TRAINER_STATE_NAME
 
+from slm_training.worker.errors import CheckpointError
+
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 RANDOM = "random.safetensors"
 REST = "rest.json"
-
-
-class CheckpointError(Exception):
-    """The checkpoint does not belong to this model or this trainer."""
 
 
 def folder_of(scratch: Path, step: int) -> Path:
@@ -37,18 +35,22 @@ def save(trainer: Any, folder: Path) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_file(_trained(trainer.model), partial / WEIGHTS)
-    tensors, groups = _flat(trainer.optimizer.state_dict())
+    save_file(trained_weights(trainer.model), partial / WEIGHTS)
+    for best in folder.parent.glob("best-*.safetensors"):
+        shutil.copyfile(best, partial / best.name)
+    tensors, plain, groups = _flat(trainer.optimizer.state_dict())
     save_file(tensors, partial / OPTIMIZER)
     save_file(_random_tensors(), partial / RANDOM)
     scaler = trainer.accelerator.scaler
     rest = {
         "param_groups": groups,
+        "plain": plain,
         "scheduler": trainer.lr_scheduler.state_dict(),
         "scaler": scaler.state_dict() if scaler is not None else None,
         "python_random": random.getstate(),
         "seen_tokens": trainer.seen_tokens,
         "step_losses": trainer.step_losses,
+        "best": trainer.best,
     }
     (partial / REST).write_text(json.dumps(rest))
     trainer.state.save_to_json(str(partial / TRAINER_STATE_NAME))
@@ -60,7 +62,16 @@ def save(trainer: Any, folder: Path) -> None:
 
 def load_weights(trainer: Any, folder: Path) -> None:
     """Put the weights back. Raises CheckpointError when they are another model's."""
-    stored, here = load_file(folder / WEIGHTS), _trained(trainer.model)
+    put_weights(trainer.model, load_file(folder / WEIGHTS))
+    for best in folder.glob("best-*.safetensors"):
+        scratch = Path(str(trainer.args.output_dir))
+        scratch.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(best, scratch / best.name)
+
+
+def put_weights(model: Any, stored: dict[str, torch.Tensor]) -> None:
+    """Put trained weights into a model. Raises CheckpointError when they are another model's."""
+    here = trained_weights(model)
     if {name: tensor.shape for name, tensor in stored.items()} != {name: each.shape for name, each in here.items()}:
         raise CheckpointError("the checkpoint holds other weights than the model")
     with torch.no_grad():
@@ -72,14 +83,15 @@ def load_optimizer(trainer: Any, folder: Path) -> None:
     """Put optimizer, scheduler, scaler and what the trainer counts back."""
     rest = _rest(folder)
     states: dict[int, dict[str, Any]] = {}
-    for name, tensor in load_file(folder / OPTIMIZER).items():
+    for name, value in (*load_file(folder / OPTIMIZER).items(), *rest.get("plain", {}).items()):
         index, _, key = name.partition(".")
-        states.setdefault(int(index), {})[key] = tensor
+        states.setdefault(int(index), {})[key] = value
     trainer.optimizer.load_state_dict({"state": states, "param_groups": rest["param_groups"]})
     trainer.lr_scheduler.load_state_dict(rest["scheduler"])
     if rest["scaler"] is not None and trainer.accelerator.scaler is not None:
         trainer.accelerator.scaler.load_state_dict(rest["scaler"])
     trainer.seen_tokens, trainer.step_losses = rest["seen_tokens"], rest["step_losses"]
+    trainer.best.update(rest.get("best", {}))
 
 
 def load_random(folder: Path) -> None:
@@ -96,20 +108,24 @@ def load_random(folder: Path) -> None:
         torch.cuda.set_rng_state_all([tensors[key] for key in devices])
 
 
-def _trained(model: Any) -> dict[str, torch.Tensor]:
+def trained_weights(model: Any) -> dict[str, torch.Tensor]:
     """What training changes: with an adapter only the adapter."""
     return {name: weight.data for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def _flat(state: dict[str, Any]) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
-    """An optimizer's tensors under `<parameter>.<name>`, and its groups; raises CheckpointError for anything else."""
+def _flat(state: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any], list[dict[str, Any]]]:
+    """An optimizer's tensors and its plain values under `<parameter>.<name>`, and its groups."""
     tensors: dict[str, torch.Tensor] = {}
+    plain: dict[str, Any] = {}
     for index, values in state["state"].items():
         for key, value in values.items():
-            if not isinstance(value, torch.Tensor):
+            if isinstance(value, torch.Tensor):
+                tensors[f"{index}.{key}"] = value.contiguous()
+            elif value is None or isinstance(value, bool | int | float | str):
+                plain[f"{index}.{key}"] = value
+            else:
                 raise CheckpointError(f"the optimizer keeps {key} as {type(value).__name__}")
-            tensors[f"{index}.{key}"] = value.contiguous()
-    return tensors, state["param_groups"]
+    return tensors, plain, state["param_groups"]
 
 
 def _random_tensors() -> dict[str, torch.Tensor]:

@@ -2,8 +2,11 @@
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -37,7 +40,7 @@ class Checkpoints:
         self._lease = lease
         self._run = run
         self._no_contact_s = no_contact_s
-        self._waiting: tuple[int, Path] | None = None
+        self._waiting: tuple[int, Path, Mapping[str, Any]] | None = None
         self._storing: asyncio.Task[None] | None = None
 
     async def fetch_newest(self, folder: Path) -> Resumable | None:
@@ -54,11 +57,11 @@ class Checkpoints:
             return Resumable(checkpoint.step, target)
         return None
 
-    def offer(self, step: int, folder: Path) -> None:
+    def offer(self, step: int, folder: Path, *, metrics: Mapping[str, Any]) -> None:
         """A checkpoint lies in `folder`, which belongs to this object from now on."""
         if self._waiting is not None:
             shutil.rmtree(self._waiting[1], ignore_errors=True)
-        self._waiting = (step, folder)
+        self._waiting = (step, folder, metrics)
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_waiting())
 
@@ -75,19 +78,25 @@ class Checkpoints:
 
     async def _store_waiting(self) -> None:
         while self._waiting is not None:
-            (step, folder), self._waiting = self._waiting, None
+            (step, folder, metrics), self._waiting = self._waiting, None
+            store = partial(self._store_one, step, folder, metrics)
             try:
-                await persist(lambda: self._store_one(step, folder), within_s=self._no_contact_s, what="checkpoint")  # noqa: B023  awaited here
+                await persist(store, within_s=self._no_contact_s, what="checkpoint")
             except (LeaseLostError, NoContactError, PlatformError) as error:
                 # The training goes on; at worst a later attempt repeats more steps.
                 log.warning("checkpoint.not_stored", key=self._lease.key, step=step, error=type(error).__name__)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    async def _store_one(self, step: int, folder: Path) -> None:
+    async def _store_one(self, step: int, folder: Path, metrics: Mapping[str, Any]) -> None:
         prefix = f"{self._run.checkpoint_prefix}/{step:08d}"
         stored = await manifest.upload(self._store, folder, prefix)
-        facts = {"step": step, "manifest_sha256": stored.sha256, "size_bytes": stored.size_bytes}
+        facts = {
+            "step": step,
+            "manifest_sha256": stored.sha256,
+            "size_bytes": stored.size_bytes,
+            "metrics": dict(metrics),
+        }
         answer = await self._leases.tell(self._lease, "checkpoint", facts)
         log.info("checkpoint.stored", key=self._lease.key, step=step, size_bytes=stored.size_bytes)
         for obsolete in (answer or {}).get("obsolete", []):

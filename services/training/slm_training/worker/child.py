@@ -1,6 +1,7 @@
 """The child process that trains: `python -m slm_training.worker.child`, started by the supervisor only.
 
-It imports everything slow, says `ready`, waits for one job, trains and exits. It speaks JSON lines and reads and writes
+It imports everything slow, says `ready`, waits for a job, trains and exits; of plans it makes as many as it is asked
+for. It speaks JSON lines and reads and writes
 files; it has no credentials and no network.
 """
 
@@ -15,15 +16,16 @@ from typing import Any
 import torch
 
 from slm_ml.encoding import RowFormatError
-from slm_shared.child import Parent
+from slm_shared.child import Parent, die_with_parent
 from slm_shared.errors import is_disk_full
 from slm_shared.lease_client import DISK_FULL, DISK_FULL_MESSAGE
-from slm_training.worker.checkpoint import CheckpointError
-from slm_training.worker.checkpointing import SuspendedError
+from slm_training.worker.capabilities import facts_of_machine
+from slm_training.worker.errors import CheckpointError, SuspendedError, TrainingError
+from slm_training.worker.group import JOB_VARIABLE
 from slm_training.worker.job import TrainingJob
+from slm_training.worker.preflight import plan_training
 from slm_training.worker.rehearsal import rehearse
-from slm_training.worker.trainer import DivergedError
-from slm_training.worker.training import NoTrainableTokensError, run_training
+from slm_training.worker.training import run_training
 
 EXIT_USER = 64
 EXIT_SUSPENDED = 75
@@ -33,24 +35,54 @@ MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "out of memory")
 
 def main() -> int:
     """Serve one job; the exit status."""
+    if (job_file := os.environ.get(JOB_VARIABLE)) is not None:
+        return _serve_in_group(Path(job_file))
     parent = Parent()
     # Of no use to whoever reads the log of a failed run.
     warnings.simplefilter("ignore", FutureWarning)
-    parent.send("ready")
+    parent.send("ready", facts=facts_of_machine())
     with tempfile.TemporaryDirectory() as folder:
         rehearse(Path(folder))
-    job = TrainingJob.model_validate(parent.receive()["job"])
+    while True:
+        job = TrainingJob.model_validate(parent.receive()["job"])
+        if (status := _serve(job, parent)) is not None:
+            return status
+
+
+def _serve_in_group(job_file: Path) -> int:
+    """Do a share of a job; only the first of the group speaks."""
+    parent = Parent() if os.environ["RANK"] == "0" else Mute()
+    warnings.simplefilter("ignore", FutureWarning)
+    return _serve(TrainingJob.model_validate_json(job_file.read_text()), parent) or 0
+
+
+class Mute:
+    """Stands where the supervisor would be: hears nothing and says nothing."""
+
+    def __init__(self) -> None:
+        die_with_parent()
+        os.dup2(2, 1)
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Drops the message."""
+
+    def waiting(self) -> bool:
+        """Never."""
+        return False
+
+
+def _serve(job: TrainingJob, parent: Parent | Mute) -> int | None:
+    """Do one job; the exit status, or None when the process may take another: a plan leaves nothing behind."""
     try:
+        if job.run.purpose == "plan":
+            parent.send("plan", report=plan_training(job))
+            return None
         result = run_training(job, Supervisor(parent))
     except SuspendedError:
         parent.send("suspended")
         return EXIT_SUSPENDED
-    except DivergedError as error:
-        message = f"The loss was not finite at step {error.step}. Try a lower learning rate."
-        return _failed(parent, "diverged", message, blame="user")
-    except NoTrainableTokensError:
-        message = "No row leaves a token to learn from within max_length. Raise max_length or check the columns."
-        return _failed(parent, "no_trainable_tokens", message, blame="user")
+    except TrainingError as error:
+        return _failed(parent, error.code, error.message, blame="user")
     except CheckpointError as error:
         message = f"The training cannot go on: {error}."
         return _failed(parent, "checkpoint_damaged", message, blame="system", retry=True)
@@ -65,14 +97,15 @@ def main() -> int:
             return _failed(parent, DISK_FULL, DISK_FULL_MESSAGE, blame="infra", retry=True)
         message = f"Training ended with an unexpected {type(error).__name__}; the log has the details."
         return _failed(parent, "training_error", message, blame="system", retry=True)
-    parent.send("result", result=result.model_dump())
+    if result is not None:
+        parent.send("result", result=result.model_dump())
     return 0
 
 
 class Supervisor:
     """The supervisor, as the training sees it."""
 
-    def __init__(self, parent: Parent) -> None:
+    def __init__(self, parent: Parent | Mute) -> None:
         self._parent = parent
 
     def send(self, kind: str, **fields: Any) -> None:
@@ -84,7 +117,7 @@ class Supervisor:
         return self._parent.waiting()
 
 
-def _failed(parent: Parent, code: str, message: str, *, blame: str, retry: bool = False) -> int:
+def _failed(parent: Parent | Mute, code: str, message: str, *, blame: str, retry: bool = False) -> int:
     parent.send("error", code=code, message=message, blame=blame, retry=retry)
     return EXIT_USER if blame == "user" else EXIT_FAILED
 

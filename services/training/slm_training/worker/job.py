@@ -12,7 +12,10 @@ class _Message(BaseModel):
 
 
 class TrainingConfig(_Message):
-    """The hyperparameters, checked and filled in by the service."""
+    """The options, checked and filled in by the service; what an older service does not say has its old meaning.
+
+    `batch_size` counts rows per forward pass over all processes.
+    """
 
     method: Literal["full", "lora"]
     epochs: float
@@ -24,6 +27,31 @@ class TrainingConfig(_Message):
     weight_decay: float
     lora_rank: int
     lora_alpha: int
+    objective: Literal["sft", "pretrain", "dpo"] = "sft"
+    max_steps: int | None = None
+    gradient_accumulation_steps: int = 1
+    warmup_steps: int | None = None
+    max_grad_norm: float = 1.0
+    optimizer: Literal["adamw", "adafactor", "sgd"] = "adamw"
+    scheduler: str = "linear"
+    packing: Literal["auto"] | bool = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    gradient_checkpointing: Literal["auto"] | bool = "auto"
+    completion_only_loss: bool = True
+    assistant_only_loss: bool = True
+    lora_dropout: float = 0.0
+    lora_target_modules: str = "all-linear"
+    beta: float = 0.1
+    validation_split: float | None = None
+    eval_steps: int | None = None
+    early_stopping_patience: int | None = None
+    save_best_model: bool = False
+    num_processes: int = 1
+
+    @property
+    def effective_batch(self) -> int:
+        """Rows per optimiser step."""
+        return self.batch_size * self.gradient_accumulation_steps
 
 
 class BaseModelRef(_Message):
@@ -64,6 +92,7 @@ class RunLease(_Message):
     epoch: int
     attempt: int
     name: str
+    purpose: Literal["train", "plan"] = "train"
     config: TrainingConfig
     base_model: BaseModelRef
     training_dataset: DatasetRef
@@ -100,10 +129,12 @@ class TrainingJob(_Message):
 
 
 class TrainingResult(_Message):
-    """What the child says at its end; `eval_loss` belongs to the saved weights."""
+    """What the child says at its end; `eval_loss` belongs to the saved weights, those of `best_step` if it is given."""
 
     steps: int
     train_loss: float
     eval_loss: float | None
     parameter_count: int
+    trained_tokens: int | None = None
+    best_step: int | None = None
     versions: dict[str, str]

@@ -6,6 +6,8 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import psutil
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 PROGRESS_INTERVAL_S = 0.25
@@ -16,7 +18,10 @@ NAMES = {
     "learning_rate": "learning_rate",
     "mean_token_accuracy": "token_accuracy",
     "epoch": "epoch",
+    "reward_accuracy": "reward_accuracy",
+    "reward_margin": "reward_margin",
 }
+MEGABYTE = 2**20
 
 
 class Listener(Protocol):
@@ -36,7 +41,9 @@ class Reporter(TrainerCallback):
         self._listener = listener
         self._marks: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW_STEPS)
         self._last_progress = 0.0
+        self._use = _DeviceUse()
         self.trainer: Any = None
+        self.latest: dict[str, float | None] = {}
 
     def log(self, message: str, *, level: str = "info") -> None:
         """One line of the experiment's log."""
@@ -45,6 +52,7 @@ class Reporter(TrainerCallback):
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Points of several series at one step; what is not finite is sent as null."""
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self.latest.update(finite)
         self._listener.send("metric", step=step, values=finite, time=_now())
 
     def on_train_begin(
@@ -55,7 +63,8 @@ class Reporter(TrainerCallback):
         self._progress(state, force=True)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Sends progress, a few times per second at most."""
+        """Closes the step and sends progress, a few times per second at most."""
+        self.trainer.close_step()
         self._marks.append((time.monotonic(), self.trainer.seen_tokens))
         self._progress(state, force=state.global_step in (1, state.max_steps))
 
@@ -71,7 +80,7 @@ class Reporter(TrainerCallback):
         if not logs or "loss" not in logs:
             return
         values = {ours: float(logs[theirs]) for theirs, ours in NAMES.items() if theirs in logs}
-        self.metrics(state.global_step, {**values, "tokens_per_s": self.tokens_per_s})
+        self.metrics(state.global_step, {**values, "tokens_per_s": self.tokens_per_s, **self._use.measured()})
 
     @property
     def tokens_per_s(self) -> float:
@@ -101,6 +110,24 @@ class Reporter(TrainerCallback):
             loss=losses[-1] if losses else None,
             time=_now(),
         )
+
+
+class _DeviceUse:
+    """How much memory the training holds and how busy its device is, since the last look."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._before = (time.monotonic(), time.process_time())
+
+    def measured(self) -> dict[str, float]:
+        """`memory_mb` of the GPU or the process, and `device_use`, the busy share of the cores it may use."""
+        now = (time.monotonic(), time.process_time())
+        wall, busy = now[0] - self._before[0], now[1] - self._before[1]
+        self._before = now
+        rss = self._process.memory_info().rss
+        memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else rss
+        use = busy / wall / torch.get_num_threads() if wall > 0 else 0.0
+        return {"memory_mb": round(memory / MEGABYTE, 1), "device_use": round(min(1.0, use), 3)}
 
 
 def _now() -> str:

@@ -23,6 +23,8 @@ class TrainerSettings(WorkerSettings):
 
     name: str = Field("trainer-1", min_length=1, max_length=100)
     work_dir: Path = Path(".slm/trainer")
+    # Events wake a worker for runs; somebody who waits for a plan should not wait for long.
+    poll_s: float = Field(1.0, gt=0)
     stop_grace_s: float = Field(120.0, ge=0)
     checkpoint_s: float = Field(120.0, ge=0)
     stall_timeout_s: float = Field(900.0, gt=0)

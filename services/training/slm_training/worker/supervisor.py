@@ -1,6 +1,7 @@
 """The supervisor: does a trainer's input and output, and watches over the child that trains."""
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ import structlog
 from slm_shared import manifest
 from slm_shared.broker import Broker
 from slm_shared.child import Child
-from slm_shared.lease_client import JobFailedError, Lease, LeaseClient, NoContactError, persist
+from slm_shared.errors import UnavailableError
+from slm_shared.lease_client import JobFailedError, Lease, LeaseClient, LeaseLostError, NoContactError, persist
 from slm_shared.manifest import MANIFEST_NAME, ArtifactMismatchError, Manifest
 from slm_shared.objects import ObjectMissingError, ObjectStore
 from slm_training.worker.checkpoints import Checkpoints
+from slm_training.worker.group import start_group
 from slm_training.worker.inputs import Inputs
 from slm_training.worker.job import RunLease, TrainingJob, TrainingResult
 from slm_training.worker.settings import TrainerSettings
@@ -50,6 +53,7 @@ class TrainerWork:
         if self._replaying is None:
             self._replaying = asyncio.create_task(replay(self._broker, self._jobs))
         await self._warm.ready()
+        self._leases.capabilities = self._warm.facts
 
     async def suspend(self) -> None:
         """Have the training stop at a checkpoint; returns when that is stored and known to the service."""
@@ -68,6 +72,8 @@ class TrainerWork:
         """Train one run and store its artifact; what `:complete` reports. Raises JobFailedError."""
         run = RunLease.model_validate(lease.body)
         folder = self._jobs / f"{run.run_id}-e{run.epoch}"
+        if run.purpose == "plan":
+            return {"report": await self._plan(run, folder, lease)}
         begun = asyncio.get_running_loop().time()
         prune(self._jobs, keep=self._settings.kept_jobs)
         spool = folder / SPOOL
@@ -93,6 +99,30 @@ class TrainerWork:
             **result.model_dump(),
         }
 
+    async def _plan(self, run: RunLease, folder: Path, lease: Lease) -> dict[str, Any]:
+        """Measure what a training would take. Raises JobFailedError for one that could not work."""
+        checkpoints = Checkpoints(self._store, self._leases, lease=lease, run=run, no_contact_s=0)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        child = await self._warm.take()
+        try:
+            job = await self._fetch(run, folder, checkpoints)
+            await child.send({"job": job.model_dump(mode="json")})
+            async with asyncio.timeout(self._settings.stall_timeout_s):
+                message = await child.receive()
+            if message is None:
+                raise await _death(child)
+            if message["kind"] == "error":
+                raise _failure(message, child)
+        except BaseException:
+            await child.stop(grace_s=0)
+            self._warm.start()
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        await self._warm.give_back(child)
+        report: dict[str, Any] = message["report"]
+        return report
+
     async def _fetch(self, run: RunLease, folder: Path, checkpoints: Checkpoints) -> TrainingJob:
         settings = self._settings
 
@@ -107,10 +137,9 @@ class TrainerWork:
             raise JobFailedError("input_damaged", error.message, blame="system") from error
 
     async def _train(self, job: TrainingJob, lease: Lease, ways: "Ways") -> TrainingResult:
-        child = await self._warm.take()
+        child = await self._start(job)
         self._suspended.clear()
         try:
-            await child.send({"job": job.model_dump(mode="json")})
             self._child = child
             return await self._follow(child, lease, ways)
         finally:
@@ -118,6 +147,15 @@ class TrainerWork:
             # Whatever it still does, nobody wants to have it.
             await child.stop(grace_s=0)
             self._warm.start()
+
+    async def _start(self, job: TrainingJob) -> Child:
+        """The child that does a job: the warm one, or a group of fresh ones."""
+        if job.run.config.num_processes > 1:
+            log_path = job.output_folder.with_name("processes.log")
+            return await start_group(job, self._settings.work_dir.absolute(), log_path=log_path)
+        child = await self._warm.take()
+        await child.send({"job": job.model_dump(mode="json")})
+        return child
 
     async def _follow(self, child: Child, lease: Lease, ways: "Ways") -> TrainingResult:
         """Pass on what the child says until its result. Raises JobFailedError for every other end."""
@@ -138,9 +176,18 @@ class TrainerWork:
             if message["kind"] == "suspended":
                 await self._wait_to_be_cancelled(ways)
             elif message["kind"] == "checkpoint":
-                ways.checkpoints.offer(message["step"], Path(message["folder"]))
+                ways.checkpoints.offer(message["step"], Path(message["folder"]), metrics=message["metrics"])
+            elif message["kind"] == "chosen":
+                await self._tell_choices(lease, message["choices"])
             else:
                 _pass_on(message, lease, ways.telemetry)
+
+    async def _tell_choices(self, lease: Lease, choices: dict[str, Any]) -> None:
+        """Have the service keep what the trainer settled; a run does not fail for want of it."""
+        try:
+            await self._leases.tell(lease, "choose", {"choices": choices})
+        except (LeaseLostError, UnavailableError) as error:
+            log.warning("choices.not_kept", key=lease.key, error=type(error).__name__)
 
     async def _wait_to_be_cancelled(self, ways: "Ways") -> None:
         """The child stopped because we asked: once its checkpoint is stored, whoever asked may cancel the job."""

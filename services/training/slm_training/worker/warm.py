@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -22,12 +23,16 @@ class ChildNotReadyError(Exception):
 
 
 class WarmChild:
-    """Holds the next child. `ready` waits for it, `take` hands it over, `start` begins the one after."""
+    """Holds the next child. `ready` waits for it, `take` hands it over, `start` begins the one after.
+
+    `facts` is what the last child said of the device it would train on.
+    """
 
     def __init__(self, work_dir: Path, *, timeout_s: float) -> None:
         self._work_dir = work_dir.absolute()
         self._timeout_s = timeout_s
         self._starting: asyncio.Task[Child] | None = None
+        self.facts: dict[str, Any] = {}
 
     def start(self) -> None:
         """Begin to warm a child, unless there is one already."""
@@ -59,6 +64,14 @@ class WarmChild:
         self._starting = None
         return child
 
+    async def give_back(self, child: Child) -> None:
+        """Take back a child that is still good for a job."""
+        if self._starting is not None:
+            await child.stop(grace_s=0)
+            return
+        self._starting = asyncio.ensure_future(_kept(child))
+        await self._starting
+
     async def close(self) -> None:
         """Stop the child that waits."""
         if self._starting is None:
@@ -72,9 +85,9 @@ class WarmChild:
     async def _start_child(self) -> Child:
         logs = self._work_dir / "logs"
         _prune(logs, keep=KEPT_LOGS)
-        child = await Child.start(
-            [sys.executable, "-m", MODULE], env=self._environment(), log_path=logs / f"{new_id()}.log"
-        )
+        # One process trains on one device; which of several is the operator's to say.
+        environment = {"CUDA_VISIBLE_DEVICES": "0", **child_environment(self._work_dir)}
+        child = await Child.start([sys.executable, "-m", MODULE], env=environment, log_path=logs / f"{new_id()}.log")
         try:
             async with asyncio.timeout(self._timeout_s):
                 message = await child.receive()
@@ -84,17 +97,24 @@ class WarmChild:
         if message is None or message.get("kind") != "ready":
             await child.stop(grace_s=0)
             raise ChildNotReadyError(child.log_tail() or "it said nothing")
+        self.facts = message.get("facts", {})
         return child
 
-    def _environment(self) -> dict[str, str]:
-        # Everything it needs lies in its job folder; nothing is fetched from a hub behind the platform's back.
-        return clean_environment(
-            HF_HUB_OFFLINE=os.environ.get("HF_HUB_OFFLINE", "1"),
-            HF_HUB_DISABLE_TELEMETRY="1",
-            HF_HOME=str(self._work_dir / "huggingface"),
-            HOME=str(self._work_dir),
-            TOKENIZERS_PARALLELISM="true",
-        )
+
+def child_environment(work_dir: Path) -> dict[str, str]:
+    """The environment of every child below `work_dir`."""
+    # Everything it needs lies in its job folder; nothing is fetched from a hub behind the platform's back.
+    return clean_environment(
+        HF_HUB_OFFLINE=os.environ.get("HF_HUB_OFFLINE", "1"),
+        HF_HUB_DISABLE_TELEMETRY="1",
+        HF_HOME=str(work_dir / "huggingface"),
+        HOME=str(work_dir),
+        TOKENIZERS_PARALLELISM="true",
+    )
+
+
+async def _kept(child: Child) -> Child:
+    return child
 
 
 def _prune(folder: Path, *, keep: int) -> None:

@@ -1,0 +1,23 @@
+"""Several processes for one training on this machine: torchrun starts the same child once per process."""
+
+import sys
+from pathlib import Path
+
+from slm_shared.child import Child
+from slm_training.worker.job import TrainingJob
+from slm_training.worker.warm import MODULE, child_environment
+
+JOB_VARIABLE = "SLM_TRAINER_JOB"
+
+
+async def start_group(job: TrainingJob, work_dir: Path, *, log_path: Path) -> Child:
+    """Start as many children as the job asks for and give the first one its voice; the others only compute.
+
+    Each reads the job from a file, for only the first has the supervisor's ear. When one ends badly torchrun ends all.
+    """
+    job_file = job.output_folder.with_name("job.json")
+    job_file.write_text(job.model_dump_json())
+    processes = job.run.config.num_processes
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    environment = {**child_environment(work_dir), JOB_VARIABLE: str(job_file)}
+    return await Child.start([*command, "-m", MODULE], env=environment, log_path=log_path)
