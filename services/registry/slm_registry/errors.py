@@ -49,3 +49,27 @@ class RevisionMismatchError(PlatformError):
     """The model was changed by somebody else in between."""
 
     status, code, title = 412, "precondition_failed", "Precondition failed"
+
+
+class LineageNodeNotFoundError(NotFoundError):
+    """Nothing of that id or name is in any lineage."""
+
+    code = "lineage_node_not_found"
+
+
+class NotReproducibleError(ConflictError):
+    """The model was not made by a training of this platform."""
+
+    code = "not_reproducible"
+
+
+class PromotionRefusedError(ConflictError):
+    """The promotion policy does not hold for the model; `errors` names each condition that failed."""
+
+    code = "promotion_refused"
+
+
+class NothingToRollBackError(ConflictError):
+    """The family has no earlier champion that is still there."""
+
+    code = "nothing_to_roll_back"
