@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from slm_registry import subscribers
-from slm_registry.api import aliases, files, lineage, models, promotion
+from slm_registry.api import aliases, files, lineage, models, promotion, uploads
 from slm_registry.service.builtins import Builtins
 from slm_registry.service.emitting import OpenLineageEmitter
 from slm_registry.service.journal import Projections
@@ -33,7 +33,7 @@ def create_app(settings: RegistrySettings) -> FastAPI:
         description="Models, their cards and lineage.",
         settings=settings,
         database=database,
-        routers=[models.routes, aliases.routes, files.routes, lineage.routes, promotion.routes],
+        routers=[models.routes, aliases.routes, files.routes, lineage.routes, promotion.routes, uploads.routes],
         parts=[
             broker,
             objects,
@@ -48,6 +48,7 @@ def create_app(settings: RegistrySettings) -> FastAPI:
     )
     app.state.objects = objects
     app.state.settings = settings
+    app.state.registrar = registrar
     app.state.artifact_verifier = verifier_for(settings.platform.principal_keys)
     return app
 

@@ -1,6 +1,6 @@
 """What may go wrong with models, as a user is told."""
 
-from slm_shared.errors import ConflictError, NotFoundError, PlatformError
+from slm_shared.errors import ConflictError, InvalidError, MalformedError, NotFoundError, PlatformError, TooLargeError
 
 
 class ModelNotFoundError(NotFoundError):
@@ -73,3 +73,27 @@ class NothingToRollBackError(ConflictError):
     """The family has no earlier champion that is still there."""
 
     code = "nothing_to_roll_back"
+
+
+class MultipartInvalidError(MalformedError):
+    """The form of an upload cannot be read."""
+
+    code = "multipart_invalid"
+
+
+class ArchiveMissingError(InvalidError):
+    """The form has no archive."""
+
+    code = "file_missing"
+
+
+class ArchiveTooLargeError(TooLargeError):
+    """The archive, or what is in it, is larger than allowed."""
+
+    code = "too_large"
+
+
+class ArchiveInvalidError(InvalidError):
+    """The archive holds no model that could be loaded safely."""
+
+    code = "archive_invalid"

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from slm_registry.domain import parse_model_name
 from slm_registry.tables import AliasMoveRow, EvaluationRow, ModelRow, UsageRow
 from slm_shared.requests import Body
 
@@ -15,6 +16,12 @@ Tag = Annotated[str, Field(min_length=1, max_length=60)]
 
 def _unique(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
+
+
+def _no_version(family: str) -> str:
+    if parse_model_name(family):
+        raise ValueError("must not end in a version; the platform counts the versions")
+    return family
 
 
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_unique)]
@@ -98,6 +105,15 @@ class Model(BaseModel):
 class ModelEdit(Body):
     """What may be changed of a model; a field that is left out stays, a description of null is taken away."""
 
+    description: Annotated[str, Field(max_length=10_000)] | None = None
+    tags: Tags = Field(default_factory=list)
+
+
+class UploadFields(Body):
+    """What is said of a model that is brought along; with `base_model` it counts as fine-tuned from that."""
+
+    family: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80), AfterValidator(_no_version)]
+    base_model: Annotated[str, Field(max_length=200)] | None = None
     description: Annotated[str, Field(max_length=10_000)] | None = None
     tags: Tags = Field(default_factory=list)
 

@@ -19,6 +19,7 @@ from slm_client.models import (
     Usage,
     Verification,
 )
+from slm_client.packing import packed
 
 
 class AsyncModels(AsyncResource):
@@ -62,6 +63,28 @@ class AsyncModels(AsyncResource):
     async def get(self, reference: object) -> Model:
         """One model."""
         return await self._client.send(calls.get_model(reference))
+
+    async def register(
+        self,
+        path: Path,
+        family: str,
+        *,
+        base_model: str | None = None,
+        description: str | None = None,
+        tags: Sequence[str] = (),
+        on_progress: ProgressCallback | None = None,
+    ) -> Model:
+        """Register a model made elsewhere as the next version of a family, from its folder or a tar file of that."""
+        with packed(path) as archive:
+            call = calls.upload_model(
+                archive,
+                family=family,
+                base_model=base_model,
+                description=description,
+                tags=tags,
+                on_progress=on_progress,
+            )
+            return await self._client.send(call)
 
     async def edit(
         self,

@@ -52,6 +52,7 @@ from slm_client.calls.models import (
     remove_alias,
     reproduce_model,
     roll_back_champion,
+    upload_model,
     verify_model,
 )
 from slm_client.calls.operations import (
@@ -153,5 +154,6 @@ __all__ = [
     "statistics",
     "steer_run",
     "upload_dataset",
+    "upload_model",
     "verify_model",
 ]

@@ -1,10 +1,11 @@
 """Requests about models."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from slm_client.calls.base import Call, JsonObject, Nothing, address_of, given
+from slm_client.calls.base import Call, JsonObject, Nothing, ProgressCallback, Upload, address_of, given
 from slm_client.models import (
     Aliases,
     ContainingModels,
@@ -28,6 +29,20 @@ def list_models(**filters: str | int | bool | None) -> Call[Page[Model]]:
 def get_model(reference: object) -> Call[Model]:
     """One model by id, `<family>-v<n>` or family."""
     return Call("GET", address_of("models", reference), Model)
+
+
+def upload_model(
+    path: Path,
+    *,
+    family: str,
+    base_model: str | None,
+    description: str | None,
+    tags: Sequence[str],
+    on_progress: ProgressCallback | None,
+) -> Call[Model]:
+    """Send the archive of a model that was made elsewhere."""
+    fields = given(family=family, base_model=base_model, description=description, tag=list(tags) or None)
+    return Call("POST", "/api/models", Model, upload=Upload(path, "model.tar", fields, on_progress))
 
 
 def edit_model(reference: object, changes: Mapping[str, Any], *, revision: int | None) -> Call[Model]:

@@ -1,5 +1,6 @@
 """`slm models lineage | contains | timeline | promote | rollback | verify | reproduce`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -116,6 +117,22 @@ def rollback(model: Reference, gateway: Gateway = None) -> None:
     with SlmClient(gateway) as client:
         found = client.models.roll_back(model)
     output.print(f"{found.family}@champion leads to {found.name} again.", markup=False)
+
+
+@app.command()
+def register(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder as save_pretrained wrote it, or a tar of that.")],
+    family: Annotated[str, typer.Option(help="The model becomes its next version.")],
+    base: Annotated[str | None, typer.Option(help="What it was fine-tuned from, if it was.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Register a model that was made elsewhere, from its safetensors, configuration and tokenizer."""
+    with SlmClient(gateway) as client:
+        found = client.models.register(path, family, base_model=base, description=description, tags=tag or ())
+    print_json(found) if json else output.print(f"{found.name} is registered.", markup=False)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from slm_client.cli import datasets, demo, evaluations, experiments, lineage, platform, runs, training
+from slm_client.cli import datasets, demo, evaluations, experiments, export, lineage, platform, runs, training
 from slm_client.cli.failures import INTERRUPTED, OK, FailedJobError, exit_code_of, tell
 from slm_client.errors import SlmError
 from slm_client.wire import GATEWAY_VARIABLE
@@ -25,6 +25,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(lineage.app, name="models")
 app.add_typer(evaluations.app, name="evaluations")
+app.add_typer(export.app, name="export")
 app.command("train")(training.train)
 app.command("demo")(demo.demo)
 app.command("overview")(platform.overview)

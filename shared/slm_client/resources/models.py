@@ -18,6 +18,7 @@ from slm_client.models import (
     Usage,
     Verification,
 )
+from slm_client.packing import packed
 from slm_client.resources.base import Resource, poll
 
 
@@ -62,6 +63,28 @@ class Models(Resource):
     def get(self, reference: object) -> Model:
         """One model."""
         return self._client.send(calls.get_model(reference))
+
+    def register(
+        self,
+        path: Path,
+        family: str,
+        *,
+        base_model: str | None = None,
+        description: str | None = None,
+        tags: Sequence[str] = (),
+        on_progress: ProgressCallback | None = None,
+    ) -> Model:
+        """Register a model made elsewhere as the next version of a family, from its folder or a tar file of that."""
+        with packed(path) as archive:
+            call = calls.upload_model(
+                archive,
+                family=family,
+                base_model=base_model,
+                description=description,
+                tags=tags,
+                on_progress=on_progress,
+            )
+            return self._client.send(call)
 
     def edit(
         self,

@@ -22,8 +22,16 @@ def describe_folder(folder: Path) -> dict[str, Any]:
         "manifest_sha256": files.sha256,
         "size_bytes": files.size_bytes,
         "parameter_count": sum(parameters_in(tensor_header(path)) for path in folder.glob("*.safetensors")),
-        "architecture": architecture_of(json.loads((folder / "config.json").read_text())),
+        "architecture": architecture_of(load_config(folder)),
     }
+
+
+def load_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a model. Raises OSError, and ValueError when it is no JSON object."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise ValueError("not an object")
+    return config
 
 
 def tensor_header(path: Path) -> dict[str, Any]:
