@@ -184,7 +184,10 @@ class ExperimentCancelled(Event):
 
 
 class ModelRegistered(Event):
-    """A model version exists, with its artifact under `artifact_prefix` and the evaluation set to score it on."""
+    """A model version exists, with its artifact under `artifact_prefix` and the evaluation set to score it on.
+
+    `signature` is the registry's (JWS, Ed25519) over id, name and manifest hash.
+    """
 
     subject, owner, aggregate = "model.registered", "registry", "model_id"
 
@@ -208,6 +211,20 @@ class ModelRegistered(Event):
     manifest_sha256: str
     size_bytes: int
     parameter_count: int
+    signature: str | None = None
+
+
+class ModelPromoted(Event):
+    """The alias `champion` of a family moved to this model; `reason` says by which decision."""
+
+    subject, owner, aggregate = "model.promoted", "registry", "model_id"
+
+    model_id: UUID
+    name: str
+    family: str
+    version: int
+    previous_model_id: UUID | None = None
+    reason: str
 
 
 class ModelDeleted(Event):
@@ -281,6 +298,7 @@ CATALOGUE: dict[str, type[Event]] = {
         ExperimentFailed,
         ExperimentCancelled,
         ModelRegistered,
+        ModelPromoted,
         ModelDeleted,
         EvaluationCompleted,
         EvaluationFailed,

@@ -157,7 +157,7 @@ def test_no_endpoint_holds_a_session_while_it_asks_somebody_else() -> None:
             if not isinstance(node, ast.AsyncFunctionDef):
                 continue
             annotations = {ast.unparse(each.annotation) for each in node.args.args if each.annotation is not None}
-            if "Objects" in annotations and annotations & {"ReadSession", "WriteSession"}:
+            if annotations & {"Objects", "Reader"} and annotations & {"ReadSession", "WriteSession"}:
                 held.append(f"{relative(path)}:{node.lineno} {node.name}")
     assert held == []
 

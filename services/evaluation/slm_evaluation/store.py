@@ -16,7 +16,7 @@ from slm_shared import leases
 from slm_shared.paging import PageRequest
 from slm_shared.sorting import Order, Sort, sorted_page
 
-MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256", "family", "version")
+MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256", "family", "version", "signature")
 DATASET_FIELDS = ("id", "name", "object_key", "sha256", "row_format", "mapping")
 
 
@@ -56,7 +56,7 @@ async def project_model(session: AsyncSession, values: Mapping[str, Any]) -> Non
     """Remember a registered model; one that was known by less learns the rest."""
     known = {name: values[name] for name in MODEL_FIELDS}
     statement = insert(ModelRow).values(**known)
-    rest = {"family": known["family"], "version": known["version"]}
+    rest = {name: known[name] for name in ("family", "version", "signature")}
     await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=rest))
 
 

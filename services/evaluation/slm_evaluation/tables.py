@@ -31,6 +31,7 @@ class ModelRow(Base):
     manifest_sha256: Mapped[str]
     family: Mapped[str | None]
     version: Mapped[int | None]
+    signature: Mapped[str | None]
     deleted: Mapped[bool] = mapped_column(server_default="false", default=False)
 
 

@@ -1,7 +1,8 @@
 """Registry: models, their versions, cards and lineage.
 
-Owns models (base and fine-tuned) under `<family>-v<n>`, and projections of the datasets and evaluations that cards
-tell of.
-Publishes `model.registered`, `model.deleted`.
-Consumes `experiment.completed`, `evaluation.completed`, `dataset.processed`.
+Owns models (base and fine-tuned) under `<family>-v<n>`, their aliases, a journal of what happened, and what follows
+from it: the lineage, and the datasets and evaluations that cards tell of.
+Publishes `model.registered`, `model.promoted`, `model.deleted`.
+Consumes `run.launched`, `experiment.started`, `experiment.completed`, `experiment.failed`, `evaluation.completed`,
+`evaluation.regressed`, `dataset.processed`.
 """

@@ -3,8 +3,11 @@
 from fastapi import FastAPI
 
 from slm_registry import subscribers
-from slm_registry.api import aliases, files, models
+from slm_registry.api import aliases, files, lineage, models, promotion, uploads
 from slm_registry.service.builtins import Builtins
+from slm_registry.service.emitting import OpenLineageEmitter
+from slm_registry.service.journal import Projections
+from slm_registry.service.registration import Registrar
 from slm_registry.settings import RegistrySettings
 from slm_shared.auditor import Auditor
 from slm_shared.broker import Broker
@@ -12,6 +15,7 @@ from slm_shared.bus import Bus
 from slm_shared.database import Database
 from slm_shared.objects import ObjectStore
 from slm_shared.outbox import Relay
+from slm_shared.signing import signer_for, verifier_for
 from slm_shared.web import create_app as create_service
 
 
@@ -20,7 +24,8 @@ def create_app(settings: RegistrySettings) -> FastAPI:
     database = Database(settings.database_url)
     broker = Broker(settings.platform.nats_url, name="registry")
     bus = Bus(database, broker, service="registry")
-    subscribers.register(bus)
+    registrar = Registrar(signer_for(settings.platform.signing_key))
+    subscribers.register(bus, registrar)
     objects = ObjectStore(settings.platform)
     app = create_service(
         service="registry",
@@ -28,16 +33,26 @@ def create_app(settings: RegistrySettings) -> FastAPI:
         description="Models, their cards and lineage.",
         settings=settings,
         database=database,
-        routers=[models.routes, aliases.routes, files.routes],
+        routers=[models.routes, aliases.routes, files.routes, lineage.routes, promotion.routes, uploads.routes],
         parts=[
             broker,
             objects,
             Relay(database, broker, source="registry"),
             Auditor(database, settings.platform, source="registry"),
             bus,
-            Builtins(database, objects, settings.builtin_dir),
+            Projections(database),
+            Builtins(database, objects, settings.builtin_dir, registrar),
+            *_emitters(database, settings),
         ],
         closers=[broker.close],
     )
     app.state.objects = objects
+    app.state.settings = settings
+    app.state.registrar = registrar
+    app.state.artifact_verifier = verifier_for(settings.platform.principal_keys)
     return app
+
+
+def _emitters(database: Database, settings: RegistrySettings) -> list[OpenLineageEmitter]:
+    """The part that tells an OpenLineage backend, if one is configured."""
+    return [OpenLineageEmitter(database, settings.openlineage)] if settings.openlineage else []

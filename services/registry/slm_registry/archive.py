@@ -2,7 +2,7 @@
 
 import hashlib
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from slm_shared.manifest import ArtifactMismatchError, Manifest, ManifestFile
 from slm_shared.objects import ObjectStore
@@ -29,10 +29,20 @@ async def stream_file(objects: ObjectStore, prefix: str, file: ManifestFile) -> 
         yield held
 
 
-async def stream_archive(objects: ObjectStore, prefix: str, manifest: Manifest, *, folder: str) -> AsyncIterator[bytes]:
-    """Every file as one tar archive, below `folder`. Raises ArtifactMismatchError."""
-    for file in manifest.files:
-        entry = tarfile.TarInfo(f"{folder}/{file.path}")
+ADAPTER = "adapter/"
+
+
+def part_of(manifest: Manifest, *, adapter: bool) -> list[ManifestFile]:
+    """The files of the LoRA adapter, or those of the model that it is merged into."""
+    return [file for file in manifest.files if file.path.startswith(ADAPTER) is adapter]
+
+
+async def stream_archive(
+    objects: ObjectStore, prefix: str, files: Sequence[ManifestFile], *, folder: str, cut: str = ""
+) -> AsyncIterator[bytes]:
+    """Files as one tar archive, below `folder` and without the leading `cut`. Raises ArtifactMismatchError."""
+    for file in files:
+        entry = tarfile.TarInfo(f"{folder}/{file.path.removeprefix(cut)}")
         entry.size = file.size_bytes
         entry.mode = 0o644
         yield entry.tobuf(tarfile.PAX_FORMAT)

@@ -3,8 +3,10 @@
 Format: https://huggingface.co/docs/hub/model-cards
 """
 
-import json
 from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+from markdown_it import MarkdownIt
 
 from slm_registry.schemas import Card, DatasetFacts, ModelEvaluation
 
@@ -13,9 +15,19 @@ METRIC_NAMES = {
     "perplexity": "Perplexity",
     "token_accuracy": "Token accuracy",
     "exact_match": "Exact match",
+    "token_f1": "Token F1",
+    "rouge_l": "ROUGE-L",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "numeric_match": "Numeric match",
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "quality_score": "Quality score",
     "latency_ms_p50": "Latency p50 (ms)",
     "latency_ms_p95": "Latency p95 (ms)",
     "tokens_per_s": "Tokens per second",
+    "memory_bytes": "Memory (bytes)",
+    "cost_per_1k_tokens": "Cost per 1,000 tokens",
 }
 
 
@@ -24,7 +36,7 @@ def render(card: Card) -> str:
     parts = [
         _front_matter(card),
         f"# {card.model.name}\n",
-        *([f"{card.model.goal}\n"] if card.model.goal else []),
+        *(f"{text}\n" for text in (card.model.description, card.model.goal) if text),
         _identity(card),
         _training(card),
         _scores(card),
@@ -34,40 +46,28 @@ def render(card: Card) -> str:
 
 
 def _front_matter(card: Card) -> str:
+    """What Hugging Face reads, written by its own library."""
     model = card.model
-    facts: dict[str, Any] = {
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "tags": ["slm-platform", *([model.method] if model.method else [])],
-    }
-    if model.base_model:
-        facts["base_model"] = model.base_model.name
+    facts: dict[str, Any] = {"base_model": model.base_model.name} if model.base_model else {}
     if card.training_dataset:
         facts["datasets"] = [card.training_dataset.name]
-    if card.evaluations:
-        facts["model-index"] = [{"name": model.name, "results": [_result(each) for each in card.evaluations]}]
-    lines = "\n".join(f"{key}: {_yaml(value)}" for key, value in facts.items())
-    return f"---\n{lines}\n---\n"
+    if results := [each for evaluation in card.evaluations for each in _results(evaluation)]:
+        facts |= {"model_name": model.name, "eval_results": results}
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["slm-platform", *([model.method] if model.method else []), *model.tags],
+        **facts,
+    )
+    return f"---\n{data.to_yaml()}\n---\n"
 
 
-def _yaml(value: Any) -> str:
-    """JSON, which YAML contains, but for numbers such as 1e-05: without a point YAML 1.1 takes them for text."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)}: {_yaml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_yaml, value)) + "]"
-    if isinstance(value, float):
-        mantissa, exponent, rest = repr(value).partition("e")
-        return mantissa + ("" if "." in mantissa or not exponent else ".0") + exponent + rest
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _result(evaluation: ModelEvaluation) -> dict[str, Any]:
-    return {
-        "task": {"type": "text-generation"},
-        "dataset": {"name": evaluation.dataset_name, "type": evaluation.dataset_name},
-        "metrics": [{"type": name, "value": value} for name, value in sorted(evaluation.metrics.items())],
-    }
+def _results(evaluation: ModelEvaluation) -> list[EvalResult]:
+    where: dict[str, Any] = {"dataset_name": evaluation.dataset_name, "dataset_type": evaluation.dataset_name}
+    return [
+        EvalResult(task_type="text-generation", metric_type=name, metric_value=value, **where)
+        for name, value in sorted(evaluation.metrics.items())
+    ]
 
 
 def _table(rows: dict[str, Any]) -> str:
@@ -92,9 +92,24 @@ def _identity(card: Card) -> str:
         "Parameters": f"{model.parameter_count:,}",
         "Size": f"{model.size_bytes:,} bytes",
         "Created": model.created_at.isoformat(timespec="seconds"),
+        "Aliases": ", ".join(model.aliases) or None,
+        "Parents": ", ".join(parent.name for parent in card.parents) or None,
+        **_tokenizer(card),
     }
     details = {name.replace("_", " "): value for name, value in model.architecture.items() if value not in ([], None)}
     return "## Model\n\n" + _table(rows | details)
+
+
+def _tokenizer(card: Card) -> dict[str, Any]:
+    facts = card.tokenizer
+    if facts is None:
+        return {}
+    template = f"`{facts.chat_template_sha256}`" if facts.chat_template_sha256 else None
+    return {
+        "Tokenizer": facts.kind,
+        "Longest input": f"{facts.max_length:,} tokens" if facts.max_length else None,
+        "Chat template": template or ("yes" if facts.has_chat_template else "none"),
+    }
 
 
 def _training(card: Card) -> str:
@@ -105,6 +120,7 @@ def _training(card: Card) -> str:
         "Run": model.run_name,
         "Experiment": f"`{model.experiment_id}`",
         "Method": model.method,
+        "Objective": card.objective,
         "Training data": _dataset(card.training_dataset),
         "Evaluation data": _dataset(card.evaluation_dataset),
         "Steps": model.steps,
@@ -113,7 +129,8 @@ def _training(card: Card) -> str:
         "Evaluation loss": model.eval_loss,
     }
     settings = {name.replace("_", " "): value for name, value in sorted(model.config.items()) if name != "method"}
-    return "## Training\n\n" + _table(rows) + "\n### Configuration\n\n" + _table(settings)
+    versions = "\n### Libraries\n\n" + _table(card.versions) if card.versions else ""
+    return "## Training\n\n" + _table(rows) + "\n### Configuration\n\n" + _table(settings) + versions
 
 
 def _dataset(facts: DatasetFacts | None) -> str | None:
@@ -154,4 +171,12 @@ def _chain(card: Card) -> str:
         *[("File", file.path, file.sha256) for file in card.files],
     ]
     lines = [f"| {what} | {name} | `{sha256}` |" for what, name, sha256 in filter(None, steps)]
-    return "## Lineage\n\n| What | Name | SHA-256 |\n|---|---|---|\n" + "\n".join(lines) + "\n"
+    drawing = f"```mermaid\n{card.lineage}```\n\n" if card.lineage else ""
+    return f"## Lineage\n\n{drawing}" + "| What | Name | SHA-256 |\n|---|---|---|\n" + "\n".join(lines) + "\n"
+
+
+def render_html(card: Card) -> str:
+    """The card as an HTML fragment: the markdown behind its metadata, with tables; raw HTML in it stays text."""
+    body = render(card).split("---\n", 2)[2]
+    html: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(body)
+    return html

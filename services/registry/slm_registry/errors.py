@@ -1,6 +1,6 @@
 """What may go wrong with models, as a user is told."""
 
-from slm_shared.errors import ConflictError, NotFoundError, PlatformError
+from slm_shared.errors import ConflictError, InvalidError, MalformedError, NotFoundError, PlatformError, TooLargeError
 
 
 class ModelNotFoundError(NotFoundError):
@@ -49,3 +49,51 @@ class RevisionMismatchError(PlatformError):
     """The model was changed by somebody else in between."""
 
     status, code, title = 412, "precondition_failed", "Precondition failed"
+
+
+class LineageNodeNotFoundError(NotFoundError):
+    """Nothing of that id or name is in any lineage."""
+
+    code = "lineage_node_not_found"
+
+
+class NotReproducibleError(ConflictError):
+    """The model was not made by a training of this platform."""
+
+    code = "not_reproducible"
+
+
+class PromotionRefusedError(ConflictError):
+    """The promotion policy does not hold for the model; `errors` names each condition that failed."""
+
+    code = "promotion_refused"
+
+
+class NothingToRollBackError(ConflictError):
+    """The family has no earlier champion that is still there."""
+
+    code = "nothing_to_roll_back"
+
+
+class MultipartInvalidError(MalformedError):
+    """The form of an upload cannot be read."""
+
+    code = "multipart_invalid"
+
+
+class ArchiveMissingError(InvalidError):
+    """The form has no archive."""
+
+    code = "file_missing"
+
+
+class ArchiveTooLargeError(TooLargeError):
+    """The archive, or what is in it, is larger than allowed."""
+
+    code = "too_large"
+
+
+class ArchiveInvalidError(InvalidError):
+    """The archive holds no model that could be loaded safely."""
+
+    code = "archive_invalid"

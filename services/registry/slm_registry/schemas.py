@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from slm_registry.domain import parse_model_name
 from slm_registry.tables import AliasMoveRow, EvaluationRow, ModelRow, UsageRow
 from slm_shared.requests import Body
 
@@ -15,6 +16,12 @@ Tag = Annotated[str, Field(min_length=1, max_length=60)]
 
 def _unique(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
+
+
+def _no_version(family: str) -> str:
+    if parse_model_name(family):
+        raise ValueError("must not end in a version; the platform counts the versions")
+    return family
 
 
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_unique)]
@@ -50,6 +57,7 @@ class Model(BaseModel):
     """One model version. Losses are in nats per trained token; `manifest_sha256` names the artifact.
 
     `revision` counts the edits of `description` and `tags`; it is the ETag, and what If-Match of an edit must say.
+    `signature` is a JWS (Ed25519) over id, name and `manifest_sha256`.
     """
 
     id: UUID
@@ -84,6 +92,7 @@ class Model(BaseModel):
     owner: str | None = None
     revision: int = 1
     deleted_at: datetime | None = None
+    signature: str | None = None
 
     @classmethod
     def of(cls, row: ModelRow) -> "Model":
@@ -96,6 +105,15 @@ class Model(BaseModel):
 class ModelEdit(Body):
     """What may be changed of a model; a field that is left out stays, a description of null is taken away."""
 
+    description: Annotated[str, Field(max_length=10_000)] | None = None
+    tags: Tags = Field(default_factory=list)
+
+
+class UploadFields(Body):
+    """What is said of a model that is brought along; with `base_model` it counts as fine-tuned from that."""
+
+    family: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80), AfterValidator(_no_version)]
+    base_model: Annotated[str, Field(max_length=200)] | None = None
     description: Annotated[str, Field(max_length=10_000)] | None = None
     tags: Tags = Field(default_factory=list)
 
@@ -134,6 +152,25 @@ class Aliases(BaseModel):
     family: str
     aliases: list[Alias]
     history: list[AliasMove]
+
+
+class PromotionCheck(BaseModel):
+    """Whether a model may become `champion`: every condition of the policy, whether it holds, and what was found.
+
+    `rival` is what it is compared with: the champion, or without one the base.
+    """
+
+    model: str
+    rival: str | None
+    allowed: bool
+    conditions: list[dict[str, Any]]
+
+
+class Promotion(Body):
+    """Why a model is promoted; `force` moves the alias whatever the policy finds, which only administrators may."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    force: Annotated[bool, Field(strict=True)] = False
 
 
 class Use(BaseModel):
@@ -190,8 +227,20 @@ class ArtifactFile(BaseModel):
     sha256: str
 
 
+class TokenizerFacts(BaseModel):
+    """What a model's own files say of its tokenizer."""
+
+    kind: str | None
+    max_length: int | None
+    has_chat_template: bool
+    chat_template_sha256: str | None
+
+
 class Card(BaseModel):
-    """The facts of a model in one place: what it is, what made it, what it scores, and the chain from rows to files."""
+    """The facts of a model in one place: what it is, what made it, what it scores, and the chain from rows to files.
+
+    `parents` are the base, its base, and so on; `versions` the libraries that made it; `lineage` is a Mermaid drawing.
+    """
 
     model: Model
     training_dataset: DatasetFacts | None
@@ -199,10 +248,49 @@ class Card(BaseModel):
     evaluations: list[ModelEvaluation]
     base_evaluations: list[ModelEvaluation]
     files: list[ArtifactFile]
+    tokenizer: TokenizerFacts | None = None
+    objective: str | None = None
+    parents: list[Reference] = Field(default_factory=list)
+    versions: dict[str, str] = Field(default_factory=dict)
+    regressions: list[dict[str, Any]] = Field(default_factory=list)
+    signed: bool = False
+    lineage: str | None = None
+
+
+class Verification(BaseModel):
+    """Whether an artifact is what was registered: each file read back, and the signature of its manifest."""
+
+    model: str
+    manifest_sha256: str
+    signed: bool
+    files: int
+    size_bytes: int
+    intact: bool
+    problems: list[str]
+
+
+class Reproduction(BaseModel):
+    """What it takes to make a model again: the configuration of `slm train`, and the hashes it must meet.
+
+    With the same rows, base, seed and library versions on the same kind of machine the same weights come out; the
+    manifest's hash tells whether they did.
+    """
+
+    model: str
+    config: dict[str, Any]
+    config_yaml: str
+    seed: int | None
+    base_model: dict[str, Any]
+    training_dataset: dict[str, Any]
+    evaluation_dataset: dict[str, Any] | None
+    versions: dict[str, str]
+    precision: str | None
+    platform_version: str
+    manifest_sha256: str
 
 
 class LineageNode(BaseModel):
-    """A dataset, run, experiment, model or evaluation."""
+    """A dataset, run, experiment, attempt, model, evaluation or alias."""
 
     id: str
     type: str
@@ -210,11 +298,12 @@ class LineageNode(BaseModel):
 
 
 class LineageEdge(BaseModel):
-    """`source` led to `target`."""
+    """`source` led to `target`; `at` is when the registry learned of it."""
 
     source: str
     target: str
     relation: str
+    at: datetime | None = None
 
 
 class Lineage(BaseModel):
@@ -222,3 +311,27 @@ class Lineage(BaseModel):
 
     nodes: list[LineageNode]
     edges: list[LineageEdge]
+    truncated: bool = False
+
+
+class ContainingModels(BaseModel):
+    """Every model that contains a dataset version: trained on it, or made from a model that was."""
+
+    dataset: str
+    models: list[Model]
+
+
+class Happening(BaseModel):
+    """Something that happened to a model: registered, evaluated, named, promoted, regressed, edited, deleted."""
+
+    seq: int
+    at: datetime
+    type: str
+    data: dict[str, Any]
+
+
+class Timeline(BaseModel):
+    """What happened to a model, newest first; ask for more with `before=next_before` while that is not null."""
+
+    items: list[Happening]
+    next_before: int | None = None

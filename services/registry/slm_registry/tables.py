@@ -67,6 +67,7 @@ class ModelRow(Base):
     revision: Mapped[int] = mapped_column(server_default="1", default=1)
     owner: Mapped[str | None]
     deleted_at: Mapped[datetime | None]
+    signature: Mapped[str | None]
     latest_version: Mapped[int | None] = query_expression()
     aliases: Mapped[list[str] | None] = query_expression()
 
@@ -135,3 +136,54 @@ class UsageRow(Base):
     kind: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)
     last_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class FactRow(Base):
+    """One thing that happened, as the registry took note of it; never changed but for `emitted_at`.
+
+    The tables `dataset`, `evaluation`, `lineage_node` and `lineage_edge` follow from these rows alone, in their order.
+    """
+
+    __tablename__ = "fact"
+    __table_args__ = (Index("ix_fact_of_model", "model_id", "seq"),)
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    subject: Mapped[str]
+    model_id: Mapped[UUID | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    body: Mapped[dict[str, Any]]
+    emitted_at: Mapped[datetime | None]
+
+
+class NodeRow(Base):
+    """Something in a lineage: a dataset, run, experiment, attempt, model, evaluation or alias."""
+
+    __tablename__ = "lineage_node"
+    __table_args__ = (Index("ix_lineage_node_name", "type", "name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    name: Mapped[str]
+    at: Mapped[datetime]
+
+
+class EdgeRow(Base):
+    """`source` led to `target`; where an alias has moved on, `until` says when."""
+
+    __tablename__ = "lineage_edge"
+    __table_args__ = (Index("ix_lineage_edge_target", "target", "at"),)
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    target: Mapped[str] = mapped_column(primary_key=True)
+    relation: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    until: Mapped[datetime | None]
+
+
+class ProjectionRow(Base):
+    """Which version of the code has drawn the projections."""
+
+    __tablename__ = "projection"
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default="true", default=True)
+    version: Mapped[int]

@@ -36,7 +36,7 @@ class Upload:
 
     path: Path
     filename: str
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
     on_progress: ProgressCallback | None = None
 
 

@@ -1,17 +1,23 @@
 """Requests about models."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from slm_client.calls.base import Call, JsonObject, Nothing, address_of, given
+from slm_client.calls.base import Call, JsonObject, Nothing, ProgressCallback, Upload, address_of, given
 from slm_client.models import (
     Aliases,
+    ContainingModels,
     Lineage,
     Model,
     ModelComparison,
     Page,
+    PromotionCheck,
+    Reproduction,
+    Timeline,
     Usage,
+    Verification,
 )
 
 
@@ -23,6 +29,20 @@ def list_models(**filters: str | int | bool | None) -> Call[Page[Model]]:
 def get_model(reference: object) -> Call[Model]:
     """One model by id, `<family>-v<n>` or family."""
     return Call("GET", address_of("models", reference), Model)
+
+
+def upload_model(
+    path: Path,
+    *,
+    family: str,
+    base_model: str | None,
+    description: str | None,
+    tags: Sequence[str],
+    on_progress: ProgressCallback | None,
+) -> Call[Model]:
+    """Send the archive of a model that was made elsewhere."""
+    fields = given(family=family, base_model=base_model, description=description, tag=list(tags) or None)
+    return Call("POST", "/api/models", Model, upload=Upload(path, "model.tar", fields, on_progress))
 
 
 def edit_model(reference: object, changes: Mapping[str, Any], *, revision: int | None) -> Call[Model]:
@@ -71,11 +91,63 @@ def model_card_markdown(reference: object) -> Call[str]:
     return Call("GET", address_of("models", reference, suffix="/card"), str, params={"format": "markdown"})
 
 
-def model_lineage(reference: object) -> Call[Lineage]:
-    """Where a model comes from and what was measured of it."""
-    return Call("GET", address_of("models", reference, suffix="/lineage"), Lineage)
+def model_card_html(reference: object) -> Call[str]:
+    """The card as an HTML fragment."""
+    return Call("GET", address_of("models", reference, suffix="/card"), str, params={"format": "html"})
 
 
-def download_model(reference: object) -> Call[Nothing]:
+def model_lineage(reference: object, **query: str | int | None) -> Call[Lineage]:
+    """Where a model comes from and what was measured of it, or what came of it."""
+    return Call("GET", address_of("models", reference, suffix="/lineage"), Lineage, params=given(**query))
+
+
+def model_lineage_text(reference: object, *, file_format: str, **query: str | int | None) -> Call[str]:
+    """The same as a Mermaid flowchart or as OpenLineage events."""
+    params = given(**query, format=file_format)
+    return Call("GET", address_of("models", reference, suffix="/lineage"), str, params=params)
+
+
+def lineage_of(node: object, **query: str | int | None) -> Call[Lineage]:
+    """The lineage around anything, by its id, or around a dataset by name."""
+    return Call("GET", "/api/models:lineage", Lineage, params=given(node=str(node), **query))
+
+
+def models_containing(dataset: object, *, as_of: str | None) -> Call[ContainingModels]:
+    """Every model that contains a dataset version."""
+    return Call("GET", "/api/models:containing", ContainingModels, params=given(dataset=str(dataset), as_of=as_of))
+
+
+def model_timeline(reference: object, **query: int | None) -> Call[Timeline]:
+    """What happened to a model."""
+    return Call("GET", address_of("models", reference, suffix="/timeline"), Timeline, params=given(**query))
+
+
+def check_promotion(reference: object) -> Call[PromotionCheck]:
+    """Whether a model may become champion."""
+    return Call("GET", address_of("models", reference, suffix="/promotion"), PromotionCheck)
+
+
+def promote_model(reference: object, *, reason: str | None, force: bool) -> Call[PromotionCheck]:
+    """Let `champion` lead to a model."""
+    body = given(reason=reason, force=force or None)
+    return Call("POST", address_of("models", reference, suffix=":promote"), PromotionCheck, json=body)
+
+
+def roll_back_champion(reference: object) -> Call[Model]:
+    """Let `champion` lead to the model before."""
+    return Call("POST", address_of("models", reference, suffix=":rollback"), Model)
+
+
+def verify_model(reference: object) -> Call[Verification]:
+    """Read every file of a model back."""
+    return Call("GET", address_of("models", reference, suffix="/verification"), Verification)
+
+
+def reproduce_model(reference: object) -> Call[Reproduction]:
+    """What it takes to make a model again."""
+    return Call("GET", address_of("models", reference, suffix="/reproduce"), Reproduction)
+
+
+def download_model(reference: object, *, part: str | None = None) -> Call[Nothing]:
     """The files of a model in one archive."""
-    return Call("GET", address_of("models", reference, suffix="/download"), Nothing)
+    return Call("GET", address_of("models", reference, suffix="/download"), Nothing, params=given(part=part))

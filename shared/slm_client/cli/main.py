@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from slm_client.cli import dataset_reports, demo, evaluations, experiments, models, platform, runs, training
+from slm_client.cli import dataset_reports, demo, evaluations, experiments, export, lineage, platform, runs, training
 from slm_client.cli.failures import INTERRUPTED, OK, FailedJobError, exit_code_of, tell
 from slm_client.errors import SlmError
 from slm_client.wire import GATEWAY_VARIABLE
@@ -23,8 +23,9 @@ app = typer.Typer(
 app.add_typer(dataset_reports.app, name="datasets")
 app.add_typer(runs.app, name="runs")
 app.add_typer(experiments.app, name="experiments")
-app.add_typer(models.app, name="models")
+app.add_typer(lineage.app, name="models")
 app.add_typer(evaluations.app, name="evaluations")
+app.add_typer(export.app, name="export")
 app.command("train")(training.train)
 app.command("demo")(demo.demo)
 app.command("overview")(platform.overview)

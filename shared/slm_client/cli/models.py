@@ -19,7 +19,7 @@ from slm_client.cli.terminal import (
     print_text,
     size,
 )
-from slm_client.models import ComparedFact, Lineage, Model, Use
+from slm_client.models import ComparedFact, Model, Use
 from slm_client.synchronous import SlmClient
 
 app = typer.Typer(help="Look at models, their cards and where they come from.", rich_markup_mode=None)
@@ -230,47 +230,24 @@ def card(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
 
 
 @app.command()
-def lineage(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
-    """Show where a model comes from and what was measured of it."""
-    with SlmClient(gateway) as client:
-        found = client.models.lineage(model)
-    if json:
-        print_json(found)
-    else:
-        _print_lineage(found)
-
-
-@app.command()
 def download(
     model: Reference,
     to: Annotated[Path | None, typer.Option("--to", "-o", help="Where to save it.")] = None,
+    part: Annotated[str, typer.Option(help="all, merged (no LoRA adapter), or adapter.")] = "all",
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Save a model's files as one archive."""
+    """Save a model's files as one archive, which unpacks to a folder that transformers loads."""
     with SlmClient(gateway) as client, Stages() as stages:
         found = client.models.get(model)
-        target = to or Path(f"{found.name}.tar")
+        target = to or Path(f"{found.name}.tar" if part == "all" else f"{found.name}-{part}.tar")
         total = found.size_bytes or 1
         stage = stages.stage("Download")
         written = client.models.download(
-            found.id, target, on_progress=lambda count: stage.advance_bytes(count, total=total)
+            found.id, target, part=part, on_progress=lambda count: stage.advance_bytes(count, total=total)
         )
         stage.done(f"{target}, {size(written)}")
     if json:
         print_json({"path": str(target), "size_bytes": written})
     else:
         output.print(str(target), markup=False)
-
-
-def _print_lineage(lineage: Lineage) -> None:
-    """Print the graph as sentences: what led to what."""
-    names = {node.id: f"{node.type} {node.name}" for node in lineage.nodes}
-    print_table(
-        lineage.edges,
-        [
-            ("FROM", lambda edge: names.get(edge.source, edge.source)),
-            ("", lambda edge: edge.relation),
-            ("TO", lambda edge: names.get(edge.target, edge.target)),
-        ],
-    )

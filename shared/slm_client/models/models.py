@@ -109,7 +109,7 @@ class ModelComparison(Answer):
 
 
 class LineageNode(Answer):
-    """A dataset, run, experiment, model or evaluation."""
+    """A dataset, run, experiment, attempt, model, evaluation or alias."""
 
     id: str
     type: str
@@ -122,6 +122,7 @@ class LineageEdge(Answer):
     source: str
     target: str
     relation: str
+    at: datetime | None = None
 
 
 class Lineage(Answer):
@@ -129,3 +130,64 @@ class Lineage(Answer):
 
     nodes: Sequence[LineageNode] = ()
     edges: Sequence[LineageEdge] = ()
+    truncated: bool = False
+
+
+class ContainingModels(Answer):
+    """Every model that contains a dataset version."""
+
+    dataset: str
+    models: Sequence[Model] = ()
+
+
+class Happening(Answer):
+    """Something that happened to a model."""
+
+    seq: int
+    at: datetime | None = None
+    type: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Timeline(Answer):
+    """What happened to a model, newest first; more with `before=next_before`."""
+
+    items: Sequence[Happening] = ()
+    next_before: int | None = None
+
+
+class PromotionCheck(Answer):
+    """Whether a model may become champion, by every condition."""
+
+    model: str
+    rival: str | None = None
+    allowed: bool = False
+    conditions: Sequence[dict[str, Any]] = ()
+
+
+class Verification(Answer):
+    """Whether an artifact is what was registered."""
+
+    model: str
+    manifest_sha256: str | None = None
+    signed: bool = False
+    files: int = 0
+    size_bytes: int = 0
+    intact: bool = False
+    problems: Sequence[str] = ()
+
+
+class Reproduction(Answer):
+    """What it takes to make a model again."""
+
+    model: str
+    config: dict[str, Any] = Field(default_factory=dict)
+    config_yaml: str = ""
+    seed: int | None = None
+    base_model: dict[str, Any] = Field(default_factory=dict)
+    training_dataset: dict[str, Any] = Field(default_factory=dict)
+    evaluation_dataset: dict[str, Any] | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    precision: str | None = None
+    platform_version: str | None = None
+    manifest_sha256: str | None = None

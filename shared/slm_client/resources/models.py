@@ -5,7 +5,20 @@ from pathlib import Path
 
 from slm_client import calls
 from slm_client.calls import UNSET, JsonObject, ProgressCallback, Unset, changes_of
-from slm_client.models import Aliases, Lineage, Model, ModelComparison, Page, Usage
+from slm_client.models import (
+    Aliases,
+    ContainingModels,
+    Lineage,
+    Model,
+    ModelComparison,
+    Page,
+    PromotionCheck,
+    Reproduction,
+    Timeline,
+    Usage,
+    Verification,
+)
+from slm_client.packing import packed
 from slm_client.resources.base import Resource, poll
 
 
@@ -51,6 +64,28 @@ class Models(Resource):
         """One model."""
         return self._client.send(calls.get_model(reference))
 
+    def register(
+        self,
+        path: Path,
+        family: str,
+        *,
+        base_model: str | None = None,
+        description: str | None = None,
+        tags: Sequence[str] = (),
+        on_progress: ProgressCallback | None = None,
+    ) -> Model:
+        """Register a model made elsewhere as the next version of a family, from its folder or a tar file of that."""
+        with packed(path) as archive:
+            call = calls.upload_model(
+                archive,
+                family=family,
+                base_model=base_model,
+                description=description,
+                tags=tags,
+                on_progress=on_progress,
+            )
+            return self._client.send(call)
+
     def edit(
         self,
         reference: object,
@@ -95,13 +130,70 @@ class Models(Resource):
         """Its card as markdown."""
         return self._client.send(calls.model_card_markdown(reference))
 
-    def lineage(self, reference: object) -> Lineage:
-        """Dataset, run, experiment, model and evaluations, and how they hang together."""
-        return self._client.send(calls.model_lineage(reference))
+    def card_html(self, reference: object) -> str:
+        """Its card as an HTML fragment."""
+        return self._client.send(calls.model_card_html(reference))
 
-    def download(self, reference: object, target: Path, *, on_progress: ProgressCallback | None = None) -> int:
-        """Save its files as one tar archive; returns the bytes written."""
-        return self._client.save(calls.download_model(reference), target, on_progress=on_progress)
+    def lineage(
+        self,
+        reference: object,
+        *,
+        direction: str | None = None,
+        depth: int | None = None,
+        as_of: str | None = None,
+    ) -> Lineage:
+        """What it was made from and scores (`up`, the default), what came of it (`down`), or `both`."""
+        query = {"direction": direction, "depth": depth, "as_of": as_of}
+        return self._client.send(calls.model_lineage(reference, **query))
+
+    def lineage_text(self, reference: object, file_format: str = "mermaid", *, direction: str | None = None) -> str:
+        """Its lineage as `mermaid` or as `openlineage` events in JSON."""
+        return self._client.send(calls.model_lineage_text(reference, file_format=file_format, direction=direction))
+
+    def lineage_of(
+        self, node: object, *, direction: str | None = None, depth: int | None = None, as_of: str | None = None
+    ) -> Lineage:
+        """The lineage around a dataset, run, experiment, attempt, evaluation or alias."""
+        return self._client.send(calls.lineage_of(node, direction=direction, depth=depth, as_of=as_of))
+
+    def containing(self, dataset: object, *, as_of: str | None = None) -> ContainingModels:
+        """Every model that contains a dataset version, directly or through its base."""
+        return self._client.send(calls.models_containing(dataset, as_of=as_of))
+
+    def timeline(self, reference: object, *, before: int | None = None, limit: int | None = None) -> Timeline:
+        """What happened to it, newest first."""
+        return self._client.send(calls.model_timeline(reference, before=before, limit=limit))
+
+    def check_promotion(self, reference: object) -> PromotionCheck:
+        """Whether it may become champion, by every condition of the policy."""
+        return self._client.send(calls.check_promotion(reference))
+
+    def promote(self, reference: object, *, reason: str | None = None, force: bool = False) -> PromotionCheck:
+        """Let `champion` of its family lead to it, if the policy holds."""
+        return self._client.send(calls.promote_model(reference, reason=reason, force=force))
+
+    def roll_back(self, reference: object) -> Model:
+        """Let `champion` of its family lead to the model before; returns that."""
+        return self._client.send(calls.roll_back_champion(reference))
+
+    def verify(self, reference: object) -> Verification:
+        """Have every file read back and compared with the signed manifest."""
+        return self._client.send(calls.verify_model(reference))
+
+    def reproduce(self, reference: object) -> Reproduction:
+        """What it takes to make it again: configuration, hashes, seed, library versions."""
+        return self._client.send(calls.reproduce_model(reference))
+
+    def download(
+        self,
+        reference: object,
+        target: Path,
+        *,
+        part: str | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> int:
+        """Save its files as one tar archive; `part` is all, merged (no LoRA adapter) or adapter. Returns the bytes."""
+        return self._client.save(calls.download_model(reference, part=part), target, on_progress=on_progress)
 
     def wait_for_experiment(self, experiment_id: str, *, timeout_s: float = 120.0) -> Model:
         """The model that came of an experiment, once the registry has it."""

@@ -30,6 +30,7 @@ from slm_shared.objects import ObjectStore
 from slm_shared.peers import Peer
 from slm_shared.principal import Principal, Role
 from slm_shared.settings import PlatformSettings
+from slm_shared.signing import ArtifactSigner
 from slm_shared.testing import EventLog, eventually
 from slm_shared.worker import Polling, Worker
 
@@ -336,6 +337,21 @@ async def test_a_damaged_model_is_not_measured(site: Site, file: str) -> None:
     assert (measured["status"], measured["error"]["code"]) == ("failed", "input_damaged")
     refused = await site.user.get(f"/api/evaluations/{measured['id']}/predictions")
     assert (refused.status_code, refused.json()["code"]) == (409, "evaluation_not_ready")
+
+
+@pytest.mark.parametrize("overrides", [{"generations": 0}], ids=["no-answers"])
+async def test_a_model_with_another_models_signature_is_not_measured(site: Site, principal_keys: Path) -> None:
+    (tuned,) = await site.queue(command_rows(4))
+    genuine, forged = (tuned.model_copy(update={"model_id": new_id(), "name": name}) for name in ("good-v1", "bad-v1"))
+    signer = ArtifactSigner(principal_keys / "service.json")
+    signature = signer.sign(genuine.model_id, genuine.name, genuine.manifest_sha256)
+    for model in (genuine, forged):
+        await site.events.publish(model.model_copy(update={"signature": signature}))
+    await site.handled()
+    async with evaluator(site):
+        ended = {item["model"]["name"]: item for item in await site.ended()}
+    assert ended["good-v1"]["status"] == "completed"
+    assert (ended["bad-v1"]["status"], ended["bad-v1"]["error"]["code"]) == ("failed", "input_damaged")
 
 
 @pytest.mark.parametrize(

@@ -180,25 +180,30 @@ async def test_a_lineage_leads_from_data_to_scores(
         (str(made.model_id), "model", "commands-v1"),
         (str(score.evaluation_id), "evaluation", "commands-v1 on orders-eval-v2"),
         (str(score.dataset_id), "dataset", "orders-eval-v2"),
+        (f"{experiment.experiment_id}:1", "attempt", "attempt 1"),
     }
     assert {(edge["source"], edge["relation"], edge["target"]) for edge in graph["edges"]} == {
         (training, "trains", run),
         (str(base_id), "starts", run),
         (run, "runs as", str(experiment.experiment_id)),
         (str(experiment.experiment_id), "makes", str(made.model_id)),
+        (str(experiment.experiment_id), "tries", f"{experiment.experiment_id}:1"),
+        (f"{experiment.experiment_id}:1", "writes", str(made.model_id)),
+        (str(score.dataset_id), "validates", run),
         (str(made.model_id), "is measured by", str(score.evaluation_id)),
         (str(score.dataset_id), "measures", str(score.evaluation_id)),
     }
-    assert len(graph["nodes"]) == 7
+    assert len(graph["nodes"]) == 8
     lines = (await client.get("/api/models/commands-v1/lineage?format=mermaid")).text.splitlines()
     assert lines[0] == "flowchart LR"
-    assert sum("-->" in line for line in lines) == 6
+    assert sum("-->" in line for line in lines) == 9
     assert any('["run<br>Commands#44; small"]' in line for line in lines)
 
 
 async def test_the_lineage_of_a_base_model_is_itself(client: httpx2.AsyncClient, base_id: UUID) -> None:
     graph = (await client.get("/api/models/nano/lineage")).json()
-    assert graph == {"nodes": [{"id": str(base_id), "type": "model", "name": "nano-v1"}], "edges": []}
+    nodes = [{"id": str(base_id), "type": "model", "name": "nano-v1"}]
+    assert graph == {"nodes": nodes, "edges": [], "truncated": False}
 
 
 async def test_a_file_comes_as_it_was_stored(

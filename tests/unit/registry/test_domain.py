@@ -9,14 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slm_registry.domain import (
-    Edge,
-    Graph,
-    Node,
     architecture_of,
     model_name,
     parameters_in,
     parse_model_name,
 )
+from slm_registry.domain.graph import Edge, Graph, Node
 from slm_registry.settings import packaged_models
 
 FAMILIES = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True)

@@ -57,7 +57,7 @@ class Resolver:
         found = await self._registry.get(f"/api/models/{quote(reference, safe='')}")
         if found is None:
             raise ModelNotFoundError("There is no such model.", hint="`slm models list` shows what there is.")
-        return {name: found[name] for name in MODEL_FIELDS} | {"id": UUID(found["id"])}
+        return {name: found.get(name) for name in MODEL_FIELDS} | {"id": UUID(found["id"])}
 
     async def _dataset(self, reference: str) -> dict[str, Any]:
         async with self._database.read() as session:

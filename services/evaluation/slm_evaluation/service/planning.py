@@ -50,7 +50,7 @@ def _queued(model: ModelRow, event: ModelRegistered, settings: EvaluationSetting
 
 def queued(model: ModelRow, dataset: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     """The values of a new evaluation; `chosen` says how it is measured, and with model and dataset what it is."""
-    fields = ("name", "artifact_prefix", "manifest_key", "manifest_sha256")
+    fields = ("name", "artifact_prefix", "manifest_key", "manifest_sha256", "signature")
     return {
         "id": new_id(),
         "model_id": model.id,

@@ -11,12 +11,13 @@ class _Message(BaseModel):
 
 
 class ModelRef(_Message):
-    """A model as an artifact in the object store."""
+    """A model as an artifact in the object store; `signature` is the registry's over id, name and manifest hash."""
 
     id: UUID
     name: str
     artifact_prefix: str
     manifest_sha256: str
+    signature: str | None = None
 
 
 class DatasetRef(_Message):

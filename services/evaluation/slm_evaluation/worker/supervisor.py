@@ -19,6 +19,7 @@ from slm_shared.ids import new_id
 from slm_shared.lease_client import JobFailedError, Lease, NoContactError, persist
 from slm_shared.manifest import ArtifactMismatchError
 from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_shared.signing import verifier_for
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ class EvaluatorWork:
     def __init__(self, settings: EvaluatorSettings, *, store: ObjectStore) -> None:
         self._settings = settings
         self._store = store
+        self._verifier = verifier_for(settings.platform.principal_keys)
         self._folder = settings.work_dir.absolute()
         self._child: Child | None = None
         self._idle: asyncio.Task[None] | None = None
@@ -67,6 +69,9 @@ class EvaluatorWork:
 
     async def _fetch(self, task: EvaluationLease, folder: Path) -> EvaluationJob:
         async def fetch() -> EvaluationJob:
+            if self._verifier is not None and task.model.signature is not None:
+                facts = (task.model.id, task.model.name, task.model.manifest_sha256)
+                self._verifier.verify(task.model.signature, *facts)
             model, rows = folder / "model", folder / "rows.parquet"
             await manifest.fetch(self._store, task.model.artifact_prefix, task.model.manifest_sha256, model)
             await self._store.download(task.dataset.object_key, rows)

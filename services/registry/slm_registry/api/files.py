@@ -1,19 +1,19 @@
-"""What a model is made of: its card, its lineage and its files."""
+"""What a model is made of: its card and its files."""
 
 from typing import Annotated, Literal
 
 from fastapi import Query
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from slm_registry.archive import stream_archive, stream_file
-from slm_registry.card import render
+from slm_registry.api.reader import Reader
+from slm_registry.archive import part_of, stream_archive, stream_file
+from slm_registry.card import render, render_html
 from slm_registry.errors import FileNotInModelError
-from slm_registry.schemas import Card, Lineage
-from slm_registry.service import reading
+from slm_registry.schemas import Card, Reproduction, Verification
+from slm_registry.service import cards, reading
 from slm_registry.store.aliases import count_use
-from slm_shared import manifest
 from slm_shared.access import Viewer
-from slm_shared.web import Objects, OpenRead, ReadSession, router
+from slm_shared.web import OpenRead, router
 
 routes = router(tags=["models"])
 
@@ -22,55 +22,81 @@ routes = router(tags=["models"])
 async def get_card(
     reference: str,
     _: Viewer,
-    objects: Objects,
+    reader: Reader,
     read: OpenRead,
-    format: Annotated[Literal["json", "markdown"], Query()] = "json",
-) -> Card | PlainTextResponse:
-    """The card of a model, from facts only, as JSON or as markdown with Hugging Face metadata."""
+    format: Annotated[Literal["json", "markdown", "html"], Query()] = "json",
+) -> Card | Response:
+    """The card of a model, from facts only: as JSON, as markdown with Hugging Face metadata, or as an HTML fragment."""
     async with read() as session:
         row = await reading.get_model(session, reference)
-    files = await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)
+    artifact = await reader.open(row)
     async with read() as session:
-        card = await reading.make_card(session, row, files)
-    return PlainTextResponse(render(card), media_type="text/markdown") if format == "markdown" else card
+        card = await cards.make_card(session, row, artifact)
+    if format == "json":
+        return card
+    return HTMLResponse(render_html(card)) if format == "html" else Response(render(card), media_type="text/markdown")
 
 
-@routes.get("/api/models/{reference}/lineage", response_model=Lineage)
-async def get_lineage(
+@routes.get("/api/models/{reference}/reproduce", response_model=Reproduction)
+async def get_reproduction(
     reference: str,
     _: Viewer,
-    session: ReadSession,
-    format: Annotated[Literal["json", "mermaid"], Query()] = "json",
-) -> Lineage | PlainTextResponse:
-    """Where a model comes from and what it scored, as JSON or as a Mermaid flowchart."""
-    graph = await reading.lineage(session, await reading.get_model(session, reference, deleted=True))
-    if format == "mermaid":
-        return PlainTextResponse(graph.mermaid())
-    return Lineage.model_validate(graph, from_attributes=True)
+    reader: Reader,
+    read: OpenRead,
+    format: Annotated[Literal["json", "yaml"], Query()] = "json",
+) -> Reproduction | Response:
+    """What it takes to make a model again, or just the configuration for `slm train`."""
+    async with read() as session:
+        row = await reading.get_model(session, reference)
+    found = await cards.reproduce(row, await reader.open(row))
+    return found if format == "json" else Response(found.config_yaml, media_type="application/yaml")
+
+
+@routes.get("/api/models/{reference}/verification")
+async def verify_model(reference: str, _: Viewer, reader: Reader, read: OpenRead) -> Verification:
+    """Read every file of a model back and compare it with its signed manifest."""
+    async with read() as session:
+        row = await reading.get_model(session, reference)
+    return await reader.verify(row)
 
 
 @routes.get("/api/models/{reference}/files/{path:path}", response_class=StreamingResponse)
-async def get_file(reference: str, path: str, _: Viewer, objects: Objects, read: OpenRead) -> StreamingResponse:
-    """One file of a model, checked against its manifest."""
+async def get_file(reference: str, path: str, _: Viewer, reader: Reader, read: OpenRead) -> StreamingResponse:
+    """One file of a model, checked against its signed manifest."""
     async with read() as session:
         row = await reading.get_model(session, reference)
-    file = (await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)).file(path)
+    artifact = await reader.open(row)
+    file = artifact.files.file(path)
     if file is None:
         raise FileNotInModelError("The model has no such file.", hint="Its card lists the files.")
     headers = {"Content-Length": str(file.size_bytes), "ETag": f'"{file.sha256}"'}
-    body = stream_file(objects, row.artifact_prefix, file)
+    body = stream_file(artifact.objects, row.artifact_prefix, file)
     async with read() as session:
         await count_use(session, row.id, "file")
     return StreamingResponse(body, media_type="application/octet-stream", headers=headers)
 
 
 @routes.get("/api/models/{reference}/download", response_class=StreamingResponse)
-async def download_model(reference: str, _: Viewer, objects: Objects, read: OpenRead) -> StreamingResponse:
+async def download_model(
+    reference: str,
+    _: Viewer,
+    reader: Reader,
+    read: OpenRead,
+    part: Annotated[
+        Literal["all", "merged", "adapter"], Query(description="merged: without the LoRA adapter; adapter: only it.")
+    ] = "all",
+) -> StreamingResponse:
     """Every file of a model as one tar archive, which unpacks to a folder that transformers loads."""
     async with read() as session:
         row = await reading.get_model(session, reference)
+    artifact = await reader.open(row)
+    files = artifact.files.files if part == "all" else part_of(artifact.files, adapter=part == "adapter")
+    if not files:
+        raise FileNotInModelError("The model has no adapter.", hint="It was trained in full, not with LoRA.")
+    name = row.name if part == "all" else f"{row.name}-{part}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}.tar"'}
+    cut = "adapter/" if part == "adapter" else ""
+    body = stream_archive(artifact.objects, row.artifact_prefix, files, folder=name, cut=cut)
+    async with read() as session:
         await count_use(session, row.id, "download")
-    files = await manifest.load(objects, row.artifact_prefix, row.manifest_sha256)
-    headers = {"Content-Disposition": f'attachment; filename="{row.name}.tar"'}
-    body = stream_archive(objects, row.artifact_prefix, files, folder=row.name)
     return StreamingResponse(body, media_type="application/x-tar", headers=headers)

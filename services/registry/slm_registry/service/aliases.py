@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry.domain import CHAMPION, LATEST, is_alias
 from slm_registry.errors import AliasNotFoundError, AliasReservedError
 from slm_registry.schemas import Alias, Aliases, AliasMove
+from slm_registry.service import journal
 from slm_registry.store import aliases, models
 from slm_registry.tables import AliasMoveRow, ModelRow
 from slm_shared import audit
@@ -32,6 +34,7 @@ async def move_alias(
         return None
     previous = current.model_id if current else None
     await aliases.point_alias(session, model.family, name, model.id)
+    await _note(session, model.family, name, model_id=model.id, previous=previous, actor=actor, reason=reason)
     return await aliases.note_move(
         session,
         family=model.family,
@@ -42,6 +45,32 @@ async def move_alias(
         reason=reason,
         evidence=list(evidence),
     )
+
+
+async def drop_alias(session: AsyncSession, model: ModelRow, name: str, *, actor: str, reason: str) -> None:
+    """Let an alias lead nowhere any more."""
+    await aliases.drop_alias(session, model.family, name)
+    values = {"family": model.family, "name": name, "previous_model_id": model.id}
+    await aliases.note_move(session, **values, moved_by=actor, reason=reason)
+    await _note(session, model.family, name, model_id=None, previous=model.id, actor=actor, reason=reason)
+
+
+async def _note(
+    session: AsyncSession,
+    family: str,
+    name: str,
+    *,
+    model_id: UUID | None,
+    previous: UUID | None,
+    actor: str,
+    reason: str,
+) -> None:
+    """Take note of a move for both models."""
+    ids = {"model_id": model_id and str(model_id), "previous_model_id": previous and str(previous)}
+    body = {"family": family, "alias": name, **ids, "by": actor, "reason": reason}
+    await journal.note(session, "alias.moved", body, model_id=model_id or previous)
+    if model_id and previous:
+        await journal.note(session, "alias.left", body, model_id=previous)
 
 
 async def point(session: AsyncSession, model: ModelRow, name: str, *, actor: str) -> None:
@@ -58,9 +87,7 @@ async def remove(session: AsyncSession, model: ModelRow, name: str, *, actor: st
     current = await aliases.find_alias(session, model.family, name)
     if current is None or current.model_id != model.id:
         raise AliasNotFoundError("The model has no such alias.", hint="`slm models aliases` shows where they lead.")
-    await aliases.drop_alias(session, model.family, name)
-    values = {"family": model.family, "name": name, "previous_model_id": model.id}
-    await aliases.note_move(session, **values, moved_by=actor, reason="removed")
+    await drop_alias(session, model, name, actor=actor, reason="removed")
     await audit.append(session, "alias.removed", actor=actor, object_id=model.id, alias=f"{model.family}@{name}")
 
 

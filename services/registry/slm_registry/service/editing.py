@@ -5,7 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_registry.domain import LATEST
 from slm_registry.errors import ModelInUseError, RevisionMismatchError, RevisionRequiredError
 from slm_registry.schemas import ModelEdit
-from slm_registry.service.aliases import REGISTRY, move_alias
+from slm_registry.service import journal
+from slm_registry.service.aliases import REGISTRY, drop_alias, move_alias
 from slm_registry.service.reading import get_model
 from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
@@ -32,6 +33,8 @@ async def edit_model(
         hint = "Read the model again and repeat the edit."
         raise RevisionMismatchError("Somebody has changed the model in between.", hint=hint)
     await audit.append(session, "model.edited", actor=actor, object_id=row.id, name=row.name, fields=sorted(values))
+    body = {"by": actor, "revision": revision + 1, **values}
+    await journal.note(session, "model.edited", body, model_id=row.id)
     key = str(row.id)
     session.expire(row)
     return await get_model(session, key)
@@ -50,13 +53,15 @@ async def delete_model(session: AsyncSession, reference: str, *, actor: str) -> 
     row = await get_model(session, reference)
     await models.lock_family(session, row.family)
     await _refuse_if_used(session, row)
-    await aliases.drop_alias_to(session, row.family, LATEST, row.id)
     if await models.bury_model(session, row):
         await audit.append(session, "model.deleted", actor=actor, object_id=row.id, name=row.name)
         event = ModelDeleted(model_id=row.id, name=row.name, family=row.family, version=row.version)
         await outbox.append(session, event)
+        await journal.note(session, event.subject, event.model_dump(mode="json") | {"by": actor}, model_id=row.id)
     if (newest := await models.latest_of(session, row.family)) is not None:
         await move_alias(session, newest, LATEST, actor=REGISTRY, reason="the newest version was deleted")
+    else:
+        await drop_alias(session, row, LATEST, actor=REGISTRY, reason="the last version was deleted")
     return None if await models.is_shared(session, row) else row.artifact_prefix
 
 

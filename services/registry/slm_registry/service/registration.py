@@ -1,10 +1,12 @@
-"""Registering models: once each, under gapless versions."""
+"""Registering models: once each, under gapless versions, signed."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry.domain import LATEST, model_name
+from slm_registry.service import journal
 from slm_registry.service.aliases import REGISTRY, move_alias
 from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
@@ -12,6 +14,7 @@ from slm_shared import outbox
 from slm_shared.bus import RetryLater
 from slm_shared.events import ExperimentCompleted, ModelRegistered
 from slm_shared.ids import new_id
+from slm_shared.signing import ArtifactSigner
 
 ARTIFACT_FIELDS = {"artifact_prefix", "manifest_key", "manifest_sha256", "size_bytes", "parameter_count"}
 EVALUATION_FIELDS = {
@@ -21,60 +24,88 @@ EVALUATION_FIELDS = {
     "evaluation_row_format",
     "evaluation_mapping",
 }
+MADE_BY = {"experiment_id", "run_id", "run_name", "goal", "method", "config", "steps", "train_loss"}
+NOTED = (
+    "name", "kind", "base_model", "experiment_id", "run_id", "run_name", "training_dataset", "evaluation_dataset",
+    "manifest_sha256",
+)  # fmt: skip
 
 
-async def register_fine_tuned(session: AsyncSession, event: ExperimentCompleted) -> None:
-    """Register what an experiment made as the next version of its family, once per experiment.
+class Registrar:
+    """Adds models, signs their artifacts, takes note of them and announces them."""
 
-    Raises RetryLater while the base model is not registered here.
-    """
-    if await models.find_model_of_experiment(session, event.experiment_id) is not None:
-        return
-    base = await models.find_model(session, str(event.base_model_id))
-    if base is None:
-        raise RetryLater(f"the base model {event.base_model_id} is not registered yet")
-    version = await models.next_version(session, event.family)
-    same = ARTIFACT_FIELDS | {"experiment_id", "run_id", "run_name", "goal", "method", "config", "steps", "train_loss"}
-    model = await models.add_model(
-        session,
-        {
-            "id": new_id(),
-            "name": model_name(event.family, version),
-            "family": event.family,
-            "version": version,
-            "kind": "fine_tuned",
-            "base_model": {"id": str(base.id), "name": base.name},
-            "training_dataset": _reference(
-                event.training_dataset_id, event.training_dataset_name, event.training_dataset_sha256
-            ),
-            "evaluation_dataset": _reference(
-                event.evaluation_dataset_id, event.evaluation_dataset_name, event.evaluation_dataset_sha256
-            ),
-            "architecture": base.architecture,
-            "eval_loss": event.eval_loss,
-            "duration_s": event.duration_s,
-            **event.model_dump(include=same),
-        },
-    )
-    if model is None:
-        # Another registry was faster; its transaction has registered and announced this very experiment.
-        raise RetryLater("the experiment is being registered by somebody else")
-    await aliases.count_use(session, base.id, "training")
-    await announce(session, model, event)
+    def __init__(self, signer: ArtifactSigner | None) -> None:
+        self._signer = signer
+
+    async def register_fine_tuned(self, session: AsyncSession, event: ExperimentCompleted) -> None:
+        """Register what an experiment made as the next version of its family, once per experiment.
+
+        Raises RetryLater while the base model is not registered here.
+        """
+        if await models.find_model_of_experiment(session, event.experiment_id) is not None:
+            return
+        base = await models.find_model(session, str(event.base_model_id))
+        if base is None:
+            raise RetryLater(f"the base model {event.base_model_id} is not registered yet")
+        version = await models.next_version(session, event.family)
+        values = _values_of(event, base) | {"name": model_name(event.family, version), "version": version}
+        model = await self.add(session, values, event)
+        if model is None:
+            # Another registry was faster; its transaction has registered and announced this very experiment.
+            raise RetryLater("the experiment is being registered by somebody else")
+        await aliases.count_use(session, base.id, "training")
+
+    async def add(
+        self, session: AsyncSession, values: dict[str, Any], event: ExperimentCompleted | None = None
+    ) -> ModelRow | None:
+        """Add a model, whose family's counter the caller has raised; None when it is registered already.
+
+        The newest version of a family is its `latest`.
+        """
+        if self._signer is not None:
+            signature = self._signer.sign(values["id"], values["name"], values["manifest_sha256"])
+            values = values | {"signature": signature}
+        model = await models.add_model(session, values)
+        if model is None:
+            return None
+        body = {name: _plain(getattr(model, name)) for name in NOTED} | {"model_id": str(model.id)}
+        body |= {"attempt": event.attempt} if event else {}
+        await journal.note(session, "model.registered", body, model_id=model.id)
+        newest = await models.latest_of(session, model.family)
+        await move_alias(session, newest or model, LATEST, actor=REGISTRY, reason="registered")
+        await _announce(session, model, event)
+        return model
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _values_of(event: ExperimentCompleted, base: ModelRow) -> dict[str, Any]:
+    """The columns of the model that an experiment made."""
+    training = (event.training_dataset_id, event.training_dataset_name, event.training_dataset_sha256)
+    evaluation = (event.evaluation_dataset_id, event.evaluation_dataset_name, event.evaluation_dataset_sha256)
+    return {
+        "id": new_id(),
+        "family": event.family,
+        "kind": "fine_tuned",
+        "base_model": {"id": str(base.id), "name": base.name},
+        "training_dataset": _reference(*training),
+        "evaluation_dataset": _reference(*evaluation),
+        "architecture": base.architecture,
+        "eval_loss": event.eval_loss,
+        "duration_s": event.duration_s,
+        **event.model_dump(include=ARTIFACT_FIELDS | MADE_BY),
+    }
 
 
 def _reference(dataset_id: UUID | None, name: str | None, sha256: str | None) -> dict[str, str | None] | None:
     return {"id": str(dataset_id), "name": name, "sha256": sha256} if dataset_id else None
 
 
-async def announce(session: AsyncSession, model: ModelRow, event: ExperimentCompleted | None = None) -> None:
-    """Publish `model.registered`, with the evaluation set of the experiment that made the model, if any.
-
-    The newest version of a family is its `latest`.
-    """
-    newest = await models.latest_of(session, model.family)
-    await move_alias(session, newest or model, LATEST, actor=REGISTRY, reason="registered")
-    names = ARTIFACT_FIELDS | {"name", "family", "version", "kind", "experiment_id", "run_id"}
+async def _announce(session: AsyncSession, model: ModelRow, event: ExperimentCompleted | None) -> None:
+    """Publish `model.registered`, with the evaluation set of the experiment that made the model, if any."""
+    names = ARTIFACT_FIELDS | {"name", "family", "version", "kind", "experiment_id", "run_id", "signature"}
     evaluation = event.model_dump(include=EVALUATION_FIELDS) if event else {}
     await outbox.append(
         session,

@@ -43,12 +43,6 @@ async def drop_alias(session: AsyncSession, family: str, name: str) -> None:
     await session.execute(delete(AliasRow).where(AliasRow.family == family, AliasRow.name == name))
 
 
-async def drop_alias_to(session: AsyncSession, family: str, name: str, model_id: UUID) -> None:
-    """Take an alias away if it leads to this model."""
-    here = (AliasRow.family == family, AliasRow.name == name, AliasRow.model_id == model_id)
-    await session.execute(delete(AliasRow).where(*here))
-
-
 async def note_move(session: AsyncSession, **values: Any) -> AliasMoveRow:
     """Add a move to the history of an alias."""
     statement = insert(AliasMoveRow).values(**values).returning(AliasMoveRow)

@@ -182,6 +182,11 @@ def _filtered(statement: Select[Any], filters: Filters) -> Select[Any]:
     return statement
 
 
+def id_of(node: str) -> UUID:
+    """The id of a model as its node in a lineage has it."""
+    return UUID(node)
+
+
 def is_id(reference: str) -> bool:
     """Whether a reference is an id, not a name."""
     try:

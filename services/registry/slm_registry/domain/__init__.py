@@ -1,7 +1,6 @@
-"""Rules of the registry: names, versions, and what a lineage is made of."""
+"""Rules of the registry: names, versions, architecture, aliases."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 _NAME = re.compile(r"(?P<family>[a-z0-9]+(?:-[a-z0-9]+)*)-v(?P<version>[1-9][0-9]{0,8})")
@@ -60,41 +59,3 @@ def parameters_in(header: dict[str, Any]) -> int:
                 size *= length
             total += size
     return total
-
-
-@dataclass(frozen=True)
-class Node:
-    """Something in a lineage: a dataset, run, experiment, model or evaluation."""
-
-    id: str
-    type: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Edge:
-    """`source` led to `target`; `relation` says how."""
-
-    source: str
-    target: str
-    relation: str
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A lineage, from data to scores."""
-
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-
-    def mermaid(self) -> str:
-        """The graph in Mermaid's flowchart language."""
-        places = {node.id: f"n{index}" for index, node in enumerate(self.nodes)}
-        lines = ["flowchart LR"]
-        lines += [f'  {places[node.id]}["{node.type}<br>{_escaped(node.name)}"]' for node in self.nodes]
-        lines += [f"  {places[edge.source]} -- {edge.relation} --> {places[edge.target]}" for edge in self.edges]
-        return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return "".join(char if char.isalnum() or char in " -_./" else f"#{ord(char)};" for char in text)

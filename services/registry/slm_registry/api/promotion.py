@@ -1,0 +1,57 @@
+"""Promotion: which model of a family is its champion."""
+
+from fastapi import Request
+
+from slm_registry.api.reader import Reader
+from slm_registry.schemas import Model, Promotion, PromotionCheck
+from slm_registry.service import promotion, reading
+from slm_shared.access import Member, Viewer
+from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.errors import ForbiddenError
+from slm_shared.principal import Role
+from slm_shared.web import ReadSession, WriteSession, router
+
+routes = router(tags=["models"])
+
+
+@routes.get("/api/models/{reference}/promotion")
+async def check_promotion(
+    reference: str, request: Request, _: Viewer, reader: Reader, session: ReadSession
+) -> PromotionCheck:
+    """Whether a model may become champion of its family, by every condition of the policy."""
+    row = await reading.get_model(session, reference)
+    found = await reader.verify(row)
+    return await promotion.check(session, row, request.app.state.settings.promotion_policy, found.problems)
+
+
+@routes.post("/api/models/{reference}:promote")
+async def promote_model(
+    reference: str, body: Promotion, request: Request, principal: Member, reader: Reader
+) -> PromotionCheck:
+    """Let `champion` lead to a model, if the policy holds."""
+    if body.force and not principal.may(Role.ADMIN):
+        raise ForbiddenError("Only administrators may promote a model by force.")
+    database: Database = request.app.state.database
+    async with database.read(within_s=ANSWER_WITHIN_S) as session:
+        row = await reading.get_model(session, reference)
+    verified = await reader.verify(row)
+    async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
+        row = await reading.get_model(session, str(row.id))
+        return await promotion.promote(
+            session,
+            row,
+            request.app.state.settings.promotion_policy,
+            problems=verified.problems,
+            reason=body.reason,
+            force=body.force,
+            actor=principal.subject,
+        )
+
+
+@routes.post("/api/models/{reference}:rollback")
+async def roll_back(reference: str, principal: Member, session: WriteSession) -> Model:
+    """Let `champion` of the model's family lead to the model it led to before."""
+    row = await reading.get_model(session, reference, deleted=True)
+    champion = await promotion.roll_back(session, row.family, actor=principal.subject)
+    session.expire(champion)
+    return Model.of(await reading.get_model(session, f"{row.family}@champion"))

@@ -1,0 +1,87 @@
+"""Taking note of what happened: one fact, and what follows from it, in the caller's transaction."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_registry.domain.graph import draw
+from slm_registry.store import journal
+from slm_shared.database import Database
+from slm_shared.errors import UnavailableError
+
+log = structlog.get_logger()
+
+VERSION = 1
+"""Raise it whenever a fact is projected otherwise than before: the projections are drawn anew at the next start."""
+
+RETRY_S = 0.5
+
+
+async def note(
+    session: AsyncSession, subject: str, body: Mapping[str, Any], *, model_id: UUID | None = None
+) -> datetime:
+    """Add a fact to the journal and to the projections. `body` is plain JSON."""
+    at = await journal.add_fact(session, subject, body, model_id=model_id)
+    await _project(session, subject, body, at)
+    return at
+
+
+async def note_once(
+    session: AsyncSession, subject: str, body: Mapping[str, Any], *, key: str, model_id: UUID | None = None
+) -> bool:
+    """Take note of a dataset or an evaluation unless it is known; says whether it was new."""
+    if await journal.is_known(session, subject, body, key=key):
+        return False
+    await note(session, subject, body, model_id=model_id)
+    return True
+
+
+async def _project(session: AsyncSession, subject: str, body: Mapping[str, Any], at: datetime) -> None:
+    if subject == "dataset.processed":
+        await journal.project_dataset(session, body)
+    elif subject == "evaluation.completed":
+        await journal.project_evaluation(session, body, at)
+    await journal.add_drawing(session, draw(subject, body), at)
+
+
+async def rebuild(session: AsyncSession) -> int:
+    """Forget the projections and draw them anew from the journal; returns the number of facts."""
+    await journal.truncate_projections(session)
+    count = 0
+    facts = [(row.subject, row.body, row.at) async for row in journal.all_facts(session)]
+    for subject, body, at in facts:
+        await _project(session, subject, body, at)
+        count += 1
+    await journal.set_projection_version(session, VERSION)
+    return count
+
+
+class Projections:
+    """Draws the projections anew at the start of a version that draws them otherwise; not ready until then."""
+
+    name = "projections"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._problem: str | None = "the projections are not checked yet"
+
+    def problem(self) -> str | None:
+        """None once the projections are this version's."""
+        return self._problem
+
+    async def run(self) -> None:
+        """Check once, and rebuild if needed, however long the database takes."""
+        while self._problem is not None:
+            try:
+                async with self._database.transaction() as session:
+                    if await journal.projection_version(session) < VERSION:
+                        log.info("projections.rebuilt", facts=await rebuild(session))
+                self._problem = None
+            except UnavailableError as error:
+                log.warning("projections.retrying", why=error.message)
+                await asyncio.sleep(RETRY_S)

@@ -1,0 +1,88 @@
+"""Walking the lineage: where something comes from, where it went, and which models contain a dataset."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_registry.domain.graph import CONTAINS, Edge, Graph, Node
+from slm_registry.errors import LineageNodeNotFoundError
+from slm_registry.schemas import Model
+from slm_registry.store import lineage, models
+from slm_registry.store.lineage import MAX_NODES, Way
+from slm_registry.tables import ModelRow, NodeRow
+
+Direction = Literal["up", "down", "both"]
+
+
+async def lineage_of_model(
+    session: AsyncSession, row: ModelRow, *, direction: Direction, depth: int | None, as_of: datetime | None
+) -> Graph:
+    """The graph around a model: up to what it was made from and scored on, down to what came of it, or both."""
+    start = {str(row.id)}
+    if direction != "down":
+        start |= set(await lineage.evaluations_beside(session, str(row.id), as_of=as_of))
+    return await graph_around(session, start, direction=direction, depth=depth, as_of=as_of)
+
+
+async def lineage_of_node(
+    session: AsyncSession, reference: str, *, direction: Direction, depth: int | None, as_of: datetime | None
+) -> Graph:
+    """The graph around any node, by its id, or around a dataset by name. Raises LineageNodeNotFoundError."""
+    node = await _find(session, reference)
+    return await graph_around(session, {node.id}, direction=direction, depth=depth, as_of=as_of)
+
+
+async def graph_around(
+    session: AsyncSession, start: Collection[str], *, direction: Direction, depth: int | None, as_of: datetime | None
+) -> Graph:
+    """Nodes within `depth` steps of `start` (any number without), and the edges among them."""
+    ways: Sequence[Way] = ("up", "down") if direction == "both" else (direction,)
+    found = set(start)
+    for way in ways:
+        found |= await _walk(session, start, way, depth=depth, as_of=as_of)
+    kept = found if len(found) <= MAX_NODES else set(sorted(found)[:MAX_NODES]) | set(start)
+    nodes = await lineage.nodes_of(session, kept)
+    edges = await lineage.edges_among(session, kept, as_of=as_of)
+    return Graph(
+        tuple(Node(node.id, node.type, node.name) for node in nodes if as_of is None or node.at <= as_of),
+        tuple(Edge(edge.source, edge.target, edge.relation, edge.at) for edge in edges),
+        truncated=len(found) > MAX_NODES,
+    )
+
+
+async def _walk(
+    session: AsyncSession, start: Collection[str], way: Way, *, depth: int | None, as_of: datetime | None
+) -> set[str]:
+    if depth is None:
+        return await lineage.reach(session, start, way, as_of=as_of)
+    found, edge = set(start), set(start)
+    for _ in range(depth):
+        edge = await lineage.neighbours(session, edge, way, as_of=as_of) - found
+        if not edge or len(found) > MAX_NODES:
+            break
+        found |= edge
+    return found
+
+
+async def models_containing(session: AsyncSession, reference: str, *, as_of: datetime | None) -> list[Model]:
+    """Every model that was trained on a dataset version, or on a model that was; deleted ones too, oldest first.
+
+    Raises LineageNodeNotFoundError.
+    """
+    node = await _find(session, reference)
+    if node.type != "dataset":
+        raise LineageNodeNotFoundError("There is no such dataset in any lineage.")
+    found = await lineage.reach(session, {node.id}, "down", as_of=as_of, relations=CONTAINS)
+    ids = [models.id_of(each.id) for each in await lineage.nodes_of(session, found) if each.type == "model"]
+    rows = await models.models_of(session, ids)
+    return sorted((Model.of(row) for row in rows.values()), key=lambda model: (model.created_at, model.id))
+
+
+async def _find(session: AsyncSession, reference: str) -> NodeRow:
+    node = await lineage.find_node(session, reference)
+    if node is None:
+        hint = "Ask with the id of a dataset, run, experiment, model or evaluation, or the name of a dataset."
+        raise LineageNodeNotFoundError("Nothing of that id or name is in any lineage.", hint=hint)
+    return node

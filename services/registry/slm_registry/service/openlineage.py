@@ -1,0 +1,105 @@
+"""The lineage as OpenLineage events, built with the reference library.
+
+Source: https://openlineage.io/docs/spec/run-cycle. Each training is a run of the job `train.<run name>` and each
+evaluation one of `evaluate.<model>`; datasets and models are datasets of the namespace, a model with its manifest hash
+as version.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.generated.dataset_version_dataset import DatasetVersionDatasetFacet
+from openlineage.client.generated.error_message_run import ErrorMessageRunFacet
+from openlineage.client.generated.job_type_job import JobTypeJobFacet
+from openlineage.client.serde import Serde
+
+NAMESPACE = "slm"
+PRODUCER = "https://pypi.org/project/slm-platform"
+
+Facts = Mapping[str, Any]
+
+
+def run_event(subject: str, body: Facts, at: datetime) -> RunEvent | None:
+    """What a fact is in OpenLineage's words; None for what is no state of a job."""
+    builder = _BUILDERS.get(subject)
+    return builder(body, at.isoformat()) if builder else None
+
+
+def as_json(event: RunEvent) -> dict[str, Any]:
+    """The event as the standard's JSON."""
+    return dict(Serde.to_dict(event))
+
+
+def _started(body: Facts, at: str) -> RunEvent:
+    inputs = [_input(body["base_model_name"])]
+    return _event(RunState.START, at, body["experiment_id"], _train(body["name"]), inputs=inputs)
+
+
+def _registered(body: Facts, at: str) -> RunEvent | None:
+    if not body.get("experiment_id"):
+        return None
+    inputs = [_input(each["name"], each.get("sha256")) for each in (body["training_dataset"], body["base_model"])]
+    output = OutputDataset(NAMESPACE, body["name"], facets=_version(body["manifest_sha256"]))
+    job = _train(body["run_name"])
+    return _event(RunState.COMPLETE, at, body["experiment_id"], job, inputs=inputs, outputs=[output])
+
+
+def _failed(body: Facts, at: str) -> RunEvent:
+    facet = ErrorMessageRunFacet(message=f"{body['code']}: {body['message']}", programmingLanguage="python")
+    job = _train(body.get("name") or body["run_id"])
+    return _event(RunState.FAIL, at, body["experiment_id"], job, facets={"errorMessage": facet})
+
+
+def _evaluated(body: Facts, at: str) -> RunEvent:
+    inputs = [_input(body["model_name"]), _input(body["dataset_name"])]
+    output = OutputDataset(NAMESPACE, f"evaluations/{body['evaluation_id']}")
+    job = _job(f"evaluate.{body['model_name']}", "EVALUATION")
+    return _event(RunState.COMPLETE, at, body["evaluation_id"], job, inputs=inputs, outputs=[output])
+
+
+def _event(
+    state: RunState,
+    at: str,
+    run_id: str,
+    job: Job,
+    *,
+    inputs: list[InputDataset] | None = None,
+    outputs: list[OutputDataset] | None = None,
+    facets: dict[str, Any] | None = None,
+) -> RunEvent:
+    return RunEvent(
+        eventType=state,
+        eventTime=at,
+        run=Run(runId=run_id, facets=facets or {}),
+        job=job,
+        inputs=inputs or [],
+        outputs=outputs or [],
+        producer=PRODUCER,
+    )
+
+
+def _train(name: str | None) -> Job:
+    return _job(f"train.{name or 'unnamed'}", "TRAINING")
+
+
+def _job(name: str, kind: str) -> Job:
+    facet = JobTypeJobFacet(processingType="BATCH", integration="SLM", jobType=kind, producer=PRODUCER)
+    return Job(NAMESPACE, name, facets={"jobType": facet})
+
+
+def _input(name: str, sha256: str | None = None) -> InputDataset:
+    return InputDataset(NAMESPACE, name, facets=_version(sha256) if sha256 else {})
+
+
+def _version(sha256: str) -> dict[str, Any]:
+    return {"version": DatasetVersionDatasetFacet(datasetVersion=sha256, producer=PRODUCER)}
+
+
+_BUILDERS = {
+    "run.launched": _started,
+    "model.registered": _registered,
+    "experiment.failed": _failed,
+    "evaluation.completed": _evaluated,
+}

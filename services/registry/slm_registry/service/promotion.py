@@ -1,0 +1,118 @@
+"""Promotion with evidence: `champion` moves when the policy holds, and back again."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_registry.domain import CHAMPION
+from slm_registry.domain.promotion import Candidate, Condition, Policy, judge
+from slm_registry.errors import NothingToRollBackError, PromotionRefusedError
+from slm_registry.schemas import PromotionCheck
+from slm_registry.service import journal
+from slm_registry.service.aliases import move_alias
+from slm_registry.store import aliases, models, projections
+from slm_registry.store import journal as facts
+from slm_registry.tables import EvaluationRow, ModelRow
+from slm_shared import audit, outbox
+from slm_shared.errors import FieldProblem
+from slm_shared.events import ModelPromoted
+
+Scores = dict[str, dict[str, float]]
+
+
+async def check(session: AsyncSession, row: ModelRow, policy: Policy, problems: Sequence[str] | None) -> PromotionCheck:
+    """Whether a model may become champion, by every condition."""
+    rival = await _rival(session, row)
+    evaluations = await projections.evaluations_of(session, [row.id] + ([rival.id] if rival else []))
+    regressions = await facts.regressions_of(session, row.id)
+    candidate = Candidate(
+        name=row.name,
+        scores=_scores([each for each in evaluations if each.model_id == row.id]),
+        rival=rival.name if rival else None,
+        rival_scores=_scores([each for each in evaluations if rival and each.model_id == rival.id]),
+        regressed_metrics=frozenset(name for fact in regressions for name in fact.body["differences"]),
+        problems=None if problems is None else tuple(problems),
+    )
+    conditions = judge(policy, candidate)
+    return PromotionCheck(
+        model=row.name,
+        rival=candidate.rival,
+        allowed=all(each.holds for each in conditions),
+        conditions=[each.evidence() for each in conditions],
+    )
+
+
+async def _rival(session: AsyncSession, row: ModelRow) -> ModelRow | None:
+    """The champion of the family, or else the base of the model."""
+    champion = await aliases.find_alias(session, row.family, CHAMPION)
+    if champion is not None and champion.model_id != row.id:
+        return (await models.models_of(session, [champion.model_id])).get(champion.model_id)
+    return await models.find_model(session, row.base_model["id"]) if row.base_model else None
+
+
+def _scores(evaluations: Sequence[EvaluationRow]) -> Scores:
+    """Metrics by dataset; evaluations come oldest first, so the newest remains."""
+    return {each.dataset_name: dict(each.metrics) for each in evaluations}
+
+
+async def promote(
+    session: AsyncSession,
+    row: ModelRow,
+    policy: Policy,
+    *,
+    problems: Sequence[str] | None,
+    reason: str | None,
+    force: bool,
+    actor: str,
+) -> PromotionCheck:
+    """Let `champion` lead to a model, if the policy holds or `force` says so whatever it finds.
+
+    Raises PromotionRefusedError naming each condition that failed.
+    """
+    await models.lock_family(session, row.family)
+    found = await check(session, row, policy, problems)
+    failed = [each for each in found.conditions if not each["holds"]]
+    if failed and not force:
+        errors = [FieldProblem(each["condition"], each["finding"]) for each in failed]
+        names = ", ".join(each["condition"] for each in failed)
+        message = f"{row.name} does not become champion; what does not hold: {names}."
+        hint = "Mend what failed; an administrator may promote it nevertheless with force."
+        raise PromotionRefusedError(message, hint=hint, errors=errors)
+    why = reason or ("promoted by force" if failed else "promoted")
+    await _move(session, row, reason=why, evidence=found.conditions, actor=actor)
+    return found
+
+
+async def roll_back(session: AsyncSession, family: str, *, actor: str) -> ModelRow:
+    """Let `champion` lead to the model it led to before. Raises NothingToRollBackError."""
+    await models.lock_family(session, family)
+    current = await aliases.find_alias(session, family, CHAMPION)
+    moves = await aliases.moves_of(session, family, name=CHAMPION)
+    mine = [move.previous_model_id for move in moves if current and move.model_id == current.model_id]
+    before = mine[0] if mine else None
+    row = (await models.models_of(session, [before])).get(before) if before else None
+    if row is None or row.deleted_at is not None:
+        raise NothingToRollBackError(f"There is no earlier champion of {family} to go back to.")
+    conditions = [Condition("rollback", True, "An administrator or member went back to the champion before.")]
+    await _move(session, row, reason="rolled back", evidence=[each.evidence() for each in conditions], actor=actor)
+    return row
+
+
+async def _move(
+    session: AsyncSession, row: ModelRow, *, reason: str, evidence: Sequence[dict[str, object]], actor: str
+) -> None:
+    moved = await move_alias(session, row, CHAMPION, actor=actor, reason=reason, evidence=evidence)
+    if moved is None:
+        return
+    event = ModelPromoted(
+        model_id=row.id,
+        name=row.name,
+        family=row.family,
+        version=row.version,
+        previous_model_id=moved.previous_model_id,
+        reason=reason,
+    )
+    await outbox.append(session, event)
+    body = event.model_dump(mode="json") | {"by": actor, "evidence": list(evidence)}
+    await journal.note(session, event.subject, body, model_id=row.id)
+    await audit.append(session, event.subject, actor=actor, object_id=row.id, name=row.name, reason=reason)

@@ -1,0 +1,171 @@
+"""`slm models lineage | contains | timeline | promote | rollback | verify | reproduce`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slm_client.cli.models import Reference
+from slm_client.cli.models import app as app
+from slm_client.cli.options import Gateway, Json, Limit
+from slm_client.cli.terminal import moment, output, print_json, print_table, print_text
+from slm_client.models import Lineage, PromotionCheck
+from slm_client.synchronous import SlmClient
+
+AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As it was known then (RFC 3339).")]
+
+
+@app.command()
+def lineage(
+    model: Reference,
+    direction: Annotated[str, typer.Option(help="up: what it was made from; down: what came of it; both.")] = "up",
+    depth: Annotated[int | None, typer.Option(min=1, help="At most so many steps.")] = None,
+    as_of: AsOf = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
+    openlineage: Annotated[bool, typer.Option("--openlineage", help="Print OpenLineage events.")] = False,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Show where a model comes from and what was measured of it, or what came of it."""
+    with SlmClient(gateway) as client:
+        if mermaid or openlineage:
+            file_format = "mermaid" if mermaid else "openlineage"
+            print_text(client.models.lineage_text(model, file_format, direction=direction))
+            return
+        found = client.models.lineage(model, direction=direction, depth=depth, as_of=as_of)
+    print_json(found) if json else _print_lineage(found)
+
+
+@app.command()
+def contains(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a dataset version.")],
+    as_of: AsOf = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """List every model that contains a dataset version, directly or through its base."""
+    with SlmClient(gateway) as client:
+        found = client.models.containing(dataset, as_of=as_of)
+    if json:
+        print_json(found)
+        return
+    print_table(
+        found.models,
+        [
+            ("NAME", lambda each: each.name),
+            ("TRAINED ON", lambda each: each.training_dataset and each.training_dataset.name),
+            ("BASE", lambda each: each.base_model and each.base_model.name),
+            ("CREATED", lambda each: moment(each.created_at)),
+            ("DELETED", lambda each: moment(each.deleted_at)),
+        ],
+    )
+
+
+@app.command()
+def timeline(model: Reference, limit: Limit = 50, gateway: Gateway = None, json: Json = False) -> None:
+    """Show what happened to a model, newest first."""
+    with SlmClient(gateway) as client:
+        found = client.models.timeline(model, limit=limit)
+    if json:
+        print_json(found)
+        return
+    print_table(
+        found.items,
+        [
+            ("WHEN", lambda each: moment(each.at)),
+            ("WHAT", lambda each: each.type),
+            ("BY", lambda each: each.data.get("by")),
+            ("ON", lambda each: each.data.get("dataset_name") or each.data.get("alias")),
+        ],
+    )
+
+
+@app.command()
+def promote(
+    model: Reference,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the policy would allow it.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the policy finds (administrators).")] = False,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Make a model the champion of its family, if the promotion policy allows it."""
+    with SlmClient(gateway) as client:
+        if check:
+            found = client.models.check_promotion(model)
+        else:
+            found = client.models.promote(model, reason=reason, force=force)
+    print_json(found) if json else _print_promotion(found, promoted=not check)
+
+
+def _print_promotion(found: PromotionCheck, *, promoted: bool) -> None:
+    print_table(
+        found.conditions,
+        [
+            ("CONDITION", lambda each: each.get("condition")),
+            ("HOLDS", lambda each: "yes" if each.get("holds") else "no"),
+            ("FOUND", lambda each: each.get("finding")),
+        ],
+    )
+    verdict = "is champion" if promoted else "may become champion" if found.allowed else "may not become champion"
+    output.print(f"{found.model} {verdict}.", markup=False)
+
+
+@app.command()
+def rollback(model: Reference, gateway: Gateway = None) -> None:
+    """Let champion of a model's family lead to the model it led to before."""
+    with SlmClient(gateway) as client:
+        found = client.models.roll_back(model)
+    output.print(f"{found.family}@champion leads to {found.name} again.", markup=False)
+
+
+@app.command()
+def register(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder as save_pretrained wrote it, or a tar of that.")],
+    family: Annotated[str, typer.Option(help="The model becomes its next version.")],
+    base: Annotated[str | None, typer.Option(help="What it was fine-tuned from, if it was.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Register a model that was made elsewhere, from its safetensors, configuration and tokenizer."""
+    with SlmClient(gateway) as client:
+        found = client.models.register(path, family, base_model=base, description=description, tags=tag or ())
+    print_json(found) if json else output.print(f"{found.name} is registered.", markup=False)
+
+
+@app.command()
+def verify(model: Reference, gateway: Gateway = None, json: Json = False) -> int:
+    """Read every file of a model back and compare it with its signed manifest; exit status 1 if one differs."""
+    with SlmClient(gateway) as client:
+        found = client.models.verify(model)
+    if json:
+        print_json(found)
+    else:
+        for problem in found.problems:
+            output.print(problem, markup=False)
+        signed = "signed" if found.signed else "not signed"
+        output.print(f"{found.model}: {found.files} files, {signed}, {'intact' if found.intact else 'NOT intact'}.")
+    return 0 if found.intact else 1
+
+
+@app.command()
+def reproduce(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
+    """Print the configuration that makes a model again (for `slm train`), or with --json also hashes and versions."""
+    with SlmClient(gateway) as client:
+        found = client.models.reproduce(model)
+    print_json(found) if json else print_text(found.config_yaml)
+
+
+def _print_lineage(lineage: Lineage) -> None:
+    """Print the graph as sentences: what led to what."""
+    names = {node.id: f"{node.type} {node.name}" for node in lineage.nodes}
+    print_table(
+        lineage.edges,
+        [
+            ("FROM", lambda edge: names.get(edge.source, edge.source)),
+            ("", lambda edge: edge.relation),
+            ("TO", lambda edge: names.get(edge.target, edge.target)),
+        ],
+    )

@@ -1,0 +1,27 @@
+"""A model folder as one tar file, the way the platform takes it."""
+
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".safetensors", ".txt"})
+
+
+@contextmanager
+def packed(path: Path) -> Iterator[Path]:
+    """The tar file of a model: `path` itself, or while the block lasts a temporary one of the folder `path`.
+
+    Of a folder only what the platform takes is packed: safetensors and text, from it and its folder `adapter`.
+    """
+    if not path.is_dir():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "model.tar"
+        with tarfile.open(target, mode="w") as tar:
+            for file in sorted([*path.iterdir(), *(path / "adapter").glob("*")]):
+                if file.is_file() and file.suffix in SUFFIXES:
+                    tar.add(file, arcname=str(file.relative_to(path)))
+        yield target
