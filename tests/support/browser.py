@@ -99,7 +99,7 @@ class Visitor:
 
     def sees(self, text: str) -> Locator:
         """Wait until a text can be read."""
-        found = self.page.get_by_text(text, exact=False).first
+        found = self.page.get_by_text(text, exact=False).filter(visible=True).first
         expect(found).to_be_visible()
         return found
 
