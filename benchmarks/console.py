@@ -34,18 +34,18 @@ from tests.support.launched import LaunchedStack
 from tests.support.seeding import Seeding
 
 PAGES = {
-    "Home": "",
-    "Train model": "train",
-    "Datasets": "datasets",
-    "Training runs": "runs",
-    "Experiments": "experiments",
-    "Models": "models",
-    "Evaluations": "evaluations",
-    "Activity": "activity",
-    "System": "system",
+    "Home": ("", ".view .cards"),
+    "Train model": ("train", "[aria-label='Experiment name']"),
+    "Datasets": ("datasets", "table[aria-label='Datasets']"),
+    "Training runs": ("runs", "table[aria-label='Training runs']"),
+    "Experiments": ("experiments", "table[aria-label='Experiments']"),
+    "Models": ("models", "table[aria-label='Models']"),
+    "Evaluations": ("evaluations", ".view .empty"),
+    "Activity": ("activity", "table[aria-label='Events']"),
+    "System": ("system", "table[aria-label='Services']"),
 }
-# Below its head each page has one of these, and only once its rows are there.
-CONTENT = ".view table, .view .cards, .view .facts, .view .empty, [data-testid=stTextInput]"
+"""By its head the address of each page, and what it is there for."""
+
 ROWS = "".join(f'{{"prompt": "say {number}", "completion": "number {number}"}}\n' for number in range(60))
 
 
@@ -65,13 +65,13 @@ def prepared(stack: LaunchedStack, folder: Path, rows: int) -> None:
 def shown(page: Page, title: str) -> None:
     """Return when the page's head and content can be read."""
     page.locator(".view h1", has_text=title).first.wait_for()
-    page.locator(CONTENT).first.wait_for()
+    page.locator(PAGES[title][1]).first.wait_for()
 
 
 def first_paints(browser: Browser, address: str, rounds: int) -> dict[str, tuple[float, float]]:
     """Median seconds to each page by its address: with an empty cache, and in a browser that was here before."""
     found = {}
-    for title, path in PAGES.items():
+    for title, (path, _) in PAGES.items():
         cold = [_opened(browser.new_context(), address, path, title=title) for _ in range(rounds)]
         context = browser.new_context()
         _open(context, address, path, title=title)
@@ -133,7 +133,7 @@ def memory_per_session(browser: Browser, address: str, sessions: int, pid: int) 
 def _stay(context: BrowserContext, address: str) -> None:
     """Look at every page and stay on the last."""
     page = context.new_page()
-    for title, path in PAGES.items():
+    for title, (path, _) in PAGES.items():
         page.goto(f"{address}/{path}")
         shown(page, title)
 

@@ -36,8 +36,7 @@ def main() -> None:
     current = Draft(st.query_params.to_dict())
     wizard_steps.show_problems(current, fields)
     _move(number, is_complete=not any(name in current.problems for name in fields))
-    if number < len(STEPS):
-        wizard_review.as_file(current)
+    wizard_review.as_file(current)
 
 
 def _steps(current: Draft) -> None:

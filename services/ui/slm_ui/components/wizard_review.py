@@ -24,7 +24,6 @@ def review(draft: Draft) -> None:
     can_launch = not draft.problems and is_there
     if st.button("Launch", type="primary", icon=":material/rocket_launch:", key="launch", disabled=not can_launch):
         _launch(draft)
-    as_file(draft)
 
 
 def _shown(draft: Draft) -> list[str]:
