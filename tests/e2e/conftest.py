@@ -1,6 +1,7 @@
 """The whole platform on this machine, started once for all tests of this folder."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +10,15 @@ from tests.support.launched import LaunchedStack
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stack keeps its data."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def stack(stack_folder: Path) -> Iterator[str]:
     """The address of the gateway of a fresh stack."""
-    launched = LaunchedStack(tmp_path_factory.mktemp("stack"))
+    launched = LaunchedStack(stack_folder)
     launched.start()
     try:
         yield launched.record.gateway_url

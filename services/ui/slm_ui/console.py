@@ -3,6 +3,7 @@
 import streamlit as st
 
 from slm_ui import navigation
+from slm_ui.components import address
 from slm_ui.components.states import watched
 from slm_ui.components.view import ASSETS
 
@@ -10,7 +11,9 @@ ICON = str(ASSETS / "icon.png")
 
 st.set_page_config(page_title="SLM Platform", page_icon=ICON, layout="wide")
 st.logo(ICON, size="large")
+st.html(ASSETS / "page.css")
 chosen = st.navigation(navigation.pages(), position="sidebar")
+address.arrive(chosen.url_path)
 navigation.go_where_asked()
 with watched():
     chosen.run()

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from slm_client import AsyncSlmClient, SlmError
 from slm_client.asynchronous import Download
-from slm_client.calls import Call, Nothing, download_dataset, download_model
+from slm_client.calls import Call, Nothing, download_dataset, download_model, download_predictions
 
 FORMATS = ("raw", "csv", "jsonl", "parquet")
 PASSED_ON = ("content-type", "content-length", "content-disposition")
@@ -28,6 +28,11 @@ def model_url(model_id: str) -> str:
     return f"download/models/{model_id}"
 
 
+def predictions_url(evaluation_id: str) -> str:
+    """Where a browser gets every answer of an evaluation."""
+    return f"download/evaluations/{evaluation_id}"
+
+
 def download_routes(gateway_url: str) -> list[Route]:
     """The routes of everything that can be downloaded."""
 
@@ -41,7 +46,11 @@ def download_routes(gateway_url: str) -> list[Route]:
     async def model(request: Request) -> Response:
         return await _passed_on(gateway_url, download_model(request.path_params["reference"]))
 
+    async def predictions(request: Request) -> Response:
+        return await _passed_on(gateway_url, download_predictions(request.path_params["reference"]))
+
     return [
+        Route("/download/evaluations/{reference}", predictions),
         Route("/download/datasets/{reference}", dataset),
         Route("/download/models/{reference}", model),
     ]

@@ -3,7 +3,7 @@
 from typing import Any
 
 ACCENT = "#4f46e5"
-ACCENT_ON_DARK = "#8b8bf5"
+ACCENT_ON_DARK = "#6366f1"
 
 LIGHT: dict[str, Any] = {
     "primaryColor": ACCENT,

@@ -4,13 +4,14 @@ from typing import Any
 
 import streamlit as st
 
-from slm_client.models import Experiment
+from slm_client.models import Comparison, Experiment
 from slm_ui import api, formatting
 from slm_ui.components import cells, charts, panels, story, tables
 from slm_ui.components.view import draw
 
 MAX_COMPARED = 8
 CURVES = ("loss", "eval_loss")
+MAX_POINTS = 500
 
 
 def main() -> None:
@@ -22,10 +23,11 @@ def main() -> None:
         text = "Choose two or more in the list of experiments."
         panels.empty("Nothing to compare", text, key="compare:none", action=("Show experiments", "experiments"))
         return
-    found = [api.client().experiments.get(name) for name in wanted]
+    comparison = api.client().experiments.compare(wanted, names=CURVES, points=MAX_POINTS)
+    found = list(comparison.experiments)
     names = _names(found)
-    _curves(found, names)
-    _table(found, names)
+    _curves(comparison, names)
+    _table(comparison, names)
 
 
 def _names(found: list[Experiment]) -> list[str]:
@@ -35,10 +37,11 @@ def _names(found: list[Experiment]) -> list[str]:
             for name, item in zip(given, found, strict=True)]  # fmt: skip
 
 
-def _curves(found: list[Experiment], names: list[str]) -> None:
-    series = {name: api.client().experiments.metrics(item.id).series for name, item in zip(names, found, strict=True)}
+def _curves(comparison: Comparison, names: list[str]) -> None:
+    by_id = {item.id: name for item, name in zip(comparison.experiments, names, strict=True)}
     for place, curve in zip(st.columns(2), CURVES, strict=True):
-        lines = {name: each[curve] for name, each in series.items() if each.get(curve)}
+        found = {name: comparison.series.get(identity, {}).get(curve) for identity, name in by_id.items()}
+        lines = {name: points for name, points in found.items() if points}
         if lines:
             title = "Training loss" if curve == "loss" else "Evaluation loss"
             with place:
@@ -46,7 +49,8 @@ def _curves(found: list[Experiment], names: list[str]) -> None:
                 charts.lines(lines, unit=charts.unit_of(curve), alt=f"{title} of each experiment by step")
 
 
-def _table(found: list[Experiment], names: list[str]) -> None:
+def _table(comparison: Comparison, names: list[str]) -> None:
+    found = comparison.experiments
     head = [cells.column(""), *(cells.column(name) for name in names)]
     facts: list[tuple[str, list[cells.Cell]]] = [
         ("Experiment", [cells.link(name, "experiment", id=item.id) for name, item in zip(names, found, strict=True)]),
@@ -59,19 +63,12 @@ def _table(found: list[Experiment], names: list[str]) -> None:
         ("Training data", [cells.dataset(item.training_dataset) for item in found]),
         ("Evaluation data", [cells.dataset(item.evaluation_dataset) for item in found]),
     ]
-    configs = [story.asked_for(item.config) for item in found]
-    for name in dict.fromkeys(name for config in configs for name in config):
-        values = [formatting.as_text(config.get(name)) for config in configs]
-        facts.append((formatting.words(name).capitalize(), _marked(values)))
+    for name in sorted({name for item in found for name in story.asked_for(item.config)}):
+        values = [story.asked_for(item.config).get(name) for item in found]
+        same = name not in comparison.differences
+        facts.append((formatting.words(name).capitalize(), cells.side_by_side(values, same=same)))
     rows: list[dict[str, Any]] = [{"id": label, "cells": [label, *shown]} for label, shown in facts]
     draw(cells.table("Comparison", head, rows), key="compare:table")
-
-
-def _marked(values: list[str]) -> list[cells.Cell]:
-    """Values that differ stand out."""
-    if len(set(values)) == 1:
-        return [{"text": "", "sub": value} for value in values]
-    return [cells.badge(value, tone="accent") for value in values]
 
 
 main()

@@ -36,7 +36,9 @@ def main() -> None:
     with status:
         wanted_status = listing.choice("Status", "status", STATUSES)
     with st.spinner("Loading datasets"):
-        page = api.client().datasets.list(usage=wanted_usage, status=wanted_status, q=q, **listing.place)
+        page = api.client().datasets.list(
+            usage=wanted_usage, status=wanted_status, q=q, limit=listing.place["limit"], cursor=listing.place["cursor"]
+        )
     is_new = not page.items and not listing.is_filtered
     with form:
         upload_form.show(is_open=is_new)

@@ -1,18 +1,23 @@
 """One evaluation: its metrics beside those of the base, and what the model answered row by row."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from slm_client import SlmError
 from slm_client.models import Evaluation, Sample
-from slm_ui import api, formatting
+from slm_ui import api, downloads, formatting
 from slm_ui.components import cells, charts, panels, scores, story
+from slm_ui.components.confirm import ask
 from slm_ui.components.identity import wanted
 from slm_ui.components.live import live
+from slm_ui.components.states import saved
 from slm_ui.settings import settings
 
 ROWS = 10
-LOSSES = ("loss", "eval_loss")
+ORDERS = {"-loss": "Worst first", "loss": "Best first", "row": "As in the dataset"}
+KINDS = {False: "Only those that differ", True: "Only exact ones"}
 
 
 def main() -> None:
@@ -20,6 +25,7 @@ def main() -> None:
     reference = wanted("evaluation", "evaluations")
     first = api.client().evaluations.get(reference)
     live(_top, every=None if first.is_finished else settings().refresh_s)(reference, first)
+    _steer(first)
     if first.error:
         story.show_failure(first.error)
     if first.status != "completed":
@@ -33,6 +39,18 @@ def main() -> None:
         _training(first)
     with about:
         _about(first)
+
+
+def _steer(evaluation: Evaluation) -> None:
+    evaluations = api.client().evaluations
+    if not evaluation.is_finished:
+        if st.button("Cancel", icon=":material/stop_circle:", key="cancel", disabled=evaluation.cancel_requested):
+            text = "It stops within seconds. Nothing of what was measured so far is kept."
+            ask("Cancel this evaluation?", text, verb="Cancel it", do=partial(evaluations.cancel, evaluation.id))
+    elif evaluation.status in ("failed", "cancelled") and st.button("Try again", icon=":material/replay:", key="again"):
+        with saved("It was not queued again"):
+            evaluations.retry(evaluation.id)
+        st.rerun()
 
 
 def _top(reference: str, first: Evaluation) -> None:
@@ -53,59 +71,79 @@ def _top(reference: str, first: Evaluation) -> None:
 
 
 def _metrics(evaluation: Evaluation) -> None:
+    """The metrics beside those of the base, with how sure the difference is."""
     base = None
     if evaluation.baseline_evaluation_id:
         base = api.if_there(lambda client: client.evaluations.get(evaluation.baseline_evaluation_id))
-    own = (evaluation.model.name, evaluation.metrics, evaluation.id)
-    if base is None:
-        scores.compared([own], key="metrics")
-    elif base.status != "completed":
-        st.caption(f"The base, {formatting.plain(base.model.name)}, is still being measured.")
-        scores.compared([own], key="metrics")
+    if base is not None and base.status == "completed":
+        _beside_base(base, evaluation)
+        return
+    if base is not None:
+        st.caption(f"The base, {formatting.plain(base.model.name)}, was not measured: it is {base.status}.")
+    scores.compared([(evaluation.model.name, evaluation.metrics, evaluation.id)], key="metrics")
+
+
+def _beside_base(base: Evaluation, evaluation: Evaluation) -> None:
+    """With intervals where the answers to single rows were kept, else the numbers alone."""
+    try:
+        comparison = api.client().evaluations.compare(base.id, evaluation.id)
+    except SlmError as error:
+        if api.is_away(error):
+            raise
+        st.caption(f"Without intervals: {formatting.plain(error.message)}")
+        columns = [(f"{base.model.name} (base)", base.metrics, base.id)]
+        scores.compared([*columns, (evaluation.model.name, evaluation.metrics, evaluation.id)], key="metrics")
     else:
-        scores.compared([(f"{base.model.name} (base)", base.metrics, base.id), own], key="metrics")
+        scores.with_intervals(comparison, key="metrics")
 
 
 def _answers(evaluation: Evaluation) -> None:
-    total = evaluation.rows or 0
-    pages = max(1, -(-total // ROWS))
-    number = st.pagination(pages, key="answers:page") if pages > 1 else 1
-    found = api.client().evaluations.predictions(evaluation.id, offset=(number - 1) * ROWS, limit=ROWS)
-    panels.samples(
-        [_sample(sample, found.offset + index) for index, sample in enumerate(found.items, start=1)], key="answers"
+    """What the model answered, the worst first unless told otherwise."""
+    left, right = st.columns([2, 1], vertical_alignment="center")
+    order = left.segmented_control("Order", list(ORDERS), default="-loss", required=True, key="answers:order",
+                                   format_func=ORDERS.__getitem__, label_visibility="collapsed")  # fmt: skip
+    only = right.selectbox("Show", list(KINDS), index=None, key="answers:exact", placeholder="All answers",
+                           format_func=KINDS.__getitem__, label_visibility="collapsed")  # fmt: skip
+    place = f"answers:page:{order}:{only}"
+    number = st.session_state.get(place, 1)
+    found = api.client().evaluations.predictions(
+        evaluation.id, sort=order, exact=only, offset=(number - 1) * ROWS, limit=ROWS
     )
-    st.caption(f"Rows {found.offset + 1:,} to {found.offset + len(found.items):,} of {found.total:,}")
+    panels.samples([_sample(sample) for sample in found.items], key="answers")
+    pages = -(-found.total // ROWS)
+    if pages > 1:
+        st.pagination(pages, key=place)
+    st.caption(f"{found.total:,} answers")
+    saving = {"text": "Download all as JSON lines", "href": downloads.predictions_url(evaluation.id), "download": True}
+    panels.strip([saving], key="answers:download")
 
 
-def _sample(sample: Sample, number: int) -> dict[str, Any]:
+def _sample(sample: Sample) -> dict[str, Any]:
+    row = "" if sample.row is None else f"row {sample.row + 1:,}"
+    loss = "" if sample.loss is None else f"loss {formatting.number(sample.loss)}"
+    others = [f"{formatting.words(name)} {scores.value_of(name, value)}" for name, value in sample.scores.items()]
     return {
         "verdict": "exact" if sample.exact else "differs",
         "tone": "good" if sample.exact else "warn",
-        "note": f"Row {number:,}",
+        "note": " · ".join(part for part in (row, loss, *others) if part),
         "fields": [["Asked", sample.prompt], ["Expected", sample.expected or ""], ["Answered", sample.generated]],
     }
 
 
 def _training(evaluation: Evaluation) -> None:
-    """How the model was trained: its curves beside its numbers."""
-    identity = (evaluation.model_extra or {}).get("experiment_id")
-    experiment = api.if_there(lambda client: client.experiments.get(identity)) if identity else None
-    if experiment is None:
+    """How the model was trained: its loss curves beside the numbers."""
+    found = api.if_there(lambda client: client.evaluations.curves(evaluation.id)) if evaluation.experiment_id else None
+    if found is None:
         panels.empty("Not trained here", "A base model has no training of its own to show.", key="training:none")
         return
-    series = api.client().experiments.metrics(experiment.id).series
-    losses = {name: series[name] for name in LOSSES if series.get(name)}
-    if losses:
-        charts.lines(losses, unit=charts.unit_of("loss"), alt="Loss in training by optimiser step")
+    series = {name: points for name, points in found.series.items() if points and "loss" in name}
+    if series:
+        charts.lines(series, unit=charts.unit_of("loss"), alt="Loss in training by optimiser step")
     panels.facts(
         [
-            ("Experiment", cells.link(experiment.name or "experiment", "experiment", id=experiment.id)),
-            ("Steps", formatting.count(experiment.steps)),
-            ("Training loss", formatting.number(experiment.train_loss)),
-            ("Evaluation loss", formatting.number(experiment.eval_loss)),
-            ("Took", formatting.duration(experiment.duration_s)),
+            ("Experiment", cells.short(found.experiment_id, "experiment")),
             *((formatting.words(name).capitalize(), formatting.as_text(value))
-              for name, value in story.asked_for(experiment.config).items()),
+              for name, value in story.asked_for(found.statistics).items()),
         ],
         key="training",
     )  # fmt: skip
@@ -121,6 +159,12 @@ def _about(evaluation: Evaluation) -> None:
             ("Completed", cells.moment(evaluation.completed_at)),
             ("Took", formatting.duration(took)),
             ("Base evaluation", cells.short(evaluation.baseline_evaluation_id, "evaluation")),
+            *(
+                (formatting.words(name).capitalize(), formatting.as_text(value))
+                for name, value in evaluation.settings.items()
+                if value is not None
+            ),
+            ("Asked for by", evaluation.owner),
             ("Id", cells.mono(evaluation.id)),
         ],
         key="about",

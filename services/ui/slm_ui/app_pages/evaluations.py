@@ -7,12 +7,13 @@ import streamlit as st
 from slm_client.models import Evaluation, Page
 from slm_ui import api
 from slm_ui.components import panels, scores, tables
+from slm_ui.components.address import put
 from slm_ui.components.listing import Listing
 from slm_ui.components.live import live
 from slm_ui.components.picker import MAX_SHOWN, pick
 from slm_ui.settings import settings
 
-STATUSES = ("queued", "running", "completed", "failed")
+STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 PICK = "pick"
 MAX_PICKED = 6
 FILTERS = ("experiment_id", "model_id", "dataset_id")
@@ -75,7 +76,7 @@ def _list(listing: Listing, first: Page[Evaluation], filters: dict[str, Any]) ->
 
 
 def _pick(chosen: list[str]) -> None:
-    st.query_params[PICK] = ",".join(chosen[-MAX_PICKED:])
+    put({PICK: ",".join(chosen[-MAX_PICKED:])})
 
 
 def _compare(page: Page[Evaluation], picked: list[str]) -> None:

@@ -1,21 +1,21 @@
 """One experiment: what was asked, how it goes, what came of it."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import streamlit as st
 
 from slm_client.models import Experiment, MetricPoint
 from slm_ui import api, formatting
-from slm_ui.components import cells, charts, panels, story, tables
-from slm_ui.components.confirm import ask
+from slm_ui.components import cells, charts, panels, steering, story, tables
 from slm_ui.components.identity import wanted
 from slm_ui.components.live import live
-from slm_ui.navigation import go, href
+from slm_ui.components.view import draw
 from slm_ui.settings import settings
 
 LOG_LINES = 200
 LOSSES = ("loss", "eval_loss")
+LEVELS = ("info", "warning", "error")
+MAX_POINTS = 1000
 FIRST_OTHER = "tokens_per_s"
 
 
@@ -23,14 +23,10 @@ def main() -> None:
     """The page."""
     reference = wanted("experiment", "experiments")
     experiment = api.client().experiments.get(reference)
-    every = None if experiment.is_finished else settings().refresh_s
-    head = st.container()
-    actions = st.container()
+    every = settings().refresh_s if story.is_moving(experiment) else None
+    live(_head, every=every)(reference, experiment)
+    steering.show(experiment)
     live(_live, every=every)(reference, experiment)
-    with head:
-        live(_head, every=every)(reference, experiment)
-    with actions:
-        _actions(experiment)
     _asked(experiment)
     if experiment.status == "completed":
         _results(experiment)
@@ -39,11 +35,11 @@ def main() -> None:
 def _again(reference: str, first: Experiment, part: str) -> Experiment:
     """The experiment as it is now; the page is made anew once it has ended or changed its status."""
     key = f"experiment:{part}"
-    if first.is_finished or st.session_state.get(key) is not first:
+    if not story.is_moving(first) or st.session_state.get(key) is not first:
         st.session_state[key] = first
         return first
     experiment = api.client().experiments.get(reference)
-    if experiment.status != first.status:
+    if (experiment.status, experiment.state) != (first.status, first.state):
         st.rerun(scope="app")
     return experiment
 
@@ -59,7 +55,7 @@ def _head(reference: str, first: Experiment) -> None:
     progress = experiment.progress
     share = tables.share_done(experiment)
     if experiment.status == "queued":
-        st.info("Waiting for a free trainer. It starts by itself.", icon=":material/hourglass_empty:")
+        _queue(experiment)
     elif share is not None and progress is not None:
         rate = f"{progress.tokens_per_s:,.0f} tokens/s" if progress.tokens_per_s else ""
         left = f"{formatting.duration(progress.eta_s)} left" if progress.eta_s is not None else ""
@@ -70,42 +66,75 @@ def _head(reference: str, first: Experiment) -> None:
         story.show_failure(experiment.error)
 
 
-def _actions(experiment: Experiment) -> None:
-    row = st.container(horizontal=True)
-    if row.button("Train again with changes", icon=":material/content_copy:", key="clone"):
-        go(href("train", **story.as_draft(experiment)))
-    if experiment.is_finished:
+def _queue(experiment: Experiment) -> None:
+    """Its place in the queue and what it waits for."""
+    place = api.client().runs.get(experiment.run_id).queue
+    if place is None:
+        st.info("A trainer is about to begin.", icon=":material/hourglass_top:")
         return
-    is_stopping = experiment.state == "cancelling"
-    if row.button("Cancel", icon=":material/stop_circle:", key="cancel", disabled=is_stopping):
-        text = "The training stops after its current step. What it has trained so far is not kept."
-        do = partial(_cancel, experiment.run_id)
-        ask(f"Cancel {formatting.plain(experiment.name)}?", text, verb="Cancel it", do=do)
-
-
-def _cancel(run_id: str) -> None:
-    api.client().runs.cancel(run_id)
-    st.toast("Cancelling. The trainer stops after its current step.")
+    next_up = "Next in the queue" if place.position == 1 else f"Number {place.position:,} in the queue"
+    reason = f": {formatting.plain(place.reason)}" if place.reason else ""
+    st.info(f"{next_up}{reason}", icon=":material/hourglass_top:")
 
 
 def _live(reference: str, first: Experiment) -> None:
     """What grows while it runs: curves, log, timeline."""
     experiment = _again(reference, first, "live")
-    curves, log, timeline = st.tabs(["Curves", "Log", "Timeline"])
+    curves, log, timeline, checkpoints = st.tabs(["Curves", "Log", "Timeline", "Checkpoints"])
     with curves:
         _curves(reference, experiment)
     with log:
-        found = api.client().experiments.log(reference, limit=LOG_LINES)
-        if found.lines:
-            panels.log(found.lines, label="Log of the trainer", key="log")
-        else:
-            panels.empty("No lines yet", "What the trainer writes appears here.", key="log:none")
+        _log(reference)
     with timeline:
         panels.timeline(story.timeline(experiment), key="timeline")
+    with checkpoints:
+        _checkpoints(reference)
+
+
+def _log(reference: str) -> None:
+    search, level = st.columns([3, 1])
+    q = search.text_input("Search the log", key="log:q", placeholder="Search the log", icon=":material/search:",
+                          label_visibility="collapsed", max_chars=100)  # fmt: skip
+    chosen = level.selectbox("Level", LEVELS, index=None, key="log:level", placeholder="Level: all",
+                             label_visibility="collapsed")  # fmt: skip
+    levels = [chosen] if chosen else []
+    found = api.client().experiments.log(reference, limit=LOG_LINES, levels=levels, q=q.strip() or None)
+    if found.lines:
+        panels.log(found.lines, label="Log of the trainer", key="log")
+    elif q or chosen:
+        panels.empty("Nothing matches", "Try another search.", key="log:nothing")
+    else:
+        panels.empty("No lines yet", "What the trainer writes appears here.", key="log:none")
+
+
+def _checkpoints(reference: str) -> None:
+    found = api.client().experiments.checkpoints(reference).items
+    if not found:
+        text = "From a checkpoint a training goes on after an interruption. They are cleared once it has ended."
+        panels.empty("No checkpoints", text, key="checkpoints:none")
+        return
+    names = sorted({name for each in found for name in each.metrics})
+    measured = [cells.column(formatting.words(name), align="right") for name in names]
+    head = [
+        cells.column("Step", align="right"), *measured, cells.column("Size", align="right"), cells.column("Made"),
+    ]  # fmt: skip
+    rows = [
+        {
+            "id": str(each.step),
+            "cells": [
+                formatting.count(each.step),
+                *(formatting.number(each.metrics.get(name)) for name in names),
+                formatting.size(each.size_bytes),
+                cells.moment(each.created_at),
+            ],
+        }
+        for each in found
+    ]
+    draw(cells.table("Checkpoints", head, rows), key="checkpoints")
 
 
 def _curves(reference: str, experiment: Experiment) -> None:
-    series = api.client().experiments.metrics(reference).series
+    series = api.client().experiments.metrics(reference, points=MAX_POINTS).series
     losses: Mapping[str, Sequence[MetricPoint]] = {name: series[name] for name in LOSSES if series.get(name)}
     if not any(series.values()):
         text = "Nothing was measured." if experiment.is_finished else "Curves begin with the first training steps."
@@ -135,6 +164,8 @@ def _asked(experiment: Experiment) -> None:
             ("Training data", cells.dataset(experiment.training_dataset)),
             ("Evaluation data", cells.dataset(experiment.evaluation_dataset)),
             ("Run", cells.short(experiment.run_id, "run")),
+            ("Owner", experiment.owner),
+            ("Tags", ", ".join(experiment.tags) or None),
             *((formatting.words(name).capitalize(), formatting.as_text(value))
               for name, value in story.asked_for(experiment.config).items()),
             ("Id", cells.mono(experiment.id)),
@@ -155,14 +186,35 @@ def _results(experiment: Experiment) -> None:
             ("Training loss", formatting.number(experiment.train_loss)),
             ("Evaluation loss", formatting.number(experiment.eval_loss)),
             ("Steps", formatting.count(experiment.steps)),
+            ("Best step", formatting.count(experiment.best_step)),
+            ("Trained tokens", formatting.count(experiment.trained_tokens)),
             ("Training took", formatting.duration(experiment.duration_s)),
         ],
         key="results",
     )
     if evaluations.items:
         tables.evaluations(evaluations.items, key="results:evaluations")
+    _drift(experiment)
     if made is None and st.button("Look again", icon=":material/refresh:", key="look"):
         st.rerun()
+
+
+def _drift(experiment: Experiment) -> None:
+    """For a reproduction: what came out differently from the original."""
+    origin = api.client().runs.get(experiment.run_id).origin
+    if origin is None or origin.relation != "reproduction":
+        return
+    drift = api.client().experiments.drift(experiment.id)
+    st.subheader("Beside the original", anchor=False)
+    told = "The same to the last bit." if drift.identical else "It differs from the original."
+    (st.success if drift.identical else st.warning)(told)
+    panels.facts(
+        [
+            ("Original", cells.short(drift.original_id, "experiment")),
+            ("Largest difference in loss", formatting.number(drift.largest_loss_difference)),
+        ],
+        key="drift",
+    )
 
 
 main()

@@ -6,13 +6,14 @@ import streamlit as st
 
 from slm_client.models import Experiment, Page
 from slm_ui import api
-from slm_ui.components import panels, tables
+from slm_ui.components import panels, story, tables
+from slm_ui.components.address import put
 from slm_ui.components.listing import Listing
 from slm_ui.components.live import live
 from slm_ui.navigation import go, href
 from slm_ui.settings import settings
 
-STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+STATUSES = ("draft", "queued", "running", "paused", "completed", "failed", "cancelled")
 PICK = "pick"
 MAX_PICKED = 8
 
@@ -32,7 +33,7 @@ def main() -> None:
         wanted = listing.choice("Status", "status", STATUSES)
     with st.spinner("Loading experiments"):
         page = api.client().experiments.list(status=wanted, q=q, **_narrowed(), **listing.place)
-    is_moving = any(not item.is_finished for item in page.items)
+    is_moving = any(map(story.is_moving, page.items))
     every = settings().refresh_s if is_moving else None
     live(_list, every=every)(listing, page, {"status": wanted, "q": q})
 
@@ -48,7 +49,7 @@ def _list(listing: Listing, first: Page[Experiment], filters: dict[str, Any]) ->
     page = first
     if st.session_state.get("experiments:shown") is first:
         page = api.client().experiments.list(**filters, **_narrowed(), **listing.place)
-        if all(item.is_finished for item in page.items):
+        if not any(map(story.is_moving, page.items)):
             st.rerun(scope="app")
     st.session_state["experiments:shown"] = first
     if page.items:
@@ -65,7 +66,7 @@ def _list(listing: Listing, first: Page[Experiment], filters: dict[str, Any]) ->
 
 
 def _pick(chosen: list[str]) -> None:
-    st.query_params[PICK] = ",".join(chosen[-MAX_PICKED:])
+    put({PICK: ",".join(chosen[-MAX_PICKED:])})
 
 
 def _compare(picked: list[str]) -> None:

@@ -6,10 +6,9 @@ import streamlit as st
 
 from slm_client.models import Model
 from slm_ui import api, downloads, formatting
-from slm_ui.components import ancestry, cells, panels, scores, story
+from slm_ui.components import ancestry, cells, model_actions, model_aliases, panels, scores, story
 from slm_ui.components.identity import wanted
 from slm_ui.components.view import draw
-from slm_ui.navigation import go, href
 
 
 def main() -> None:
@@ -18,13 +17,16 @@ def main() -> None:
     reference = wanted("model", "models")
     model = client.models.get(reference)
     card = client.models.card(model.id).content()
-    extra = model.model_extra or {}
     badges: list[cells.Cell] = [formatting.words(model.kind)]
     if model.is_latest:
         badges.append(cells.badge("latest", tone="accent"))
-    panels.head(model.name, text=extra.get("goal"), crumbs=[cells.link("Models", "models")], badges=badges)
-    _actions(model)
-    overview, measured, lineage, files, text = st.tabs(["Card", "Scores", "Lineage", "Files", "As Markdown"])
+    badges += [cells.badge(alias, tone="good") for alias in model.aliases if alias != "latest"]
+    panels.head(
+        model.name, text=model.description or model.goal, crumbs=[cells.link("Models", "models")], badges=badges
+    )
+    model_actions.show(model)
+    titles = ["Card", "Scores", "Lineage", "Files", "Aliases", "As Markdown"]
+    overview, measured, lineage, files, names, text = st.tabs(titles)
     with overview:
         _overview(model, card)
     with measured:
@@ -33,6 +35,8 @@ def main() -> None:
         ancestry.show(client.models.lineage(model.id), current=model.id)
     with files:
         _files(model, card)
+    with names:
+        model_aliases.show(model)
     with text:
         markdown = client.models.card_markdown(model.id)
         st.download_button("Download", markdown, file_name=f"{model.name}.md", mime="text/markdown", on_click="ignore",
@@ -40,17 +44,7 @@ def main() -> None:
         st.code(markdown, language="markdown", wrap_lines=True)
 
 
-def _actions(model: Model) -> None:
-    row = st.container(horizontal=True)
-    if row.button("Train from this", type="primary", icon=":material/rocket_launch:", key="train"):
-        go(href("train", base_model=model.id))
-    if row.button("All versions", icon=":material/history:", key="family"):
-        go(href("models", family=model.family))
-
-
 def _overview(model: Model, card: dict[str, Any]) -> None:
-    extra = model.model_extra or {}
-    architecture = extra.get("architecture") or {}
     panels.facts(
         [
             ("Family", cells.link(model.family, "models", family=model.family)),
@@ -60,17 +54,25 @@ def _overview(model: Model, card: dict[str, Any]) -> None:
             ("Parameters", formatting.count(model.parameter_count)),
             ("Size", formatting.size(model.size_bytes)),
             ("Created", cells.moment(model.created_at)),
+            ("Owner", model.owner),
+            ("Tags", ", ".join(model.tags) or None),
+            ("Used", _uses(model)),
             ("Id", cells.mono(model.id)),
             ("SHA-256 of the manifest", cells.short(model.manifest_sha256)),
         ],
         key="facts",
     )
-    if architecture:
+    if model.architecture:
         st.subheader("Architecture", anchor=False)
-        panels.facts(_flat(architecture), key="architecture")
+        panels.facts(_flat(model.architecture), key="architecture")
     if model.experiment_id:
         st.subheader("Training", anchor=False)
         panels.facts(_training(model, card), key="training")
+
+
+def _uses(model: Model) -> cells.Cell:
+    uses = api.client().models.usage(model.id).uses
+    return ", ".join(f"{formatting.words(use.kind)} {use.count:,} x" for use in uses) or None
 
 
 def _flat(values: dict[str, Any]) -> list[tuple[str, cells.Cell]]:
@@ -82,18 +84,17 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, cells.Cell]]:
 
 
 def _training(model: Model, card: dict[str, Any]) -> list[tuple[str, cells.Cell]]:
-    extra = model.model_extra or {}
     return [
-        ("Experiment", cells.link(extra.get("run_name") or "experiment", "experiment", id=model.experiment_id)),
+        ("Experiment", cells.link(model.run_name or "experiment", "experiment", id=model.experiment_id)),
         ("Run", cells.short(model.run_id, "run")),
         ("Training data", _data(card.get("training_dataset"))),
         ("Evaluation data", _data(card.get("evaluation_dataset"))),
         ("Training loss", formatting.number(model.train_loss)),
         ("Evaluation loss", formatting.number(model.eval_loss)),
-        ("Steps", formatting.count(extra.get("steps"))),
-        ("Took", formatting.duration(extra.get("duration_s"))),
-        *_flat(story.asked_for(extra.get("config") or {})),
-        ("Goal", cells.long(extra.get("goal"))),
+        ("Steps", formatting.count(model.steps)),
+        ("Took", formatting.duration(model.duration_s)),
+        *_flat(story.asked_for(model.config)),
+        ("Goal", cells.long(model.goal)),
     ]
 
 

@@ -10,15 +10,15 @@ from slm_ui.components import cells, panels
 from slm_ui.components.listing import Listing
 from slm_ui.navigation import go, href
 
-STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+STATUSES = ("draft", "queued", "running", "paused", "completed", "failed", "cancelled")
 COLUMNS = (
-    cells.column("Run"),
+    cells.column("Run", sort="name"),
     cells.column("State"),
     cells.column("Base model"),
     cells.column("Training data"),
     cells.column("Evaluation data"),
     cells.column("Experiment"),
-    cells.column("Created"),
+    cells.column("Created", sort="created_at"),
 )
 
 

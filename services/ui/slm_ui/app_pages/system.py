@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from slm_client import SlmError
-from slm_client.models import DeadLetter, ServiceHealth
+from slm_client.models import DeadLetter, ServiceHealth, Worker
 from slm_client.models.operations import SERVICES
 from slm_ui import api, formatting
 from slm_ui.components import cells, panels
@@ -23,9 +23,11 @@ MAX_ENTRIES = 50
 def main() -> None:
     """The page."""
     panels.head("System", text="Whether every service answers, what waits in it, and what it has given up.")
-    services, letters, audit = st.tabs(["Services", "Dead letters", "Audit log"])
+    services, workers, letters, audit = st.tabs(["Services", "Workers", "Dead letters", "Audit log"])
     with services:
         live(_services, every=REFRESH_S)()
+    with workers:
+        live(_workers, every=REFRESH_S)()
     with letters:
         _letters()
     with audit:
@@ -49,6 +51,51 @@ def _services() -> None:
             cells.column("Problems")]  # fmt: skip
     rows = [_service("gateway", None, "")] + [_service(name, *_asked(name)) for name in SERVICES]
     draw(cells.table("Services", head, rows), key="system:services")
+
+
+def _workers() -> None:
+    """The trainers that are connected, and training in numbers."""
+    client = api.client()
+    found = client.workers().items
+    if found:
+        head = [cells.column("Worker"), cells.column("State"), cells.column("Works on"), cells.column("Can"),
+                cells.column("Last heard of")]  # fmt: skip
+        draw(cells.table("Workers", head, [_worker(worker) for worker in found]), key="system:workers")
+    else:
+        text = "Start one with python -m slm_training.worker on any machine that reaches the platform."
+        panels.empty("No trainer is connected", text, key="workers:none")
+    numbers = client.statistics()
+    rate = None if numbers.success_rate is None else f"{numbers.success_rate:.0%}"
+    st.subheader("Training in numbers", anchor=False)
+    panels.facts(
+        [
+            ("Runs", formatting.count(numbers.runs)),
+            ("Succeeded", rate),
+            ("Attempts", formatting.count(numbers.attempts)),
+            ("Mean duration", formatting.duration(numbers.mean_duration_s)),
+            ("Median duration", formatting.duration(numbers.median_duration_s)),
+            ("Mean wait in the queue", formatting.duration(numbers.mean_queue_wait_s)),
+            ("Device hours", formatting.number(numbers.device_hours)),
+            ("Trained tokens", formatting.count(numbers.trained_tokens)),
+        ],
+        key="system:numbers",
+    )
+
+
+def _worker(worker: Worker) -> dict[str, Any]:
+    can = [f"{formatting.words(name)} {formatting.as_text(value)}" for name, value in worker.capabilities.items()
+           if not isinstance(value, dict | list)]  # fmt: skip
+    works_on = cells.link(worker.run_name or "a run", "run", id=worker.run_id) if worker.run_id else None
+    return {
+        "id": worker.name,
+        "cells": [
+            {"text": worker.name, "sub": None if worker.pool == "default" else f"pool {worker.pool}"},
+            cells.badge(worker.state, tone="busy" if worker.state == "busy" else "good"),
+            works_on,
+            ", ".join(can) or None,
+            cells.moment(worker.last_seen_at),
+        ],
+    }
 
 
 def _asked(service: str) -> tuple[ServiceHealth | None, str]:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import streamlit as st
 
 from slm_ui.components import panels, wizard_review, wizard_steps
-from slm_ui.components.address import value_of
+from slm_ui.components.address import bound, put, value_of
 from slm_ui.draft import Draft
 
 STEP, KEY = "step", "draft"
@@ -24,12 +24,11 @@ def main() -> None:
     """The page."""
     if KEY not in st.query_params:
         # Under this key the platform recognises the same launch, however often the button is pressed.
-        st.query_params[KEY] = uuid4().hex
-    st.query_params.setdefault("base_model", wizard_steps.DEFAULT_BASE)
+        put({KEY: uuid4().hex, "base_model": st.query_params.get("base_model", wizard_steps.DEFAULT_BASE)})
     panels.head("Train model", text="Six short steps. Nothing starts before you launch it at the end.")
     number = min(len(STEPS), max(1, value_of(STEP, default=1, read=int)))
     current = Draft(st.query_params.to_dict())
-    _steps(number, current)
+    _steps(current)
     title, show, fields = STEPS[number - 1]
     st.subheader(f"{number}. {title}", anchor=False)
     show(current)
@@ -37,26 +36,23 @@ def main() -> None:
     current = Draft(st.query_params.to_dict())
     wizard_steps.show_problems(current, fields)
     _move(number, is_complete=not any(name in current.problems for name in fields))
-    if number < len(STEPS):
-        wizard_review.as_file(current)
+    wizard_review.as_file(current)
 
 
-def _steps(number: int, current: Draft) -> None:
+def _steps(current: Draft) -> None:
     """Where one is, and what is still open; each step can be gone to."""
     labels = {}
     for index, (title, _, fields) in enumerate(STEPS, start=1):
         is_open = any(name in current.problems for name in fields)
         mark = ":material/radio_button_unchecked:" if is_open else ":material/check_circle:"
         labels[index] = f"{'' if index == len(STEPS) else mark} {index} {title}"
-    st.session_state["train:steps"] = number
     st.segmented_control(
         "Step",
         list(labels),
         format_func=labels.__getitem__,
         required=True,
         label_visibility="collapsed",
-        key="train:steps",
-        on_change=lambda: _go(st.session_state["train:steps"]),
+        **bound(STEP, default=1, read=int, among=labels),
     )
 
 
@@ -78,7 +74,7 @@ def _move(number: int, *, is_complete: bool) -> None:
 
 
 def _go(number: int) -> None:
-    st.query_params[STEP] = str(number)
+    put({STEP: number})
 
 
 main()

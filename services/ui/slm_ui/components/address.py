@@ -1,11 +1,62 @@
-"""Widgets whose value stands in the address, and nowhere else: a refresh or a second tab shows the same."""
+"""The page's address as the place where its state stands: a refresh or a second tab shows the same.
 
-from collections.abc import Callable, Collection
+A browser sends its address along with every event. Whoever is quick makes the next event before the browser has heard
+of the change the last one made to the address, and what comes along is an address of a moment ago. It is told apart
+from a real change (a link, the way back) by being one that stood here until then; see `reconcile`.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import streamlit as st
 
+STALE_S = 4.0
+LATEST, EARLIER, PAGE = "address", "address:earlier", "address:page"
+
 Read = Callable[[str], Any]
+Snapshot = dict[str, str]
+
+
+def arrive(page: str) -> None:
+    """Begin a run of a page: with another page everything before is history."""
+    if st.session_state.get(PAGE) != page:
+        st.session_state[PAGE] = page
+        st.session_state[EARLIER] = []
+        st.session_state[LATEST] = st.query_params.to_dict()
+    reconcile()
+
+
+def reconcile() -> None:
+    """Take the address that came along, unless it is one that was replaced only now."""
+    told = st.query_params.to_dict()
+    latest: Snapshot | None = st.session_state.get(LATEST)
+    if latest is None or told == latest:
+        return
+    now = time.monotonic()
+    earlier: list[tuple[float, Snapshot]] = st.session_state.get(EARLIER, [])
+    if any(told == snapshot and now - replaced_at < STALE_S for replaced_at, snapshot in earlier):
+        st.query_params.from_dict(latest)
+    else:
+        st.session_state[LATEST] = told
+        st.session_state[EARLIER] = []
+
+
+def put(changes: Mapping[str, object]) -> None:
+    """Change the address; None and empty take a parameter away."""
+    reconcile()
+    before = st.query_params.to_dict()
+    after = before | {name: str(value) for name, value in changes.items() if value not in (None, "")}
+    for name, value in changes.items():
+        if value in (None, ""):
+            after.pop(name, None)
+    if after == before:
+        return
+    now = time.monotonic()
+    recent = [entry for entry in st.session_state.get(EARLIER, []) if now - entry[0] < STALE_S]
+    st.session_state[EARLIER] = [*recent, (now, before)]
+    st.session_state[LATEST] = after
+    st.query_params.from_dict(after)
 
 
 def bound(
@@ -20,8 +71,12 @@ def bound(
 
     `then` is called after a change, before the page is made again.
     """
-    key = f"address:{name}"
-    st.session_state[key] = value_of(name, default=default, read=read, among=among)
+    key, seen = f"address:{name}", f"address:{name}:seen"
+    told = st.query_params.get(name)
+    # Only what came from elsewhere is given to the widget: anything else could overwrite what is being typed.
+    if key not in st.session_state or st.session_state.get(seen) != told:
+        st.session_state[key] = value_of(name, default=default, read=read, among=among)
+        st.session_state[seen] = told
     return {"key": key, "on_change": _store, "args": (name, key, default, then)}
 
 
@@ -39,9 +94,7 @@ def value_of(name: str, *, default: Any = None, read: Read = str, among: Collect
 
 def _store(name: str, key: str, default: Any, then: Callable[[], None] | None) -> None:
     value = st.session_state[key]
-    if value is None or value == "" or value == default:
-        st.query_params.pop(name, None)
-    else:
-        st.query_params[name] = str(value)
+    put({name: None if value == default else value})
+    st.session_state[f"{key}:seen"] = st.query_params.get(name)
     if then:
         then()

@@ -97,3 +97,9 @@ def table(label: str, columns: Sequence[dict[str, Any]], rows: Sequence[dict[str
 def column(label: str, *, sort: str | None = None, align: str | None = None) -> dict[str, Any]:
     """One column; `sort` is the API's name for sorting by it."""
     return {"label": label, "sort": sort, "align": align}
+
+
+def side_by_side(values: Sequence[Any], *, same: bool) -> list[Cell]:
+    """The values of one fact of several things; where they differ they stand out."""
+    texts = [formatting.NONE if value is None else formatting.as_text(value) for value in values]
+    return [{"text": "", "sub": text} if same else badge(text, tone="accent") for text in texts]

@@ -5,14 +5,18 @@ from typing import Any
 
 import streamlit as st
 
-from slm_client.models import MetricPoint
+from slm_client.models import CurvePoint, MetricPoint
 
 COLOURS = ("#4f46e5", "#ea7317", "#0f9d76", "#c0267e", "#0284c7", "#9a6700", "#7c3aed", "#be123c")
+Points = Sequence[MetricPoint] | Sequence[CurvePoint]
+
 HEIGHT = 260
 MAX_POINTS = 40
 
 
-def lines(series: Mapping[str, Sequence[MetricPoint]], *, unit: str, alt: str, is_log: bool = False) -> None:
+def lines(
+    series: Mapping[str, Sequence[MetricPoint] | Sequence[CurvePoint]], *, unit: str, alt: str, is_log: bool = False
+) -> None:
     """Series by name over the optimiser step; values that are no number leave a gap."""
     names = list(series)
     values = [

@@ -8,8 +8,11 @@ from slm_ui.components.states import saved
 from slm_ui.formatting import plain
 
 
-def ask(title: str, text: str, *, verb: str, do: Callable[[], None]) -> None:
-    """A dialog; `do` is called when the reader agrees, and the page is made again after it."""
+def ask(title: str, text: str, *, verb: str, do: Callable[[], object], told: str | None = None) -> None:
+    """A dialog; `do` is called when the reader agrees, and the page is made again after it.
+
+    `told` is kept for the page to say.
+    """
 
     @st.dialog(title)
     def dialog() -> None:
@@ -20,6 +23,7 @@ def ask(title: str, text: str, *, verb: str, do: Callable[[], None]) -> None:
         if yes.button(verb, key="confirm:yes", type="primary", width="stretch"):
             with saved(f"{verb} did not work"):
                 do()
+            st.session_state["confirm:told"] = told
             st.rerun()
 
     dialog()

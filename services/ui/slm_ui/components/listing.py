@@ -7,7 +7,7 @@ import streamlit as st
 
 from slm_client.models import Page
 from slm_ui.components import cells
-from slm_ui.components.address import bound
+from slm_ui.components.address import bound, put
 from slm_ui.components.view import draw
 from slm_ui.formatting import words
 from slm_ui.settings import settings
@@ -50,8 +50,7 @@ class Listing:
 
     def restart(self) -> None:
         """Back to the first page: what is listed has changed."""
-        for name in (CURSOR, NUMBER):
-            st.query_params.pop(name, None)
+        put({CURSOR: None, NUMBER: None})
         st.session_state.pop(self._trail, None)
 
     @property
@@ -66,8 +65,8 @@ class Listing:
 
     @property
     def place(self) -> dict[str, Any]:
-        """The part of the list to ask for."""
-        return {"limit": settings().page_size, "cursor": st.query_params.get(CURSOR)}
+        """The part of the list to ask for, in which order."""
+        return {"limit": settings().page_size, "cursor": st.query_params.get(CURSOR), "sort": self.sort}
 
     def show(
         self,
@@ -96,7 +95,7 @@ class Listing:
 
     def _order(self, sort: str) -> None:
         self.restart()
-        st.query_params[SORT] = sort
+        put({SORT: sort})
 
     def _turn(self, where: str) -> None:
         """Go to the first, previous or next page."""
@@ -114,8 +113,7 @@ class Listing:
             self.restart()
             return
         st.session_state[self._trail] = trail
-        st.query_params[CURSOR] = cursor
-        st.query_params[NUMBER] = str(number)
+        put({CURSOR: cursor, NUMBER: number})
 
 
 def _number() -> int:

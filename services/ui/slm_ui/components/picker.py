@@ -8,7 +8,7 @@ import streamlit as st
 from slm_client import SlmError
 from slm_client.models import Dataset, Experiment, Model
 from slm_ui import api
-from slm_ui.components.address import bound, value_of
+from slm_ui.components.address import bound, put, value_of
 from slm_ui.components.states import tell
 
 T = TypeVar("T", Dataset, Experiment, Model)
@@ -61,8 +61,8 @@ def _with_chosen(label: str, name: str, *, found: dict[str, T], get: Callable[[s
         if api.is_away(error):
             raise
         tell(error, what=f"{label}: what was chosen is not there")
-        st.query_params.pop(name, None)
+        put({name: None})
         return found
     # A reference may be a name: from here on its id counts.
-    st.query_params[name] = item.id
+    put({name: item.id})
     return {item.id: item, **found}

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from slm_client.models import ComparedMetric, EvaluationComparison
 from slm_ui.components import cells
 from slm_ui.components.view import draw
 from slm_ui.formatting import number, words
 
 MINUS = "\N{MINUS SIGN}"
+
+VERDICTS = {"better": "good", "worse": "bad", "unclear": "idle"}
 
 Column = tuple[str, Mapping[str, float | None], str | None]
 """A heading, its metrics, and the id of the evaluation they are from."""
@@ -67,3 +70,33 @@ def change(name: str, before: float | None, after: float | None) -> cells.Cell:
     # The difference of two shares is told in points, not in percent of anything.
     shown = value_of(name, abs(difference)).replace("%", " points")
     return {"text": f"{MINUS if difference < 0 else '+'}{shown}", "tone": tone}
+
+
+def with_intervals(comparison: EvaluationComparison, *, key: str) -> None:
+    """Two evaluations of the same rows: every metric, its difference, and the interval that the difference lies in."""
+    head = [
+        cells.column("Metric"),
+        cells.column(f"{comparison.first.model.name} (base)", align="right"),
+        cells.column(comparison.second.model.name, align="right"),
+        cells.column("Change", align="right"),
+        cells.column(f"{comparison.confidence:.0%} interval", align="right"),
+    ]
+    rows = [{"id": metric.name, "cells": _compared(metric)} for metric in comparison.metrics]
+    links = [cells.short(each.id, "evaluation") for each in (comparison.first, comparison.second)]
+    blank = {"text": ""}
+    draw(cells.table("Metrics", head, [*rows, {"id": "", "cells": ["Evaluation", *links, blank, blank]}]), key=key)
+
+
+def _compared(metric: ComparedMetric) -> list[cells.Cell]:
+    change_of = change(metric.name, metric.first, metric.second)
+    if metric.verdict and isinstance(change_of, dict):
+        change_of = {**change_of, "tone": VERDICTS.get(metric.verdict, "idle"), "sub": words(metric.verdict)}
+    interval = None
+    if metric.low is not None and metric.high is not None:
+        interval = f"{_signed(metric.name, metric.low)} to {_signed(metric.name, metric.high)}"
+    values = [value_of(metric.name, metric.first), value_of(metric.name, metric.second)]
+    return [_name(metric.name), *values, change_of, interval]
+
+
+def _signed(name: str, value: float) -> str:
+    return f"{MINUS if value < 0 else '+'}{value_of(name, abs(value)).replace('%', '')}"

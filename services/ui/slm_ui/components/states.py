@@ -35,7 +35,7 @@ def tell(error: SlmError, *, what: str | None = None) -> None:
     title = what or ("The platform does not answer" if api.is_away(error) else "This did not work")
     st.error("\n\n".join(lines), title=title, icon=":material/error:")
     if error.request_id:
-        st.caption(f"`{plain(error.code)}` · request `{plain(error.request_id)}`")
+        st.caption(f"`{error.code}` · request `{error.request_id}`")
 
 
 def _look_again() -> None:

@@ -1,5 +1,6 @@
 """The story of an experiment: what was asked, what happened when, and why it ended as it did."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from slm_ui import formatting
 from slm_ui.components import cells
 
 LORA = "lora"
+# What an attempt tells better.
+ATTEMPTED = {"leased", "running", "completing"}
 BLAME = {
     "user": "Something in the data or the settings has to be changed.",
     "system": "This is the platform's own fault.",
@@ -17,9 +20,18 @@ BLAME = {
 }
 
 
+MOVING = {"queued", "running"}
+RESTING = {"queued": "idle", "paused": "warn", "pausing": "warn", "draft": "idle"}
+
+
+def is_moving(experiment: Experiment) -> bool:
+    """Whether it changes without anybody's doing."""
+    return experiment.status in MOVING
+
+
 def state_note(experiment: Experiment) -> Sequence[cells.Cell]:
     """The run's own state where it says more than the status."""
-    same = {"queued", "running", "succeeded", "failed", "cancelled", None}
+    same = {"draft", "queued", "running", "paused", "succeeded", "failed", "cancelled", None}
     return [] if experiment.state in same else [cells.status(str(experiment.state))]
 
 
@@ -45,33 +57,32 @@ def as_draft(experiment: Experiment) -> dict[str, object]:
 
 
 def timeline(experiment: Experiment) -> list[dict[str, Any]]:
-    """What happened, oldest first."""
-    events = [_event("Queued", experiment.created_at)]
-    for attempt in experiment.attempts:
-        events.extend(_attempt(attempt))
-    if not experiment.attempts and experiment.started_at:
-        events.append(_event("Started", experiment.started_at, "busy"))
-    if experiment.is_finished:
-        tone = cells.tone_of(experiment.status)
-        events.append(_event(experiment.status.capitalize(), experiment.completed_at, tone))
-    elif experiment.state == "cancelling":
-        events.append(_event("Cancelling", None, "warn", "The trainer stops after its current step."))
-    return events
+    """What happened, oldest first: every state the run came into, and how each attempt went."""
+    states = [(each.at, each.state) for each in experiment.timeline if each.state not in ATTEMPTED]
+    if not states:
+        states = [(experiment.created_at, "queued")]
+        states += [(experiment.completed_at, experiment.status)] if experiment.is_finished else []
+    events = [(at, _event(formatting.words(state).capitalize(), at, _tone(state))) for at, state in states]
+    events += [entry for attempt in experiment.attempts for entry in _attempt(attempt)]
+    return [event for _, event in sorted(events, key=lambda entry: entry[0].timestamp() if entry[0] else math.inf)]
 
 
-def _attempt(attempt: Attempt) -> list[dict[str, Any]]:
+def _tone(state: str) -> str:
+    return RESTING.get(state) or cells.tone_of(state)
+
+
+def _attempt(attempt: Attempt) -> list[tuple[Any, dict[str, Any]]]:
+    began = attempt.started_at or attempt.claimed_at
     from_step = f", going on from step {attempt.resumed_from_step:,}" if attempt.resumed_from_step else ""
-    begun = _event(
-        f"Attempt {attempt.number} on {attempt.worker}", attempt.started_at or attempt.claimed_at, "busy",
-        f"{'Started' if attempt.started_at else 'Claimed'}{from_step}.",
-    )  # fmt: skip
-    if attempt.outcome is None:
-        return [begun]
-    lost = f" {attempt.lost_steps:,} steps have to be made again." if attempt.lost_steps else ""
-    reason = f" ({formatting.words(attempt.code)})" if attempt.code else ""
-    detail = f"Came to step {attempt.last_step:,}.{lost}"
-    title = f"Attempt {attempt.number} {formatting.words(attempt.outcome)}{reason}"
-    return [begun, _event(title, attempt.ended_at, cells.tone_of(attempt.outcome), detail)]
+    told = f"{'Started' if attempt.started_at else 'Claimed'}{from_step}."
+    events = [(began, _event(f"Attempt {attempt.number} on {attempt.worker}", began, "busy", told))]
+    if attempt.outcome is not None:
+        lost = f" {attempt.lost_steps:,} steps have to be made again." if attempt.lost_steps else ""
+        reason = f" ({formatting.words(attempt.code)})" if attempt.code else ""
+        title = f"Attempt {attempt.number} {formatting.words(attempt.outcome)}{reason}"
+        detail = f"Came to step {attempt.last_step:,}.{lost}"
+        events.append((attempt.ended_at, _event(title, attempt.ended_at, cells.tone_of(attempt.outcome), detail)))
+    return events
 
 
 def _event(title: str, time: Any, tone: str = "idle", detail: str | None = None) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from typing import Any
 
 from slm_client.models import Evaluation, Experiment
 from slm_ui import formatting
-from slm_ui.components import cells
+from slm_ui.components import cells, scores
 from slm_ui.components.view import draw
 
 EXPERIMENT_COLUMNS = (
-    cells.column("Experiment"),
+    cells.column("Experiment", sort="name"),
     cells.column("Status"),
     cells.column("Base model"),
     cells.column("Training data"),
-    cells.column("Loss", align="right"),
+    cells.column("Loss", sort="eval_loss", align="right"),
     cells.column("Created", sort="created_at"),
+    cells.column("Completed", sort="completed_at"),
 )
 
 
@@ -36,6 +37,7 @@ def experiment_row(item: Experiment) -> dict[str, Any]:
             cells.dataset(item.training_dataset),
             formatting.number(final_loss(item)),
             cells.moment(item.created_at),
+            cells.moment(item.completed_at),
         ],
     }
 
@@ -65,11 +67,11 @@ def experiment_status(item: Experiment) -> cells.Cell:
 
 EVALUATION_COLUMNS = (
     cells.column("Evaluation"),
-    cells.column("Status"),
-    cells.column("Model"),
-    cells.column("Dataset"),
-    cells.column("Perplexity", align="right"),
-    cells.column("Exact match", align="right"),
+    cells.column("Status", sort="status"),
+    cells.column("Model", sort="model"),
+    cells.column("Dataset", sort="dataset"),
+    cells.column("Loss", sort="loss", align="right"),
+    cells.column("Exact match", sort="exact_match", align="right"),
     cells.column("Created", sort="created_at"),
 )
 
@@ -91,8 +93,8 @@ def evaluation_row(item: Evaluation) -> dict[str, Any]:
             cells.status(item.status, bar=item.progress if is_running else None),
             cells.model(item.model),
             cells.dataset(item.dataset),
-            formatting.number(item.metrics.get("perplexity")),
-            formatting.number(item.metrics.get("exact_match")),
+            formatting.number(item.metrics.get("loss")),
+            scores.value_of("exact_match", item.metrics.get("exact_match")),
             cells.moment(item.created_at),
         ],
     }

@@ -9,6 +9,7 @@ from slm_client import SlmError
 from slm_client.models import Dataset, Model
 from slm_ui import api, formatting
 from slm_ui.components import cells, panels
+from slm_ui.components.address import put
 from slm_ui.components.states import saved, tell
 from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, show_problems
 from slm_ui.draft import FIELDS, Draft, FileError, from_yaml
@@ -23,7 +24,6 @@ def review(draft: Draft) -> None:
     can_launch = not draft.problems and is_there
     if st.button("Launch", type="primary", icon=":material/rocket_launch:", key="launch", disabled=not can_launch):
         _launch(draft)
-    as_file(draft)
 
 
 def _shown(draft: Draft) -> list[str]:
@@ -88,7 +88,5 @@ def as_file(draft: Draft) -> None:
             except FileError as error:
                 st.error(formatting.plain(error), icon=":material/error:")
                 return
-            for name in FIELDS:
-                st.query_params.pop(name, None)
-            st.query_params.update(found)
+            put(dict.fromkeys(FIELDS) | found)
             st.rerun()
