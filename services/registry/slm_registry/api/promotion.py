@@ -9,19 +9,21 @@ from slm_shared.access import Member, Viewer
 from slm_shared.database import ANSWER_WITHIN_S, Database
 from slm_shared.errors import ForbiddenError
 from slm_shared.principal import Role
-from slm_shared.web import ReadSession, WriteSession, router
+from slm_shared.web import OpenRead, WriteSession, router
 
 routes = router(tags=["models"])
 
 
 @routes.get("/api/models/{reference}/promotion")
 async def check_promotion(
-    reference: str, request: Request, _: Viewer, reader: Reader, session: ReadSession
+    reference: str, request: Request, _: Viewer, reader: Reader, read: OpenRead
 ) -> PromotionCheck:
     """Whether a model may become champion of its family, by every condition of the policy."""
-    row = await reading.get_model(session, reference)
+    async with read() as session:
+        row = await reading.get_model(session, reference)
     found = await reader.verify(row)
-    return await promotion.check(session, row, request.app.state.settings.promotion_policy, found.problems)
+    async with read() as session:
+        return await promotion.check(session, row, request.app.state.settings.promotion_policy, found.problems)
 
 
 @routes.post("/api/models/{reference}:promote")
