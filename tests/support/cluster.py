@@ -146,9 +146,9 @@ class Cluster:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a part and everything it started, whatever group that is in."""
-        started = psutil.Process(self._processes[name].pid)
-        for process in (started, *started.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have died by itself a moment ago
+            started = psutil.Process(self._processes[name].pid)
+            for process in (*started.children(recursive=True), started):
                 process.send_signal(number)
 
     async def kill(self, name: str) -> None:
