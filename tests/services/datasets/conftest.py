@@ -13,13 +13,11 @@ from slm_shared.testing import EventLog, running
 
 
 @pytest.fixture
-async def client(
-    platform_settings: PlatformSettings,
-    principal_keys: Path,
-    service_database: Callable[[str], Awaitable[str]],
-    events: EventLog,
-) -> AsyncIterator[httpx2.AsyncClient]:
-    settings = DatasetsSettings(
+async def datasets_settings(
+    platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]], events: EventLog
+) -> DatasetsSettings:
+    """Settings of a service with a database of its own."""
+    return DatasetsSettings(
         port=0,
         database_name=await service_database("datasets"),
         platform=platform_settings,
@@ -28,5 +26,18 @@ async def client(
         sweep_after_s=0.0,
         sweep_every_s=0.2,
     )
+
+
+@pytest.fixture
+async def client(datasets_settings: DatasetsSettings, principal_keys: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a running service."""
+    async with running(create_app(datasets_settings), principal_keys) as client:
+        yield client
+
+
+@pytest.fixture
+async def parted(datasets_settings: DatasetsSettings, principal_keys: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a service that takes small parts, and three uploads at a time."""
+    settings = datasets_settings.model_copy(update={"upload_part_bytes": 5 * 1024 * 1024, "max_open_uploads": 3})
     async with running(create_app(settings), principal_keys) as client:
         yield client

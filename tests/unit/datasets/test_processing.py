@@ -8,31 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from slm_datasets.processing.canonical import make_canonical
-from slm_datasets.processing.problems import FileProblemError
-from slm_datasets.processing.reading import BadRowsError, Reading
-
-
-def process(folder: Path, content: bytes, file_format: str, **reading: Any) -> tuple[dict[str, Any], pl.DataFrame]:
-    source, target = folder / "raw", folder / "canonical.parquet"
-    source.write_bytes(content)
-    found = make_canonical(source, target, Reading(format=file_format, **reading))
-    return found, pl.read_parquet(target)
-
-
-def problems_of(folder: Path, content: bytes, file_format: str, **reading: Any) -> list[FileProblemError]:
-    with pytest.raises((FileProblemError, BadRowsError)) as caught:
-        process(folder, content, file_format, **reading)
-    error = caught.value
-    if isinstance(error, FileProblemError):
-        return [error]
-    assert isinstance(error, BadRowsError)
-    return error.log.items
-
-
-def problem_of(folder: Path, content: bytes, file_format: str, **reading: Any) -> FileProblemError:
-    return problems_of(folder, content, file_format, **reading)[0]
-
+from tests.support.processing import problem_of, process
 
 ROWS: list[dict[str, Any]] = [{"prompt": f"p{n}", "completion": f"c{n}", "n": n} for n in range(50)]
 JSONL = "".join(json.dumps(row) + "\n" for row in ROWS).encode()

@@ -116,7 +116,7 @@ def suggest_mapping(text_columns: Sequence[str], mean_lengths: Mapping[str, floa
     if len(wordy) >= 2:
         return {"prompt": wordy[-2], "completion": wordy[-1]}
     if len(wordy) == 1:
-        label = next((column for column in text_columns if column != wordy[0]), None)
+        label = next((column for column in reversed(text_columns) if column != wordy[0]), None)
         return {"prompt": wordy[0], "completion": label} if label else {"text": wordy[0]}
     return {}
 

@@ -176,15 +176,23 @@ def _decoded(data: bytes, name: str) -> tuple[bytes, bytes]:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=DECODERS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
-                    limit = MAX_PIXELS // 1_000_000
-                    raise FileProblemError("image_too_large", f"{shown} has more than {limit} million pixels.")
+                    raise _too_large(shown)
                 opened.seek(0)
                 image = ImageOps.exif_transpose(opened)
                 plain = image if image.mode in ("L", "RGB", "RGBA") else image.convert(_mode_for(image))
                 return _png(plain), _thumbnail(plain)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, KeyError):
+    except Image.DecompressionBombError:
+        raise _too_large(shown) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, KeyError):
         message = f"{shown} is not an image that can be read to its end."
         raise FileProblemError("image_invalid", message, hint="Save it again, or leave it out.") from None
+
+
+def _too_large(shown: str) -> FileProblemError:
+    limit = MAX_PIXELS // 1_000_000
+    return FileProblemError(
+        "image_too_large", f"{shown} has more than {limit} million pixels.", hint="Make it smaller."
+    )
 
 
 def _mode_for(image: Image.Image) -> str:

@@ -1,11 +1,8 @@
 """Unpacking gzip and zstd, by counted bytes: what a file says of its own size is not believed."""
 
-import gzip
-import zlib
 from pathlib import Path
-from typing import BinaryIO, cast
 
-import zstandard
+import pyarrow as pa
 
 from slm_datasets.processing.problems import FileProblemError
 
@@ -21,20 +18,15 @@ def unpack(source: Path, target: Path, compression: str, *, max_bytes: int) -> P
     allowed = min(max_bytes, max(HARMLESS_BYTES, packed * MAX_RATIO))
     size = 0
     try:
-        with source.open("rb") as raw, _opened(raw, compression) as stream, target.open("wb") as out:
+        with pa.OSFile(str(source)) as raw, target.open("wb") as out:
+            stream = pa.CompressedInputStream(raw, compression)
             while chunk := stream.read(CHUNK_BYTES):
                 size += len(chunk)
                 if size > allowed:
                     message = f"The file unpacks to more than {allowed} bytes."
                     raise FileProblemError("expands_too_much", message, hint="Upload it in smaller parts.")
                 out.write(chunk)
-    except (gzip.BadGzipFile, EOFError, zlib.error, zstandard.ZstdError):
+    except (OSError, pa.ArrowException):
         message = f"The file cannot be unpacked to its end: its {compression} data is damaged or cut off."
         raise FileProblemError("compressed_corrupt", message, hint="Pack it again.") from None
     return target
-
-
-def _opened(raw: BinaryIO, compression: str) -> BinaryIO:
-    if compression == "gzip":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
