@@ -102,7 +102,9 @@ class Relay:
 
     async def _wait_for_work(self, timeout_s: float) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), timeout_s)
+            # Not `wait_for`: in Python 3.11 it takes a cancellation for the event when both come at once.
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
         except TimeoutError:
             return
         finally:

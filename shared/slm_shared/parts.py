@@ -9,6 +9,8 @@ import structlog
 
 log = structlog.get_logger()
 RESTART_DELAY_S = 1.0
+# Longer than a part may take to finish what it has begun.
+CANCEL_AGAIN_S = 12.0
 
 
 class Part(Protocol):
@@ -38,12 +40,18 @@ async def _keep_running(part: Part) -> None:
 
 
 @asynccontextmanager
-async def running_parts(parts: Sequence[Part]) -> AsyncIterator[None]:
+async def running_parts(parts: Sequence[Part], *, cancel_again_s: float = CANCEL_AGAIN_S) -> AsyncIterator[None]:
     """Run every part while the block runs; cancel and await them in reverse order at its end."""
     tasks = [asyncio.create_task(_keep_running(part), name=part.name) for part in parts]
     try:
         yield
     finally:
         for task in reversed(tasks):
-            task.cancel()
-            await asyncio.wait([task])
+            await _end(task, cancel_again_s)
+
+
+async def _end(task: "asyncio.Task[None]", cancel_again_s: float) -> None:
+    """Cancel a part, again if that was lost in somebody's `wait_for`, and wait for its end."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=cancel_again_s)

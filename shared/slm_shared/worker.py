@@ -134,7 +134,8 @@ class WakeUps:
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._broker.jetstream())
-        jetstream = await asyncio.wait_for(asyncio.shield(self._connecting), self._poll_s)
+        async with asyncio.timeout(self._poll_s):
+            jetstream = await asyncio.shield(self._connecting)
         return await jetstream.pull_subscribe_bind(durable=self._durable, stream=EVENTS)
 
 

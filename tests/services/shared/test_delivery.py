@@ -86,6 +86,29 @@ async def test_an_event_of_a_rolled_back_transaction_is_never_published(
     assert [event.name for event in await events.all(DatasetDeleted)] == ["committed"]
 
 
+@pytest.mark.parametrize("hops", range(6))
+async def test_a_relay_that_is_woken_and_stopped_at_once_stops(database: Database, broker: Broker, hops: int) -> None:
+    loop, relay = asyncio.get_running_loop(), Relay(database, broker, source="datasets")
+    publishing = asyncio.create_task(relay.run())
+
+    async def is_idle() -> bool:
+        return relay.problem() is None
+
+    def stop_after(steps: int) -> None:
+        if steps:
+            loop.call_soon(stop_after, steps - 1)
+        else:
+            publishing.cancel()
+
+    await eventually(is_idle)
+    (wake,) = database.on_commit
+    wake()
+    stop_after(hops)
+    done, _ = await asyncio.wait([publishing], timeout=5)
+    publishing.cancel()
+    assert done
+
+
 async def test_many_events_are_all_published(database: Database, broker: Broker, events: EventLog) -> None:
     async with database.transaction() as session:
         for number in range(250):

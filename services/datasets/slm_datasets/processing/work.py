@@ -57,7 +57,8 @@ class WorkLoop(Generic[T]):
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._awake.wait(), self._poll_s)
+            async with asyncio.timeout(self._poll_s):
+                await self._awake.wait()
         self._awake.clear()
 
 
