@@ -11,7 +11,7 @@ from slm_datasets.settings import DatasetsSettings
 from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
 from slm_shared.testing import eventually, running
-from tests.support.datasets import ended, upload
+from tests.support.datasets import ended, patiently, upload
 
 PART_BYTES = 5 * 1024 * 1024
 LINE = b'{"prompt": "' + b"p" * 500 + b'", "completion": "c"}\n'
@@ -33,7 +33,8 @@ async def put(
 
 
 async def complete(client: httpx2.AsyncClient, state: dict[str, Any], sha256: str = SHA256) -> httpx2.Response:
-    return await client.post(f"/api/datasets/uploads/{state['id']}/complete", json={"sha256": sha256})
+    address = f"/api/datasets/uploads/{state['id']}/complete"
+    return await patiently(lambda: client.post(address, json={"sha256": sha256}))
 
 
 async def test_parts_in_any_order_become_one_dataset(parted: httpx2.AsyncClient) -> None:

@@ -39,7 +39,7 @@ async def with_registry(
 async def done(client: httpx2.AsyncClient, address: str) -> dict[str, Any]:
     async def check() -> dict[str, Any] | None:
         found: dict[str, Any] = (await client.get(address)).json()
-        return found if found["status"] != "queued" else None
+        return found if found["status"] in ("done", "failed") else None
 
     return await eventually(check, timeout_s=90)
 
@@ -47,7 +47,7 @@ async def done(client: httpx2.AsyncClient, address: str) -> dict[str, Any]:
 async def quality(client: httpx2.AsyncClient, reference: str) -> dict[str, Any]:
     async def check() -> dict[str, Any] | None:
         found: dict[str, Any] = (await client.get(f"/api/datasets/{reference}/report")).json()
-        return found if found["quality_status"] != "queued" else None
+        return found if found.get("quality_status") in ("done", "failed") else None
 
     return await eventually(check, timeout_s=60)
 

@@ -75,6 +75,25 @@ def test_reading_and_writing_files_is_allowed(tmp_path: Path) -> None:
     assert confined(code).returncode == 0
 
 
+@LINUX
+def test_a_line_of_hundreds_of_megabytes_is_one_problem_and_never_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    with path.open("wb") as file:
+        file.truncate(500 * 1024**2)
+        file.seek(0, 2)
+        file.write(b'\n{"a": 1}\n')
+    code = f"""
+        from pathlib import Path
+        from slm_datasets.processing.json_rows import check_lines
+        from slm_datasets.processing.problems import ProblemLog
+        log = ProblemLog()
+        found = check_lines(Path({str(path)!r}), log)
+        assert (found.rows, dict(log.counts)) == (1, {{"line_too_long": 1}}), (found.rows, log.counts)
+    """
+    done = confined(code, memory_bytes=300 * 1024**2)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_few_bytes_that_claim_a_billion_rows_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.parquet"
     pl.select(pl.repeat(7, 60_000_000, dtype=pl.Int64).alias("a")).write_parquet(path, compression="zstd")

@@ -1,5 +1,6 @@
 """Unpacking gzip and zstd, by counted bytes: what a file says of its own size is not believed."""
 
+import errno
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +27,10 @@ def unpack(source: Path, target: Path, compression: str, *, max_bytes: int) -> P
                     message = f"The file unpacks to more than {allowed} bytes."
                     raise FileProblemError("expands_too_much", message, hint="Upload it in smaller parts.")
                 out.write(chunk)
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            # Our disk, not their file: the work is tried again elsewhere or later.
+            raise
         message = f"The file cannot be unpacked to its end: its {compression} data is damaged or cut off."
         raise FileProblemError("compressed_corrupt", message, hint="Pack it again.") from None
     return target

@@ -19,6 +19,9 @@ T = TypeVar("T")
 # What the allocator keeps back for speed would count as memory of the child.
 QUIET_ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
 
+LEAST_BYTES_PER_S = 5_000_000
+"""What a child has to get through on a slow machine; big files get the more time."""
+
 
 class ProcessingError(Exception):
     """The child ended without an answer, or took too long."""
@@ -85,10 +88,12 @@ async def run_child(
     argv = (sys.executable, "-m", module)
     environment = clean_environment(HF_HUB_OFFLINE="1", TMPDIR=str(folder), **QUIET_ALLOCATOR)
     child = await Child.start(argv, env=environment, log_path=folder / "child.log")
-    limits = {"timeout_s": settings.processing_timeout_s, "memory_bytes": settings.processing_memory_bytes}
+    size_bytes = (await asyncio.to_thread(Path(job["source"]).stat)).st_size
+    timeout_s = settings.processing_timeout_s + size_bytes / LEAST_BYTES_PER_S
+    limits = {"timeout_s": timeout_s, "memory_bytes": settings.processing_memory_bytes}
     try:
         await child.send({**job, **limits})
-        async with asyncio.timeout(settings.processing_timeout_s):
+        async with asyncio.timeout(timeout_s):
             answer = await _answer(child, on_progress)
     except TimeoutError:
         raise ProcessingError("Processing took too long and was stopped.") from None

@@ -73,7 +73,7 @@ async def refuse_identical(session: AsyncSession, fields: UploadFields, uploaded
     if twin is not None:
         problem = FieldProblem("file", f"is the content of {twin.name}")
         hint = f"Use {twin.name}, or upload it under another name."
-        raise IdenticalContentError(f"{twin.name} has the same content.", hint=hint, errors=[problem])
+        raise IdenticalContentError(f"The file is the content of {twin.name}.", hint=hint, errors=[problem])
 
 
 def family_named(fields: UploadFields, file_name: str) -> str:
