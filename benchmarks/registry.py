@@ -116,7 +116,7 @@ class Asker:
                 raise RuntimeError(f"{path} answered {response.status}: {body[:200]!r}")
             return json.loads(body) if body[:1] in b"{[" else body
 
-    async def milliseconds(self, path: str, *, requests: int = REQUESTS) -> tuple[float, float]:
+    async def milliseconds(self, path: str, requests: int) -> tuple[float, float]:
         """p50 and p95 of one request after the other."""
         for _ in range(10):
             await self.get(path)
@@ -147,22 +147,22 @@ async def execute(database: Database, statements: Sequence[str], **values: Any) 
         await session.execute(text("ANALYZE"))
 
 
-async def lists(asker: Asker, database: Database, base: str) -> Table:
+async def lists(asker: Asker, database: Database, base: str, requests: int) -> Table:
     """Lists of 100 and of 10,000 models."""
     await execute(database, [FILL], base=base, first=1, last=99)
-    few = {name: await asker.milliseconds(f"/api/models{query}") for name, query in QUERIES.items()}
+    few = {name: await asker.milliseconds(f"/api/models{query}", requests) for name, query in QUERIES.items()}
     await execute(database, [FILL], base=base, first=100, last=9_999)
-    table = Table(title=f"Lists, {REQUESTS} requests each, milliseconds")
+    table = Table(title=f"Lists, {requests} requests each, milliseconds")
     for title in ("list", "100: p50", "p95", "10,000: p50", "p95", "ratio of p95"):
         table.add_column(title, justify="left" if title == "list" else "right")
     for name, query in QUERIES.items():
-        before, after = few[name], await asker.milliseconds(f"/api/models{query}")
+        before, after = few[name], await asker.milliseconds(f"/api/models{query}", requests)
         values = (*before, *after, after[1] / before[1])
         table.add_row(name, *(f"{value:.1f}" for value in values))
     return table
 
 
-async def relatives(asker: Asker, database: Database, base: str) -> Table:
+async def relatives(asker: Asker, database: Database, base: str, requests: int) -> Table:
     """Card and lineage of a model with a thousand relatives."""
     await execute(database, [EVALUATIONS, *RELATED], base=base, relatives=RELATIVES // 2)
     table = Table(title=f"A model with {RELATIVES} relatives, milliseconds")
@@ -174,7 +174,7 @@ async def relatives(asker: Asker, database: Database, base: str) -> Table:
         "lineage": "/lineage",
         "lineage as Mermaid": "/lineage?format=mermaid",
     }.items():
-        p50, p95 = await asker.milliseconds(f"/api/models/nano-v1{path}", requests=50)
+        p50, p95 = await asker.milliseconds(f"/api/models/nano-v1{path}", requests // 4)
         table.add_row(name, f"{p50:.1f}", f"{p95:.1f}")
     graph = await asker.get("/api/models/nano-v1/lineage")
     table.caption = f"{len(graph['nodes'])} nodes, {len(graph['edges'])} edges."
@@ -216,7 +216,7 @@ async def registrations(settings: RegistrySettings, asker: Asker, base: str) -> 
     return table
 
 
-async def measure(folder: Path) -> list[Table]:
+async def measure(folder: Path, requests: int) -> list[Table]:
     """Everything, on servers of its own."""
     generate_keys(folder / "keys", dict(SIGNERS))
     async with embedded_servers(folder / "servers", durable=True) as servers:
@@ -244,7 +244,7 @@ async def measure(folder: Path) -> list[Table]:
             asker = Asker(session, address, Signer(folder / "keys" / "gateway.json"))
             await asker.ready()
             base = (await asker.get("/api/models/nano-v1"))["id"]
-            tables = [await lists(asker, database, base), await relatives(asker, database, base)]
+            tables = [await lists(asker, database, base, requests), await relatives(asker, database, base, requests)]
             tables.append(await registrations(settings, asker, base))
         await database.close()
         return tables
@@ -252,11 +252,13 @@ async def measure(folder: Path) -> list[Table]:
 
 def main() -> None:
     """Measure and print."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="per list; a quarter as many per card")
+    requests: int = parser.parse_args().requests
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        for table in asyncio.run(measure(Path(folder))):
+        for table in asyncio.run(measure(Path(folder), requests)):
             Console(width=110).print(table)
 
 
