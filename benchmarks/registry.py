@@ -27,6 +27,7 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from slm_local.servers import embedded_servers
 from slm_registry.app import create_app
@@ -34,6 +35,7 @@ from slm_registry.service.registration import Registrar
 from slm_registry.settings import RegistrySettings
 from slm_shared.broker import Broker
 from slm_shared.database import Database
+from slm_shared.errors import UnavailableError
 from slm_shared.events import ExperimentCompleted
 from slm_shared.ids import new_id
 from slm_shared.keys import SIGNERS
@@ -199,8 +201,15 @@ async def registrations(settings: RegistrySettings, asker: Asker, base: str) -> 
     registrar = Registrar(signer_for(settings.platform.signing_key))
 
     async def register() -> None:
-        async with database.transaction() as session:
-            await registrar.register_fine_tuned(session, experiment(base))
+        told = experiment(base)
+        while True:
+            # As the bus does it: whoever waited too long for the family's lock is told of the experiment again.
+            try:
+                async with database.transaction() as session:
+                    await registrar.register_fine_tuned(session, told)
+                return
+            except (DBAPIError, UnavailableError):
+                await asyncio.sleep(0.1)
 
     begun = time.perf_counter()
     await asyncio.gather(*(register() for _ in range(AT_ONCE)))
@@ -216,8 +225,9 @@ async def registrations(settings: RegistrySettings, asker: Asker, base: str) -> 
     return table
 
 
-async def measure(folder: Path, requests: int) -> list[Table]:
-    """Everything, on servers of its own."""
+async def measure(folder: Path, requests: int) -> None:
+    """Everything, on servers of its own; each table as soon as it is there."""
+    console = Console(width=110)
     generate_keys(folder / "keys", dict(SIGNERS))
     async with embedded_servers(folder / "servers", durable=True) as servers:
         platform = PlatformSettings.model_validate(
@@ -244,10 +254,10 @@ async def measure(folder: Path, requests: int) -> list[Table]:
             asker = Asker(session, address, Signer(folder / "keys" / "gateway.json"))
             await asker.ready()
             base = (await asker.get("/api/models/nano-v1"))["id"]
-            tables = [await lists(asker, database, base, requests), await relatives(asker, database, base, requests)]
-            tables.append(await registrations(settings, asker, base))
+            console.print(await lists(asker, database, base, requests))
+            console.print(await relatives(asker, database, base, requests))
+            console.print(await registrations(settings, asker, base))
         await database.close()
-        return tables
 
 
 def main() -> None:
@@ -258,8 +268,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        for table in asyncio.run(measure(Path(folder), requests)):
-            Console(width=110).print(table)
+        asyncio.run(measure(Path(folder), requests))
 
 
 if __name__ == "__main__":
