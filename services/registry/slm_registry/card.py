@@ -10,6 +10,9 @@ from markdown_it import MarkdownIt
 
 from slm_registry.schemas import Card, DatasetFacts, ModelEvaluation
 
+# In the metadata; the tables below it tell of all.
+MAX_RESULTS = 50
+
 METRIC_NAMES = {
     "loss": "Loss",
     "perplexity": "Perplexity",
@@ -51,7 +54,8 @@ def _front_matter(card: Card) -> str:
     facts: dict[str, Any] = {"base_model": model.base_model.name} if model.base_model else {}
     if card.training_dataset:
         facts["datasets"] = [card.training_dataset.name]
-    if results := [each for evaluation in card.evaluations for each in _results(evaluation)]:
+    newest = card.evaluations[-MAX_RESULTS:]
+    if results := [each for evaluation in newest for each in _results(evaluation)]:
         facts |= {"model_name": model.name, "eval_results": results}
     data = ModelCardData(
         library_name="transformers",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from slm_registry.domain.graph import Graph
 from slm_registry.schemas import ContainingModels, Happening, Lineage, Timeline
@@ -31,7 +31,7 @@ async def get_lineage(
     depth: Depth = None,
     as_of: AsOf = None,
     format: Annotated[Literal["json", "mermaid", "openlineage"], Query()] = "json",
-) -> Lineage | PlainTextResponse | JSONResponse:
+) -> Response:
     """Where a model comes from and what it scored, or what came of it: JSON, Mermaid, or OpenLineage events."""
     row = await reading.get_model(session, reference, deleted=True)
     if format == "openlineage":
@@ -50,7 +50,7 @@ async def get_lineage_of_node(
     depth: Depth = None,
     as_of: AsOf = None,
     format: Format = "json",
-) -> Lineage | PlainTextResponse:
+) -> Response:
     """The lineage around a dataset, run, experiment, attempt, evaluation or alias."""
     graph = await lineage.lineage_of_node(session, node, direction=direction, depth=depth, as_of=as_of)
     return _shown(graph, format)
@@ -90,7 +90,13 @@ async def _events(session: ReadSession, model_id: Any) -> list[dict[str, Any]]:
     return [openlineage.as_json(event) for event in found if event is not None]
 
 
-def _shown(graph: Graph, format: str) -> Lineage | PlainTextResponse:
+def _shown(graph: Graph, format: str) -> Response:
+    """The graph as it is answered; written out at once, because a large one would be copied twice on the way."""
     if format == "mermaid":
         return PlainTextResponse(graph.mermaid())
-    return Lineage.model_validate(graph, from_attributes=True)
+    nodes = [{"id": node.id, "type": node.type, "name": node.name} for node in graph.nodes]
+    edges = [
+        {"source": edge.source, "target": edge.target, "relation": edge.relation, "at": edge.at and edge.at.isoformat()}
+        for edge in graph.edges
+    ]
+    return JSONResponse({"nodes": nodes, "edges": edges, "truncated": graph.truncated})

@@ -19,7 +19,7 @@ from slm_registry.schemas import (
     TokenizerFacts,
 )
 from slm_registry.service.artifacts import Artifact
-from slm_registry.service.lineage import lineage_of_model
+from slm_registry.service.lineage import drawing_of_model
 from slm_registry.store import journal, models, projections
 from slm_registry.tables import DatasetRow, ModelRow
 
@@ -56,7 +56,7 @@ async def make_card(session: AsyncSession, row: ModelRow, artifact: Artifact) ->
         versions={name: str(each) for name, each in (record.get("versions") or {}).items()},
         regressions=[fact.body for fact in await journal.regressions_of(session, row.id)],
         signed=row.signature is not None,
-        lineage=await _drawing(session, row),
+        lineage=await drawing_of_model(session, row, at_most=MAX_DRAWN),
     )
 
 
@@ -91,12 +91,6 @@ async def _parents(session: AsyncSession, row: ModelRow) -> list[Reference]:
         current = (await models.models_of(session, [reference.id])).get(reference.id)
         found.append(reference.model_copy(update={"sha256": current.manifest_sha256 if current else None}))
     return found
-
-
-async def _drawing(session: AsyncSession, row: ModelRow) -> str | None:
-    """The lineage as a flowchart, unless it is too large to be read."""
-    graph = await lineage_of_model(session, row, direction="up", depth=None, as_of=None)
-    return graph.mermaid() if 1 < len(graph.nodes) <= MAX_DRAWN else None
 
 
 async def reproduce(row: ModelRow, artifact: Artifact) -> Reproduction:

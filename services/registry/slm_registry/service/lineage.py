@@ -6,7 +6,7 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_registry.domain.graph import CONTAINS, Edge, Graph, Node
+from slm_registry.domain.graph import CONTAINS, Graph
 from slm_registry.errors import LineageNodeNotFoundError
 from slm_registry.schemas import Model
 from slm_registry.store import lineage, models
@@ -43,13 +43,17 @@ async def graph_around(
     for way in ways:
         found |= await _walk(session, start, way, depth=depth, as_of=as_of)
     kept = found if len(found) <= MAX_NODES else set(sorted(found)[:MAX_NODES]) | set(start)
-    nodes = await lineage.nodes_of(session, kept)
+    nodes = await lineage.nodes_of(session, kept, as_of=as_of)
     edges = await lineage.edges_among(session, kept, as_of=as_of)
-    return Graph(
-        tuple(Node(node.id, node.type, node.name) for node in nodes if as_of is None or node.at <= as_of),
-        tuple(Edge(edge.source, edge.target, edge.relation, edge.at) for edge in edges),
-        truncated=len(found) > MAX_NODES,
-    )
+    return Graph(tuple(nodes), tuple(edges), truncated=len(found) > MAX_NODES)
+
+
+async def drawing_of_model(session: AsyncSession, row: ModelRow, *, at_most: int) -> str | None:
+    """What a model was made from and scored on as a Mermaid flowchart, unless it is too large to be read."""
+    start = {str(row.id), *await lineage.evaluations_beside(session, str(row.id), as_of=None)}
+    if not 1 < len(start | await lineage.reach(session, start, "up")) <= at_most:
+        return None
+    return (await graph_around(session, start, direction="up", depth=None, as_of=None)).mermaid()
 
 
 async def _walk(

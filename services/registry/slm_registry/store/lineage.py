@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from slm_registry.domain.graph import Edge, Node
 from slm_registry.tables import EdgeRow, NodeRow
 
 Way = Literal["up", "down"]
@@ -57,18 +58,21 @@ async def neighbours(
     return set((await session.scalars(select(there).where(_among(here, nodes), _valid(as_of)))).all())
 
 
-async def nodes_of(session: AsyncSession, ids: Collection[str]) -> Sequence[NodeRow]:
+async def nodes_of(session: AsyncSession, ids: Collection[str], *, as_of: datetime | None = None) -> list[Node]:
     """The nodes among `ids`, oldest first."""
-    return (
-        await session.scalars(select(NodeRow).where(_among(NodeRow.id, ids)).order_by(NodeRow.at, NodeRow.id))
-    ).all()
+    columns = (NodeRow.id, NodeRow.type, NodeRow.name)
+    statement = select(*columns).where(_among(NodeRow.id, ids)).order_by(NodeRow.at, NodeRow.id)
+    if as_of is not None:
+        statement = statement.where(NodeRow.at <= as_of)
+    return [Node(*row) for row in (await session.execute(statement)).all()]
 
 
-async def edges_among(session: AsyncSession, ids: Collection[str], *, as_of: datetime | None) -> Sequence[EdgeRow]:
+async def edges_among(session: AsyncSession, ids: Collection[str], *, as_of: datetime | None) -> list[Edge]:
     """The edges whose both ends are among `ids`, oldest first."""
+    columns = (EdgeRow.source, EdgeRow.target, EdgeRow.relation, EdgeRow.at)
     both = (_among(EdgeRow.source, ids), _among(EdgeRow.target, ids), _valid(as_of))
-    statement = select(EdgeRow).where(*both).order_by(EdgeRow.at, EdgeRow.source, EdgeRow.target)
-    return (await session.scalars(statement)).all()
+    statement = select(*columns).where(*both).order_by(EdgeRow.at, EdgeRow.source, EdgeRow.target)
+    return [Edge(*row) for row in (await session.execute(statement)).all()]
 
 
 async def evaluations_beside(session: AsyncSession, model_id: str, *, as_of: datetime | None) -> Sequence[str]:
