@@ -50,7 +50,7 @@ from slm_training.settings import TrainingSettings
 
 PER_BATCH = 1000
 DRAWN, DRAWINGS = 1000, 40
-AT_ONCE = 16
+AT_ONCE = 8
 Numbers = dict[str, float]
 
 
@@ -136,7 +136,7 @@ async def _publish(broker: Broker, lease: dict[str, Any], names: list[str], step
         headers = {MESSAGE_ID: f"{experiment_id}-{name}-{number}"}
         async with limit:
             payload = batch.model_dump_json().encode()
-            await jetstream.publish(telemetry_subject(experiment_id), payload, 30.0, TELEMETRY, headers)
+            await jetstream.publish(telemetry_subject(experiment_id), payload, 120.0, TELEMETRY, headers)
 
     starts = [(name, start) for start in range(0, steps, PER_BATCH) for name in names]
     await asyncio.gather(*(send(name, start, number) for number, (name, start) in enumerate(starts)))
