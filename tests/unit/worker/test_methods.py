@@ -28,12 +28,12 @@ TEXTS = [{"text": f"once upon a time there was number {n} " * 20} for n in range
 
 
 def test_packing_and_accumulation_leave_the_losses_as_they_are(tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole", ROWS, packing=False)
-    packed = train(tmp_path / "packed", ROWS, packing=True)
-    shared = train(tmp_path / "shared", ROWS, packing=True, batch_size=2, gradient_accumulation_steps=4)
-    assert (whole.chosen["packing"], packed.chosen["packing"]) == (False, True)
+    whole = train(tmp_path / "whole", ROWS)
+    shared = train(tmp_path / "shared", ROWS, batch_size=2, gradient_accumulation_steps=4)
+    single = train(tmp_path / "single", ROWS, batch_size=1, gradient_accumulation_steps=8)
+    assert whole.chosen["packing"] is True
     assert len(whole.values("loss")) == 6
-    for other in (packed, shared):
+    for other in (shared, single):
         assert other.values("loss") == pytest.approx(whole.values("loss"), rel=1e-3)
         assert other.result is not None
         assert whole.result is not None

@@ -70,7 +70,7 @@ async def series_of(
     found = {name: await _long_series(session, run, name, limits, points or 0) for name in long}
     short = [name for name in lengths if name not in long and (not names or name in names)] if long else list(names)
     if short or not long:
-        rows = await store.metrics_of(session, run.experiment_id, names=short, steps=steps)
+        rows = await store.metrics_of(session, run.experiment_id, epochs=limits, names=short, steps=steps)
         led = [row for row in rows if row.step <= limits.get(row.epoch, 0)]
         for name, group in groupby(led, key=lambda row: row.name):
             found[name] = _thinned([Point.model_validate(row, from_attributes=True) for row in group], points)
@@ -99,8 +99,8 @@ async def _long_series(
             kept += {(extremes[0], extremes[1]), (extremes[2], extremes[3])}
         elif first <= limit:
             steps = (first, int(limit))
-            rows = await store.metrics_of(session, run.experiment_id, names=[name], steps=steps)
-            kept += [(row.step, row.value) for row in rows if row.epoch == epoch]
+            rows = await store.metrics_of(session, run.experiment_id, epochs=[epoch], names=[name], steps=steps)
+            kept += [(row.step, row.value) for row in rows]
     kept.sort(key=lambda point: point[0])
     return [Point.model_construct(step=step, value=value, time=None) for step, value in _thin(kept, points)]
 

@@ -1,6 +1,6 @@
 """Metric points and log lines: many in one statement, drawn without reading all of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -125,10 +125,15 @@ def _progress(batches: Sequence[TelemetryBatch]) -> dict[tuple[UUID, int], dict[
 
 
 async def metrics_of(
-    session: AsyncSession, experiment_id: UUID, *, names: Sequence[str] = (), steps: tuple[int, int] | None = None
+    session: AsyncSession,
+    experiment_id: UUID,
+    *,
+    epochs: Collection[int],
+    names: Sequence[str] = (),
+    steps: tuple[int, int] | None = None,
 ) -> Sequence[MetricRow]:
-    """The points that all attempts reported, by name and in order of step; `steps` are the first and the last."""
-    statement = select(MetricRow).where(MetricRow.experiment_id == experiment_id)
+    """The points that attempts reported, by name and in order of step; `steps` are the first and the last."""
+    statement = select(MetricRow).where(MetricRow.experiment_id == experiment_id, MetricRow.epoch.in_(epochs))
     if names:
         statement = statement.where(MetricRow.name.in_(names))
     if steps is not None:

@@ -44,6 +44,26 @@ class LengthGroupedSampler(Sampler[int]):
         yield from rest
 
 
+class ShuffledSampler(Sampler[int]):
+    """Every row once per epoch in an order that depends on the seed and the epoch only."""
+
+    def __init__(self, count: int, *, seed: int) -> None:
+        self._count = count
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer at the start of each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
+        yield from torch.randperm(self._count, generator=generator).tolist()
+
+
 def grouped(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     """Rows in `order` cut into batches of similar length."""
     window = batch_size * BATCHES_PER_WINDOW
@@ -55,8 +75,8 @@ def grouped(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> li
 
 
 def padding_share(lengths: Sequence[int], batch_size: int) -> float:
-    """Which share of the positions would be padding if rows were only grouped by length."""
-    batches = grouped(range(len(lengths)), lengths, batch_size)
+    """Which share of the positions would be padding if rows simply followed each other."""
+    batches = [range(at, min(at + batch_size, len(lengths))) for at in range(0, len(lengths), batch_size)]
     positions = sum(len(batch) * max(lengths[row] for row in batch) for batch in batches)
     return 1 - sum(lengths) / positions if positions else 0.0
 

@@ -87,6 +87,7 @@ def make_trainer(
             callbacks=[reporter],
             peft_config=None if config.method == "full" else _lora(config),
             lengths=rows.lengths,
+            grouped=not choices.packing and config.objective != "pretrain",
         )
     except ValueError as error:
         if config.method == "lora" and "target modules" in str(error).lower():

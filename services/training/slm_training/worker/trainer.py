@@ -14,7 +14,7 @@ from torch.utils.data import Sampler
 from trl import SFTTrainer  # type: ignore[attr-defined]  # exported lazily
 
 from slm_training.worker import checkpoint
-from slm_training.worker.batches import LengthGroupedSampler, segment_mask
+from slm_training.worker.batches import LengthGroupedSampler, ShuffledSampler, segment_mask
 from slm_training.worker.data import IGNORED
 from slm_training.worker.errors import DivergedError
 
@@ -29,15 +29,18 @@ class CompletionTrainer(SFTTrainer):
     Checkpoints are written and read by `checkpoint`, in place of the library's, which pickles.
     """
 
-    def __init__(self, *args: Any, lengths: list[int], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lengths: list[int], grouped: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lengths = lengths
+        self.grouped = grouped
         self.seen_tokens = 0
         self.step_losses: list[float] = []
         self.best: dict[str, Any] = {}
         self._open_loss = 0.0
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        if not self.grouped:
+            return ShuffledSampler(len(self.lengths), seed=self.args.seed)
         rows = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return LengthGroupedSampler(self.lengths, batch_size=rows, seed=self.args.seed)
 

@@ -14,7 +14,7 @@ ROWS = [{"prompt": f"turn on {n}", "completion": "yes " * (1 + n % 7)} for n in 
 
 
 async def test_two_processes_take_the_same_way_as_one(tmp_path: Path) -> None:
-    alone = train(tmp_path / "alone", ROWS, packing=False)
+    alone = train(tmp_path / "alone", ROWS)
     job = make_job(tmp_path / "together", ROWS, row_format="prompt/completion", num_processes=2)
     child = await start_group(job, tmp_path, log_path=tmp_path / "log")
     messages: list[dict[str, Any]] = [message async for message in child.messages()]
