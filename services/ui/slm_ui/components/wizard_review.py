@@ -6,9 +6,9 @@ from typing import Any
 import streamlit as st
 
 from slm_client import SlmError
-from slm_client.models import Dataset, Model
+from slm_client.models import Dataset, Model, Plan
 from slm_ui import api, formatting
-from slm_ui.components import cells, panels
+from slm_ui.components import cells, panels, plan
 from slm_ui.components.address import put
 from slm_ui.components.states import saved, tell
 from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, show_problems
@@ -21,9 +21,11 @@ def review(draft: Draft) -> None:
     is_there = _inputs(draft)
     panels.facts([(LABELS[name], _value(draft, name)) for name in _shown(draft)], key="review:configuration")
     show_problems(draft, list(FIELDS))
-    can_launch = not draft.problems and is_there
+    can_plan = not draft.problems and is_there
+    found = plan.show(draft.body()) if can_plan else None
+    can_launch = found is not None and found.status != "refused"
     if st.button("Launch", type="primary", icon=":material/rocket_launch:", key="launch", disabled=not can_launch):
-        _launch(draft)
+        _launch(draft, found)
 
 
 def _shown(draft: Draft) -> list[str]:
@@ -65,9 +67,17 @@ def _inputs(draft: Draft) -> bool:
     return is_there
 
 
-def _launch(draft: Draft) -> None:
+def _launch(draft: Draft, found: Plan | None) -> None:
+    """As planned, to the content hash; before the plan is there, as filled in."""
+    key = f"console-{st.query_params['draft']}"
+    runs = api.client().runs
     with saved("The run was not launched"):
-        run = api.client().runs.launch(draft.body(), idempotency_key=f"console-{st.query_params['draft']}")
+        is_planned = found is not None and found.status == "ready"
+        run = (
+            runs.launch_plan(found.id, idempotency_key=f"{key}-{found.id}")
+            if found and is_planned
+            else (runs.launch(draft.body(), idempotency_key=key))
+        )
     st.toast("Launched")
     go(href("experiment", id=run.experiment_id))
 
