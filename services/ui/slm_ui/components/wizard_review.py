@@ -11,7 +11,7 @@ from slm_ui import api, formatting
 from slm_ui.components import cells, panels, plan
 from slm_ui.components.address import put
 from slm_ui.components.states import saved, tell
-from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, show_problems
+from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, MORE, show_problems
 from slm_ui.draft import FIELDS, Draft, FileError, from_yaml
 from slm_ui.navigation import go, href
 
@@ -19,7 +19,9 @@ from slm_ui.navigation import go, href
 def review(draft: Draft) -> None:
     """A read-only summary and the launch button, which works once nothing is missing."""
     is_there = _inputs(draft)
-    panels.facts([(LABELS[name], _value(draft, name)) for name in _shown(draft)], key="review:configuration")
+    settings = [(LABELS[name], _value(draft, name)) for name in _shown(draft)]
+    others = [(formatting.words(name).capitalize(), formatting.as_text(value)) for name, value in draft.more.items()]
+    panels.facts([*settings, *others], key="review:configuration")
     show_problems(draft, list(FIELDS))
     can_plan = not draft.problems and is_there
     found = plan.show(draft.body()) if can_plan else None
@@ -29,7 +31,7 @@ def review(draft: Draft) -> None:
 
 
 def _shown(draft: Draft) -> list[str]:
-    hidden = () if draft.values["method"] == "lora" else LORA
+    hidden = (MORE,) if draft.values["method"] == "lora" else (*LORA, MORE)
     return [name for name in CONFIGURATION if name not in hidden]
 
 
@@ -94,9 +96,10 @@ def as_file(draft: Draft) -> None:
         )
         if file is not None and st.button("Use this file", key="yaml:use"):
             try:
-                found = from_yaml(file.getvalue())
+                aliases = api.client().runs.schema().get("x-aliases", {})
+                found = from_yaml(file.getvalue(), aliases=aliases)
             except FileError as error:
-                st.error(formatting.plain(error), icon=":material/error:")
+                st.error(f"The file {formatting.plain(error)}.", icon=":material/error:")
                 return
             put(dict.fromkeys(FIELDS) | found)
             st.rerun()
