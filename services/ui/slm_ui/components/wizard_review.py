@@ -1,5 +1,7 @@
 """The last step of the wizard: everything at a glance, and the launch; and the draft as a file."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -70,16 +72,15 @@ def _inputs(draft: Draft) -> bool:
 
 
 def _launch(draft: Draft, found: Plan | None) -> None:
-    """As planned, to the content hash; before the plan is there, as filled in."""
-    key = f"console-{st.query_params['draft']}"
-    runs = api.client().runs
+    """As planned, to the content hash; before the plan is there, as filled in. Pressed twice it is one launch."""
+    body, runs = draft.body(), api.client().runs
+    same = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+    key = f"console-{st.query_params['draft']}-{same}"
     with saved("The run was not launched"):
-        is_planned = found is not None and found.status == "ready"
-        run = (
-            runs.launch_plan(found.id, idempotency_key=f"{key}-{found.id}")
-            if found and is_planned
-            else (runs.launch(draft.body(), idempotency_key=key))
-        )
+        if found is not None and found.status == "ready":
+            run = runs.launch_plan(found.id, idempotency_key=key)
+        else:
+            run = runs.launch(body, idempotency_key=key)
     st.toast("Launched")
     go(href("experiment", id=run.experiment_id))
 
