@@ -76,11 +76,14 @@ def _launch(draft: Draft, found: Plan | None) -> None:
     body, runs = draft.body(), api.client().runs
     same = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
     key = f"console-{st.query_params['draft']}-{same}"
+    if known := st.session_state.get(f"launched:{key}"):
+        go(href("experiment", id=known))
     with saved("The run was not launched"):
         if found is not None and found.status == "ready":
             run = runs.launch_plan(found.id, idempotency_key=key)
         else:
             run = runs.launch(body, idempotency_key=key)
+    st.session_state[f"launched:{key}"] = run.experiment_id
     st.toast("Launched")
     go(href("experiment", id=run.experiment_id))
 
