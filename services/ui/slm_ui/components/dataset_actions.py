@@ -10,7 +10,6 @@ from slm_ui.components.confirm import ask
 from slm_ui.components.states import saved
 from slm_ui.navigation import go, href
 
-GONE = "dataset:gone"
 MAX_COLUMN = 200
 
 
@@ -31,14 +30,8 @@ def show(dataset: Dataset) -> None:
             text = (
                 f"{dataset.name} is taken away from new work and its files are removed. Its models keep their record."
             )
-            ask(f"Delete {formatting.plain(dataset.name)}?", text, verb="Delete", do=partial(_delete, dataset))
-    if st.session_state.pop(GONE, None):
-        go(href("datasets"))
-
-
-def _delete(dataset: Dataset) -> None:
-    api.client().datasets.delete(dataset.id)
-    st.session_state[GONE] = True
+            do = partial(api.client().datasets.delete, dataset.id)
+            ask(f"Delete {formatting.plain(dataset.name)}?", text, verb="Delete", do=do, then=href("datasets"))
 
 
 @st.dialog("Read the file again")
