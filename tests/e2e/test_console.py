@@ -81,7 +81,7 @@ def test_the_whole_job_from_upload_to_evaluation(browser: Browser, console: str,
         visitor.sees("sayings-v1")
         visitor.page.get_by_role("link", name="Evaluations").first.click()
         visitor.has_head("Evaluations")
-        visitor.page.get_by_text("completed", exact=True).nth(1).wait_for(timeout=180_000)
+        visitor.page.get_by_text("completed", exact=True).nth(1).wait_for(timeout=240_000)
         row = visitor.page.get_by_role("row").filter(has_text="sayings-in-the-browser-v1")
         row.get_by_role("link").first.click()
         visitor.has_head("sayings-in-the-browser-v1 on sayings-eval-v1")
@@ -123,6 +123,13 @@ def test_a_broken_file_is_told_and_the_name_is_kept(browser: Browser, console: s
         visitor.has_head("torn-v1")
         visitor.sees("This file cannot be used yet")
         visitor.sees("line 2")
+        visitor.click("Delete")
+        visitor.click("Keep it")
+        visitor.has_head("torn-v1")
+        visitor.click("Delete")
+        visitor.page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        visitor.has_head("Datasets")
+        expect(visitor.page.get_by_text("torn-v1", exact=True)).to_have_count(0)
         assert visitor.wrong == []
 
 

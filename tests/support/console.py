@@ -16,7 +16,7 @@ TIMEOUT_S = 60.0
 class Page:
     """One page in one session."""
 
-    def __init__(self, name: str, **parameters: str) -> None:
+    def __init__(self, name: str, /, **parameters: str) -> None:
         self.app = AppTest.from_file(str(FOLDER / "console.py"), default_timeout=TIMEOUT_S)
         self.app.run()
         self.app.query_params.clear()

@@ -44,12 +44,12 @@ class Seeding:
         )
 
     async def datasets(self, identity: str, *, count: int, **changes: str) -> None:
-        """Copies of a dataset: families `seeded-<n>`."""
+        """Copies of a dataset, each a family `<family>-copy-<n>`; they are found by the name of the original."""
         own = {
             "id": "gen_random_uuid()",
-            "family": "'seeded-' || n",
+            "family": "one.family || '-copy-' || n",
             "version": "1",
-            "name": "'seeded-' || n || '-v1'",
+            "name": "one.family || '-copy-' || n || '-v1'",
             "created_at": "one.created_at - n * interval '1 minute'",
         }
         await self.copies("dataset", identity, count=count, changes=own | changes, database="slm_datasets")
@@ -59,7 +59,7 @@ class Seeding:
         own = {
             "id": "gen_random_uuid()",
             "experiment_id": "gen_random_uuid()",
-            "name": "'seeded ' || n",
+            "name": "one.name || ' ' || n",
             "created_at": "one.created_at - n * interval '1 minute'",
         }
         await self.copies("run", run_id, count=count, changes=own | changes, database="slm_training")

@@ -9,7 +9,14 @@ from starlette.routing import Route
 
 from slm_client import AsyncSlmClient, SlmError
 from slm_client.asynchronous import Download
-from slm_client.calls import Call, Nothing, download_dataset, download_model, download_predictions
+from slm_client.calls import (
+    Call,
+    Nothing,
+    dataset_thumbnail,
+    download_dataset,
+    download_model,
+    download_predictions,
+)
 
 FORMATS = ("raw", "csv", "jsonl", "parquet")
 PASSED_ON = ("content-type", "content-length", "content-disposition")
@@ -26,6 +33,11 @@ def dataset_url(dataset_id: str, *, file_format: str) -> str:
 def model_url(model_id: str) -> str:
     """Where a browser gets all files of a model."""
     return f"download/models/{model_id}"
+
+
+def thumbnail_url(path: str) -> str:
+    """Where a browser gets the image that the platform has under this path."""
+    return f"download/{path.removeprefix('/api/')}"
 
 
 def predictions_url(evaluation_id: str) -> str:
@@ -49,7 +61,12 @@ def download_routes(gateway_url: str) -> list[Route]:
     async def predictions(request: Request) -> Response:
         return await _passed_on(gateway_url, download_predictions(request.path_params["reference"]))
 
+    async def thumbnail(request: Request) -> Response:
+        found = request.path_params
+        return await _passed_on(gateway_url, dataset_thumbnail(found["reference"], found["row"]))
+
     return [
+        Route("/download/datasets/{reference}/thumbnails/{row:int}", thumbnail),
         Route("/download/evaluations/{reference}", predictions),
         Route("/download/datasets/{reference}", dataset),
         Route("/download/models/{reference}", model),

@@ -64,10 +64,16 @@ FIELDS = {
         Field("weight_decay", float, 0.0, low=0, high=1),
         Field("lora_rank", int, 16, low=1, high=512),
         Field("lora_alpha", int, 32, low=1, high=1024),
+        Field("more", str, max_length=4000),
     )
 }
 REQUIRED = ("name", "base_model", "training_dataset")
 ONLY_LORA = ("lora_rank", "lora_alpha")
+MORE = "more"
+"""Settings that have no field of their own, as YAML: one `name: value` per line."""
+
+# Names of blocks' entries that differ from those of the settings they stand for.
+IN_BLOCKS = {("model", "name"): "name", ("training_data", "dataset"): "training_dataset"}
 
 
 class FileError(ValueError):
@@ -87,34 +93,78 @@ class Draft:
             except ValueError as error:
                 self.values[name] = None
                 self.problems[name] = str(error)
+        self.more: dict[str, Any] = {}
+        self._read_more()
         for name in REQUIRED:
             if name not in self._texts:
                 self.problems[name] = "is needed"
 
+    def _read_more(self) -> None:
+        text = self.values.pop(MORE)
+        if text:
+            try:
+                self.more = _mapping(text)
+            except FileError as error:
+                self.problems[MORE] = str(error)
+        for name in sorted(self.more.keys() & FIELDS.keys()):
+            self.problems[MORE] = f"has a field of its own for {name}"
+
     def body(self) -> dict[str, Any]:
         """What is asked of the platform: everything that was chosen, and nothing without effect."""
         unused = () if self.values["method"] == "lora" else ONLY_LORA
-        return {name: value for name, value in self.values.items() if value is not None and name not in unused}
+        chosen = {name: value for name, value in self.values.items() if value is not None and name not in unused}
+        return chosen | self.more
 
     def as_yaml(self) -> str:
         """The same as a file for `slm train`."""
         return yaml.safe_dump(self.body(), sort_keys=False, allow_unicode=True)
 
 
-def from_yaml(content: bytes) -> dict[str, str]:
-    """The settings of a configuration file, as texts for the address. Raises FileError."""
+def from_yaml(content: bytes, *, aliases: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a configuration file, as texts for the address; `aliases` are other names of settings.
+
+    Blocks are taken apart; what has no field of its own goes to `more`. Raises FileError.
+    """
     if len(content) > MAX_FILE_BYTES:
-        raise FileError("The file is too large for a configuration.")
+        raise FileError("is too large for a configuration")
     try:
-        found = yaml.safe_load(content.decode("utf-8"))
+        found = _mapping(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise FileError("is not text in UTF-8") from error
+    texts: dict[str, str] = {}
+    more: dict[str, Any] = {}
+    for name, value in found.items():
+        _sort_in(name, value, texts=texts, more=more, aliases=aliases)
+    if more:
+        texts[MORE] = yaml.safe_dump(more, sort_keys=False, allow_unicode=True)
+    return texts
+
+
+def _sort_in(name: str, value: Any, *, texts: dict[str, str], more: dict[str, Any], aliases: Mapping[str, str]) -> None:
+    """Put one entry of a file where the form has it."""
+    name = aliases.get(name, name)
+    if isinstance(value, dict):
+        left: dict[str, Any] = {}
+        for inner, each in value.items():
+            known = IN_BLOCKS.get((name, str(inner)), str(inner))
+            _sort_in(known, each, texts=texts, more=left, aliases=aliases)
+        if left:
+            more[name] = left
+    elif name in FIELDS and not isinstance(value, list):
+        if value is not None:
+            texts[name] = str(value)
+    else:
+        more[name] = value
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise FileError(f"The file is not YAML: line {line}: {error.problem or 'cannot be read'}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FileError("The file is not YAML text in UTF-8.") from error
-    if not isinstance(found, dict):
-        raise FileError("The file holds no settings: write one `field: value` per line.")
-    unknown = sorted(str(name) for name in found if name not in FIELDS)
-    if unknown:
-        raise FileError(f"Not known here: {', '.join(unknown)}. Known are {', '.join(FIELDS)}.")
-    return {str(name): str(value) for name, value in found.items() if value is not None}
+        raise FileError(f"is not YAML: line {line}: {error.problem or 'cannot be read'}") from error
+    except yaml.YAMLError as error:
+        raise FileError("is not YAML") from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise FileError("holds no settings: write one name: value per line")
+    return found

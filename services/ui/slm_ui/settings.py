@@ -27,6 +27,7 @@ class UiSettings(BaseSettings):
     gateway_url: str = Field(default_factory=lambda: os.environ.get(GATEWAY_VARIABLE) or DEFAULT_GATEWAY)
     max_upload_mb: int = Field(default=1024, ge=1)
     refresh_s: float = Field(default=2.0, gt=0)
+    idle_refresh_s: float = Field(default=8.0, gt=0)
     page_size: int = Field(default=25, ge=1, le=100)
 
     @model_validator(mode="after")

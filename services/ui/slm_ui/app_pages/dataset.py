@@ -1,17 +1,13 @@
 """One dataset version: where it stands, what is in it, what is wrong with it, what was made of it."""
 
-from functools import partial
-
 import streamlit as st
 
 from slm_client.models import Dataset, Problem
 from slm_ui import api, downloads, formatting
-from slm_ui.components import cells, panels, tables
-from slm_ui.components.confirm import ask
+from slm_ui.components import cells, dataset_actions, dataset_checks, panels, tables
 from slm_ui.components.identity import wanted
 from slm_ui.components.live import live
 from slm_ui.components.view import draw
-from slm_ui.navigation import go, href
 from slm_ui.settings import settings
 
 PREVIEW_ROWS = 20
@@ -25,18 +21,16 @@ def main() -> None:
     dataset = api.client().datasets.get(reference)
     is_moving = dataset.status == "in_progress"
     live(_top, every=settings().refresh_s if is_moving else None)(reference, dataset)
-    _actions(dataset)
+    dataset_actions.show(dataset)
     if dataset.error:
         _show_error(dataset, dataset.error)
-    facts, rows, versions, uses = st.tabs(["Details", "Rows", "Versions", "Used by"])
-    with facts:
-        _facts(dataset)
-    with rows:
-        _rows(dataset)
-    with versions:
-        _versions(dataset)
-    with uses:
-        _uses(dataset)
+    is_ready = dataset.status == "processed"
+    titles = ["Details", "Problems", *(["Rows", "Report", "Tokens"] if is_ready else []), "Versions", "Used by"]
+    checks = [_rows, dataset_checks.report, dataset_checks.tokens] if is_ready else []
+    parts = [_facts, dataset_checks.problems, *checks, _versions, _uses]
+    for tab, part in zip(st.tabs(titles), parts, strict=True):
+        with tab:
+            part(dataset)
 
 
 def _top(reference: str, first: Dataset) -> None:
@@ -47,26 +41,16 @@ def _top(reference: str, first: Dataset) -> None:
     badges = [cells.status(dataset.status), formatting.words(dataset.usage)]
     panels.head(dataset.name, text=dataset.description, crumbs=[cells.link("Datasets", "datasets")], badges=badges)
     if dataset.status == "in_progress":
+        _progress(dataset)
+
+
+def _progress(dataset: Dataset) -> None:
+    progress = dataset.progress
+    if progress is None or not progress.total:
         st.progress(0.0, text="The platform reads and checks the file. You may leave this page.")
-
-
-def _actions(dataset: Dataset) -> None:
-    row = st.container(horizontal=True)
-    is_ready = dataset.status == "processed"
-    is_training = dataset.usage == "training"
-    if is_ready and row.button("Train on this" if is_training else "Evaluate on this", type="primary", key="train"):
-        field = "training_dataset" if is_training else "evaluation_dataset"
-        go(href("train", **{field: dataset.id}))
-    if row.button("Delete", icon=":material/delete:", key="delete", disabled=dataset.status == "in_progress"):
-        text = f"{dataset.name} is taken away from new work and its files are removed. Its models keep their record."
-        ask(f"Delete {formatting.plain(dataset.name)}?", text, verb="Delete", do=partial(_delete, dataset))
-    if st.session_state.pop("dataset:deleted", None):
-        go(href("datasets"))
-
-
-def _delete(dataset: Dataset) -> None:
-    api.client().datasets.delete(dataset.id)
-    st.session_state["dataset:deleted"] = True
+        return
+    share = min(1.0, progress.done / progress.total)
+    st.progress(share, text=f"{formatting.words(progress.stage).capitalize()} · {share:.0%}")
 
 
 def _show_error(dataset: Dataset, error: Problem) -> None:
@@ -76,26 +60,27 @@ def _show_error(dataset: Dataset, error: Problem) -> None:
     lines += [f"Where: {formatting.plain(where)}"] if where else []
     lines += [formatting.plain(error.hint)] if error.hint else []
     st.error("\n\n".join(lines), title="This file cannot be used yet", icon=":material/error:")
-    st.caption(f"Mend the file and upload it again under the name “{formatting.plain(dataset.family)}”.")
-    if st.button("Upload again", icon=":material/upload:", key="again"):
-        go(href("datasets", upload=dataset.family, usage_of=dataset.usage))
+    st.caption(f"Mend the file and upload it again as “{formatting.plain(dataset.family)}”, or read it differently.")
 
 
 def _facts(dataset: Dataset) -> None:
-    extra = dataset.model_extra or {}
     panels.facts(
         [
             ("Rows", formatting.count(dataset.rows)),
             ("Size", formatting.size(dataset.size_bytes)),
-            ("File", extra.get("file_name")),
+            ("File", dataset.file_name),
             ("Format", dataset.format),
             ("Type", dataset.data_type),
             ("Rows are", dataset.row_format),
+            ("Cannot be trained on", cells.long(dataset.untrainable_because)),
+            ("Rows left out", formatting.count(dataset.skipped_rows) if dataset.skipped_rows else None),
+            ("Origin", dataset.origin),
+            ("Made from", [cells.link(parent.name, "dataset", id=parent.id) for parent in dataset.parents] or None),
             ("Owner", dataset.owner),
             ("Added", cells.moment(dataset.created_at)),
             ("Processed", cells.moment(dataset.processed_at)),
             ("SHA-256 of the file", cells.short(dataset.sha256)),
-            ("SHA-256 of the rows", cells.short(extra.get("canonical_sha256"))),
+            ("SHA-256 of the rows", cells.short(dataset.canonical_sha256)),
             ("Id", cells.mono(dataset.id)),
         ],
         key="facts",
@@ -125,9 +110,6 @@ def _files(dataset: Dataset) -> None:
 
 
 def _rows(dataset: Dataset) -> None:
-    if dataset.status != "processed":
-        panels.empty("No rows to show", "Rows appear here once the file is processed.", key="rows:none")
-        return
     total = dataset.rows or 0
     pages = max(1, -(-total // PREVIEW_ROWS))
     number = 1
@@ -144,6 +126,8 @@ def _rows(dataset: Dataset) -> None:
 
 
 def _cell(value: object) -> cells.Cell:
+    if isinstance(value, dict) and "thumbnail" in value:
+        return {"text": value.get("path"), "image": downloads.thumbnail_url(str(value["thumbnail"]))}
     text = formatting.as_text(value)
     return cells.long(text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}…")
 
@@ -173,6 +157,10 @@ def _uses(dataset: Dataset) -> None:
     client = api.client()
     experiments = client.experiments.list(dataset_id=dataset.id, limit=20)
     evaluations = client.evaluations.list(dataset_id=dataset.id, limit=20)
+    made = client.models.list(dataset=dataset.id, limit=20)
+    if made.items:
+        st.subheader("Models", anchor=False)
+        panels.strip([cells.link(item.name, "model", id=item.id) for item in made.items], key="uses:models")
     if not experiments.items and not evaluations.items:
         panels.empty("Not used yet", "Experiments and evaluations that use this version appear here.", key="uses:none")
     if experiments.items:

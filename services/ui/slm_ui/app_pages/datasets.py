@@ -12,13 +12,13 @@ from slm_ui.components.listing import Listing
 USAGES = ("training", "evaluation")
 STATUSES = ("in_progress", "processed", "error")
 COLUMNS = (
-    cells.column("Name"),
+    cells.column("Name", sort="name"),
     cells.column("Usage"),
     cells.column("Status"),
-    cells.column("Rows", align="right"),
+    cells.column("Rows", sort="rows", align="right"),
     cells.column("Format"),
-    cells.column("Size", align="right"),
-    cells.column("Added"),
+    cells.column("Size", sort="size_bytes", align="right"),
+    cells.column("Added", sort="created_at"),
     cells.column("File", align="right"),
 )
 
@@ -36,9 +36,7 @@ def main() -> None:
     with status:
         wanted_status = listing.choice("Status", "status", STATUSES)
     with st.spinner("Loading datasets"):
-        page = api.client().datasets.list(
-            usage=wanted_usage, status=wanted_status, q=q, limit=listing.place["limit"], cursor=listing.place["cursor"]
-        )
+        page = api.client().datasets.list(usage=wanted_usage, status=wanted_status, q=q, **listing.place)
     is_new = not page.items and not listing.is_filtered
     with form:
         upload_form.show(is_open=is_new)

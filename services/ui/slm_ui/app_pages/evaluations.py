@@ -28,7 +28,7 @@ def main() -> None:
     with st.spinner("Loading evaluations"):
         page = api.client().evaluations.list(status=status, **chosen, **listing.place)
     is_moving = any(not item.is_finished for item in page.items)
-    every = settings().refresh_s if is_moving else None
+    every = settings().refresh_s if is_moving else settings().idle_refresh_s
     live(_list, every=every)(listing, page, {"status": status, **chosen})
 
 
@@ -60,7 +60,7 @@ def _list(listing: Listing, first: Page[Evaluation], filters: dict[str, Any]) ->
     page = first
     if st.session_state.get("evaluations:shown") is first:
         page = api.client().evaluations.list(**filters, **listing.place)
-        if all(item.is_finished for item in page.items):
+        if all(item.is_finished for item in page.items) != all(item.is_finished for item in first.items):
             st.rerun(scope="app")
     st.session_state["evaluations:shown"] = first
     if page.items:

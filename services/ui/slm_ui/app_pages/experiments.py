@@ -34,7 +34,7 @@ def main() -> None:
     with st.spinner("Loading experiments"):
         page = api.client().experiments.list(status=wanted, q=q, **_narrowed(), **listing.place)
     is_moving = any(map(story.is_moving, page.items))
-    every = settings().refresh_s if is_moving else None
+    every = settings().refresh_s if is_moving else settings().idle_refresh_s
     live(_list, every=every)(listing, page, {"status": wanted, "q": q})
 
 
@@ -49,7 +49,7 @@ def _list(listing: Listing, first: Page[Experiment], filters: dict[str, Any]) ->
     page = first
     if st.session_state.get("experiments:shown") is first:
         page = api.client().experiments.list(**filters, **_narrowed(), **listing.place)
-        if not any(map(story.is_moving, page.items)):
+        if any(map(story.is_moving, page.items)) != any(map(story.is_moving, first.items)):
             st.rerun(scope="app")
     st.session_state["experiments:shown"] = first
     if page.items:

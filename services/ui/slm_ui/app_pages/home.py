@@ -21,14 +21,14 @@ def main() -> None:
         go(href("train"))
     overview = api.client().overview()
     is_busy = bool(overview.running)
-    live(_live, every=settings().refresh_s if is_busy else None)(overview, is_busy)
+    live(_live, every=settings().refresh_s if is_busy else settings().idle_refresh_s)(overview, is_busy)
 
 
 def _live(first: Overview, was_busy: bool) -> None:
     """What changes while something runs."""
     overview = api.client().overview() if st.session_state.get("home:seen") is first else first
     st.session_state["home:seen"] = first
-    if was_busy and not overview.running:
+    if was_busy != bool(overview.running):
         st.rerun(scope="app")
     if overview.unavailable:
         st.warning(f"Not answering at the moment: {', '.join(overview.unavailable)}.", icon=":material/cloud_off:")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from slm_client.models import Model
 from slm_ui import api, downloads, formatting
-from slm_ui.components import ancestry, cells, model_actions, model_aliases, panels, scores, story
+from slm_ui.components import ancestry, cells, model_actions, model_aliases, panels, promotion, scores, story
 from slm_ui.components.identity import wanted
 from slm_ui.components.view import draw
 
@@ -25,8 +25,8 @@ def main() -> None:
         model.name, text=model.description or model.goal, crumbs=[cells.link("Models", "models")], badges=badges
     )
     model_actions.show(model)
-    titles = ["Card", "Scores", "Lineage", "Files", "Aliases", "As Markdown"]
-    overview, measured, lineage, files, names, text = st.tabs(titles)
+    titles = ["Card", "Scores", "Lineage", "Files", "Promotion", "Aliases", "As Markdown"]
+    overview, measured, lineage, files, evidence, names, text = st.tabs(titles)
     with overview:
         _overview(model, card)
     with measured:
@@ -35,6 +35,8 @@ def main() -> None:
         ancestry.show(client.models.lineage(model.id), current=model.id)
     with files:
         _files(model, card)
+    with evidence:
+        promotion.show(model)
     with names:
         model_aliases.show(model)
     with text:

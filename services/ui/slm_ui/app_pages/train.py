@@ -22,9 +22,9 @@ STEPS: tuple[tuple[str, Callable[[Draft], None], tuple[str, ...]], ...] = (
 
 def main() -> None:
     """The page."""
-    if KEY not in st.query_params:
-        # Under this key the platform recognises the same launch, however often the button is pressed.
-        put({KEY: uuid4().hex, "base_model": st.query_params.get("base_model", wizard_steps.DEFAULT_BASE)})
+    # Under its key the platform recognises the same launch, however often the button is pressed.
+    initial = {KEY: uuid4().hex, "base_model": wizard_steps.DEFAULT_BASE}
+    put({name: value for name, value in initial.items() if name not in st.query_params})
     panels.head("Train model", text="Six short steps. Nothing starts before you launch it at the end.")
     number = min(len(STEPS), max(1, value_of(STEP, default=1, read=int)))
     current = Draft(st.query_params.to_dict())

@@ -14,7 +14,7 @@ export default function ({ data: [data], parentElement, setTriggerValue }) {
   root.drawn = drawn;
   const send = (name, value) => setTriggerValue(name, value);
   const focused = focusKey(root);
-  const draw = { head, table, facts, timeline, log, graph, cards, empty, strip, samples }[data.kind];
+  const draw = { head, table, facts, timeline, log, graph, cards, empty, strip, samples, rendered }[data.kind];
   root.replaceChildren(draw(data, send, root));
   if (focused) root.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
 }
@@ -83,6 +83,13 @@ function shown(cell, send) {
   else if (cell.mono) main = make("span", "mono", main);
   else if (cell.pre) main = make("span", "pre", main);
   const all = [main];
+  if (cell.image) {
+    const picture = make("img", "");
+    picture.src = cell.image;
+    picture.alt = cell.text ?? "";
+    picture.loading = "lazy";
+    all.unshift(picture);
+  }
   if (cell.bar !== undefined && cell.bar !== null) all.push(bar(cell.bar, cell.text));
   if (cell.sub) all.push(make("span", "sub", cell.sub));
   const element = make("span", "cell", ...all);
@@ -231,6 +238,12 @@ function samples(data) {
       make("div", "", make("span", "label", label), make("div", `pre ${tone ?? ""}`, text)));
     return make("article", "", make("header", "", make("span", `badge ${item.tone}`, item.verdict), item.note ?? ""), ...fields);
   }));
+}
+
+function rendered(data) {
+  return make("div", "samples", ...data.rows.map((row) => make("article", "one", make("header", "", row.note),
+    ...row.sequences.map((spans) => make("div", "pre",
+      ...spans.map(([text, trained]) => make(trained ? "mark" : "span", "", text)))))));
 }
 
 // Nodes stand in columns, one per kind and in the order given; edges are drawn between them once they have a place.

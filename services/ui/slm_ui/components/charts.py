@@ -32,12 +32,17 @@ def lines(
         "scale": {"domain": names, "range": [COLOURS[index % len(COLOURS)] for index in range(len(names))]},
         "legend": {"orient": "top", "labelLimit": 260} if len(names) > 1 else None,
     }
-    line = {
-        "mark": {"type": "line", "point": len(values) <= MAX_POINTS},
-        "encoding": {"y": _y(unit, is_log=is_log), "color": colour},
+    place = {"y": _y(unit, is_log=is_log), "color": colour}
+    line = {"mark": "line", "encoding": place}
+    # Few values are told as points too: one alone would make no line.
+    sparse = [name for name in names if len(series[name]) <= MAX_POINTS]
+    dots = {
+        "transform": [{"filter": {"field": "series", "oneOf": sparse}}],
+        "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
+        "encoding": place,
     }
     # Values inside of a layer go to the browser as they are; above it Streamlit would load pandas to repack them.
-    inner = {"data": {"values": values}, "layer": [line, _rule(names)]}
+    inner = {"data": {"values": values}, "layer": [line, dots, _rule(names)]}
     step = {"field": "step", "type": "quantitative", "title": "optimiser step"}
     st.vega_lite_chart({"height": HEIGHT, "encoding": {"x": step}, "layer": [inner]}, width="stretch", alt=alt)
 

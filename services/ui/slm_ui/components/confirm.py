@@ -6,12 +6,15 @@ import streamlit as st
 
 from slm_ui.components.states import saved
 from slm_ui.formatting import plain
+from slm_ui.navigation import GOTO
 
 
-def ask(title: str, text: str, *, verb: str, do: Callable[[], object], told: str | None = None) -> None:
+def ask(
+    title: str, text: str, *, verb: str, do: Callable[[], object], told: str | None = None, then: str | None = None
+) -> None:
     """A dialog; `do` is called when the reader agrees, and the page is made again after it.
 
-    `told` is kept for the page to say.
+    `told` is kept for the page to say; `then` is the address to go to, for what is not there any more.
     """
 
     @st.dialog(title)
@@ -24,6 +27,7 @@ def ask(title: str, text: str, *, verb: str, do: Callable[[], object], told: str
             with saved(f"{verb} did not work"):
                 do()
             st.session_state["confirm:told"] = told
+            st.session_state[GOTO] = then
             st.rerun()
 
     dialog()

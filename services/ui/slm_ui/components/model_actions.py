@@ -12,7 +12,6 @@ from slm_ui.navigation import go, href
 
 MAX_DATASETS = 100
 MAX_DESCRIPTION = 4000
-GONE = "model:gone"
 
 
 def show(model: Model) -> None:
@@ -27,14 +26,8 @@ def show(model: Model) -> None:
             _edit(model)
         if model.kind != "base" and st.button("Delete", icon=":material/delete:", key="delete"):
             text = f"{model.name} and its files are removed; its lineage stays. A model that is in use is not deleted."
-            ask(f"Delete {formatting.plain(model.name)}?", text, verb="Delete", do=partial(_delete, model))
-    if st.session_state.pop(GONE, None):
-        go(href("models"))
-
-
-def _delete(model: Model) -> None:
-    api.client().models.delete(model.id)
-    st.session_state[GONE] = True
+            do = partial(api.client().models.delete, model.id)
+            ask(f"Delete {formatting.plain(model.name)}?", text, verb="Delete", do=do, then=href("models"))
 
 
 @st.dialog("Evaluate this model")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from slm_client.models import ComparedMetric, EvaluationComparison
 from slm_ui.components import cells
 from slm_ui.components.view import draw
-from slm_ui.formatting import number, words
+from slm_ui.formatting import number, size, words
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -23,12 +23,15 @@ UNITS = {
     "latency_ms_p95": "ms",
     "tokens_per_s": "tokens/s",
 }
+NAMES = {"bleu": "BLEU", "chrf": "chrF", "rouge_l": "ROUGE-L", "tokens_per_s": "speed", "memory_bytes": "memory"}
+# They tell of the machine and its other work as much as of the model: neither better nor worse.
+NEUTRAL = ("latency", "tokens_per_s", "memory", "cost")
 
 
 def compared(columns: Sequence[Column], *, key: str) -> None:
     """One row per metric; with two columns the change from the first to the second is told."""
     names = {name for _, metrics, _ in columns for name in metrics}
-    order = sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    order = sorted(names, key=_place)
     head = [cells.column("Metric"), *(cells.column(title, align="right") for title, _, _ in columns)]
     if len(columns) == 2:
         head.append(cells.column("Change", align="right"))
@@ -39,8 +42,17 @@ def compared(columns: Sequence[Column], *, key: str) -> None:
     draw(cells.table("Metrics", head, [*rows, links]), key=key)
 
 
+def _place(name: str) -> tuple[int, bool, str]:
+    """What is asked for most comes first, what tells of the machine last."""
+    return FIRST.index(name) if name in FIRST else len(FIRST), _is_neutral(name), name
+
+
+def _is_neutral(name: str) -> bool:
+    return any(part in name for part in NEUTRAL)
+
+
 def _name(name: str) -> cells.Cell:
-    return {"text": words(name.replace("_ms_", "_").removesuffix("_per_s")), "sub": UNITS.get(name)}
+    return {"text": NAMES.get(name) or words(name.replace("_ms_", "_")), "sub": UNITS.get(name)}
 
 
 def _values(name: str, columns: Sequence[Column]) -> list[cells.Cell]:
@@ -55,7 +67,7 @@ def value_of(name: str, value: float | None) -> str:
     """A value as people read it: shares in percent."""
     if value is not None and any(part in name for part in SHARES) and -1 <= value <= 1:
         return f"{value:.1%}"
-    return number(value)
+    return size(value) if name == "memory_bytes" else number(value)
 
 
 def change(name: str, before: float | None, after: float | None) -> cells.Cell:
@@ -66,7 +78,7 @@ def change(name: str, before: float | None, after: float | None) -> cells.Cell:
     if difference == 0:
         return "no change"
     is_less_better = any(part in name for part in SMALLER_IS_BETTER)
-    tone = "good" if (difference < 0) == is_less_better else "bad"
+    tone = "idle" if _is_neutral(name) else "good" if (difference < 0) == is_less_better else "bad"
     # The difference of two shares is told in points, not in percent of anything.
     shown = value_of(name, abs(difference)).replace("%", " points")
     return {"text": f"{MINUS if difference < 0 else '+'}{shown}", "tone": tone}
@@ -81,7 +93,10 @@ def with_intervals(comparison: EvaluationComparison, *, key: str) -> None:
         cells.column("Change", align="right"),
         cells.column(f"{comparison.confidence:.0%} interval", align="right"),
     ]
-    rows = [{"id": metric.name, "cells": _compared(metric)} for metric in comparison.metrics]
+    rows = [
+        {"id": metric.name, "cells": _compared(metric)}
+        for metric in sorted(comparison.metrics, key=lambda metric: _place(metric.name))
+    ]
     links = [cells.short(each.id, "evaluation") for each in (comparison.first, comparison.second)]
     blank = {"text": ""}
     draw(cells.table("Metrics", head, [*rows, {"id": "", "cells": ["Evaluation", *links, blank, blank]}]), key=key)

@@ -15,7 +15,8 @@ from slm_ui.components.transfers import Transfer
 from slm_ui.formatting import plain
 from slm_ui.navigation import go, href
 
-TYPES = ["csv", "tsv", "json", "jsonl", "ndjson", "parquet"]
+TYPES = ["csv", "tsv", "json", "jsonl", "ndjson", "parquet", "txt", "zip", "gz", "zst"]
+HELP = "CSV, TSV, JSON, JSONL, Parquet, plain text, or a zip of images"
 MAX_NAME, MAX_DESCRIPTION, MAX_COLUMN = 120, 4000, 200
 USAGES = ("training", "evaluation")
 
@@ -23,7 +24,7 @@ USAGES = ("training", "evaluation")
 def show(*, is_open: bool) -> None:
     """The form; leads to the new dataset when it was accepted."""
     with st.expander("Upload a dataset", icon=":material/upload:", expanded=is_open, key="upload:form"):
-        file = st.file_uploader("File", type=TYPES, key="upload:file", help="CSV, TSV, JSON, JSONL or Parquet")
+        file = st.file_uploader("File", type=TYPES, key="upload:file", help=HELP)
         name_field, usage_field = st.columns(2)
         guess = _guess(file.name) if file else ""
         name = name_field.text_input(

@@ -1,17 +1,19 @@
 """The last step of the wizard: everything at a glance, and the launch; and the draft as a file."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from slm_client import SlmError
-from slm_client.models import Dataset, Model
+from slm_client.models import Dataset, Model, Plan
 from slm_ui import api, formatting
-from slm_ui.components import cells, panels
+from slm_ui.components import cells, panels, plan
 from slm_ui.components.address import put
 from slm_ui.components.states import saved, tell
-from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, show_problems
+from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, MORE, show_problems
 from slm_ui.draft import FIELDS, Draft, FileError, from_yaml
 from slm_ui.navigation import go, href
 
@@ -19,15 +21,19 @@ from slm_ui.navigation import go, href
 def review(draft: Draft) -> None:
     """A read-only summary and the launch button, which works once nothing is missing."""
     is_there = _inputs(draft)
-    panels.facts([(LABELS[name], _value(draft, name)) for name in _shown(draft)], key="review:configuration")
+    settings = [(LABELS[name], _value(draft, name)) for name in _shown(draft)]
+    others = [(formatting.words(name).capitalize(), formatting.as_text(value)) for name, value in draft.more.items()]
+    panels.facts([*settings, *others], key="review:configuration")
     show_problems(draft, list(FIELDS))
-    can_launch = not draft.problems and is_there
+    can_plan = not draft.problems and is_there
+    found = plan.show(draft.body()) if can_plan else None
+    can_launch = found is not None and found.status != "refused"
     if st.button("Launch", type="primary", icon=":material/rocket_launch:", key="launch", disabled=not can_launch):
-        _launch(draft)
+        _launch(draft, found)
 
 
 def _shown(draft: Draft) -> list[str]:
-    hidden = () if draft.values["method"] == "lora" else LORA
+    hidden = (MORE,) if draft.values["method"] == "lora" else (*LORA, MORE)
     return [name for name in CONFIGURATION if name not in hidden]
 
 
@@ -65,9 +71,19 @@ def _inputs(draft: Draft) -> bool:
     return is_there
 
 
-def _launch(draft: Draft) -> None:
+def _launch(draft: Draft, found: Plan | None) -> None:
+    """As planned, to the content hash; before the plan is there, as filled in. Pressed twice it is one launch."""
+    body, runs = draft.body(), api.client().runs
+    same = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+    key = f"console-{st.query_params['draft']}-{same}"
+    if known := st.session_state.get(f"launched:{key}"):
+        go(href("experiment", id=known))
     with saved("The run was not launched"):
-        run = api.client().runs.launch(draft.body(), idempotency_key=f"console-{st.query_params['draft']}")
+        if found is not None and found.status == "ready":
+            run = runs.launch_plan(found.id, idempotency_key=key)
+        else:
+            run = runs.launch(body, idempotency_key=key)
+    st.session_state[f"launched:{key}"] = run.experiment_id
     st.toast("Launched")
     go(href("experiment", id=run.experiment_id))
 
@@ -84,9 +100,10 @@ def as_file(draft: Draft) -> None:
         )
         if file is not None and st.button("Use this file", key="yaml:use"):
             try:
-                found = from_yaml(file.getvalue())
+                aliases = api.client().runs.schema().get("x-aliases", {})
+                found = from_yaml(file.getvalue(), aliases=aliases)
             except FileError as error:
-                st.error(formatting.plain(error), icon=":material/error:")
+                st.error(f"The file {formatting.plain(error)}.", icon=":material/error:")
                 return
             put(dict.fromkeys(FIELDS) | found)
             st.rerun()

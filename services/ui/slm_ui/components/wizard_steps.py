@@ -14,8 +14,9 @@ from slm_ui.draft import FIELDS, Draft
 DEFAULT_BASE = "nano-v1"
 BASIC = ("method", "epochs", "learning_rate", "batch_size", "max_length")
 ADVANCED = ("seed", "warmup_ratio", "weight_decay")
+MORE = "more"
 LORA = ("lora_rank", "lora_alpha")
-CONFIGURATION = (*BASIC, *ADVANCED, *LORA)
+CONFIGURATION = (*BASIC, *ADVANCED, *LORA, MORE)
 LABELS = {
     "name": "Experiment name",
     "goal": "Goal",
@@ -34,6 +35,7 @@ LABELS = {
     "weight_decay": "Weight decay",
     "lora_rank": "LoRA rank",
     "lora_alpha": "LoRA alpha",
+    "more": "Other settings",
 }
 HELP = {
     "epochs": "How often every training row is seen.",
@@ -42,6 +44,7 @@ HELP = {
     "max_length": "Longer rows are cut off.",
     "seed": "The same seed, data and settings give the same model.",
     "warmup_ratio": "The share of the steps during which the learning rate rises.",
+    "more": "Any other option of a run, one name: value per line, as in a configuration file.",
     "family": "The model becomes the next version of this family. Made of the name if left empty.",
     "goal": "What the model should be able to do. It is kept on the model card.",
 }
@@ -100,8 +103,11 @@ def configuration(draft: Draft) -> None:
     _row(("epochs", "learning_rate", "batch_size", "max_length"))
     if draft.values["method"] == "lora":
         _row(LORA)
-    with st.expander("More settings", expanded=any(name in draft.problems for name in ADVANCED)):
+    with st.expander("More settings", expanded=any(name in draft.problems for name in (*ADVANCED, MORE))):
         _row(ADVANCED)
+        st.text_area(
+            LABELS[MORE], height=90, help=HELP[MORE], placeholder="scheduler: cosine", **bound(MORE, default="")
+        )
 
 
 def _row(names: Sequence[str]) -> None:
