@@ -43,7 +43,11 @@ def show(model: Model) -> None:
                 client.models.promote(model.id)
             st.rerun()
     _verify(model)
-    happened = client.models.timeline(model.id).items
+    _timeline(model)
+
+
+def _timeline(model: Model) -> None:
+    happened = api.client().models.timeline(model.id).items
     if happened:
         st.subheader("What happened", anchor=False)
         panels.timeline(
