@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,7 +15,6 @@ from tests.support.invariants import Books, settle
 from tests.support.load import ROWS
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.fault]
-BIG_ROWS = "prompt,completion\n" + "x" * 1000 + ",y\n"
 LAUNCHES = 200
 
 
@@ -121,23 +121,29 @@ async def test_a_database_without_room_refuses_and_loses_nothing(
             await cluster.stop()
 
 
-async def test_an_upload_that_does_not_fit_is_refused_and_leaves_nothing(
+async def test_an_upload_that_cannot_be_processed_says_why_and_is_retried_later(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
     scratch = tmp_path / "scratch"
-    with small_disk(scratch, 8):
+    with small_disk(scratch, 64):
         cluster = Cluster(tmp_path, env={"datasets": {"TMPDIR": str(scratch)}})
         await cluster.start()
         try:
-            big = BIG_ROWS + "x,y\n" * (4 << 20)
-            assert await upload(session, cluster, "big", big) == (507, "disk_full")
-
-            async def is_empty() -> bool:
-                return not list(scratch.iterdir())
-
-            await eventually(is_empty)
-            status, dataset = await upload(session, cluster, "small")
+            filler = fill(scratch)
+            status, dataset = await upload(session, cluster, "rows")
             assert status == 202
+            url = f"{cluster.gateway_url}/api/datasets/{dataset}"
+
+            async def failure() -> dict[str, Any] | None:
+                async with session.get(url) as response:
+                    found = await response.json()
+                return found if found["status"] == "error" else None
+
+            failed = await eventually(failure, timeout_s=90)
+            assert "disk" in failed["error"]["message"]
+            filler.unlink()
+            async with session.post(f"{url}:retry") as response:
+                assert response.status == 202
             await processed(session, cluster, dataset)
         finally:
             await cluster.stop()

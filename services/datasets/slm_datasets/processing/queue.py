@@ -17,6 +17,7 @@ from slm_datasets.store import jobs
 from slm_datasets.tables import DatasetRow
 from slm_shared import outbox
 from slm_shared.database import Database
+from slm_shared.errors import is_disk_full
 from slm_shared.events import DatasetFailed, DatasetProcessed
 from slm_shared.ids import new_id
 from slm_shared.objects import ObjectStore
@@ -73,6 +74,10 @@ class ProcessingQueue:
                 await self._process(dataset, Path(folder))
         except ProcessingError as error:
             await self._retry_or_give_up(dataset, str(error))
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            await self._retry_or_give_up(dataset, "The disk of the datasets service is full.")
         except asyncio.CancelledError:
             await self._release(dataset)
             raise
