@@ -7,7 +7,6 @@ import aiohttp
 import pytest
 from starlette.types import Receive, Scope, Send
 
-
 # Written out: processes that run tests side by side must name them alike.
 EXPERIMENT = "01890a5d-ac96-774b-bcce-b302099a8057"
 
