@@ -81,6 +81,7 @@ async def test_a_claim_says_everything_a_worker_needs(
                 "name": model.name,
                 "artifact_prefix": model.artifact_prefix,
                 "manifest_key": model.manifest_key,
+                "signature": None,
                 "manifest_sha256": model.manifest_sha256,
             },
             "dataset": {

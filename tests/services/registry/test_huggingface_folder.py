@@ -73,7 +73,8 @@ def last_logits(model: Any) -> torch.Tensor:
 async def test_a_model_loads_in_bare_transformers(client: httpx2.AsyncClient, tmp_path: Path) -> None:
     folder = await downloaded(client, "nano-v1", tmp_path / "out")
     assert folder.name == "nano-v1"
-    assert torch.equal(in_a_bare_process(folder), last_logits(load_model(NANO)))
+    # Another process may use another number of threads, which adds up in another order.
+    torch.testing.assert_close(in_a_bare_process(folder), last_logits(load_model(NANO)), rtol=1e-4, atol=1e-4)
 
 
 # peft asks for an attribute that transformers renames.
