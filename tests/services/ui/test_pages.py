@@ -8,6 +8,7 @@ from slm_client import SlmClient
 from tests.services.ui.conftest import HOSTILE, Things
 from tests.support.console import Page, text_of
 from tests.support.seeding import Seeding
+from tests.support.waiting import wait_until
 
 LISTS = ("datasets", "runs", "experiments", "evaluations")
 EVERY = ("home", "train", *LISTS, "models", "activity", "system")
@@ -117,7 +118,13 @@ def test_a_model_card_leads_to_everything_it_came_from(things: Things, client: S
     assert {"numbers-v1", "nano-v1", model.name} <= nodes
     assert page.facts["Goal"] == HOSTILE
     assert "model.safetensors" in page.text
-    assert any("(base)" in column["label"] for data in page.of_kind("table") for column in data["columns"])
+
+    def is_scored() -> bool:
+        tables = Page("model", id=model.id).of_kind("table")
+        return any("(base)" in column["label"] for data in tables for column in data["columns"])
+
+    # The registry learns of scores by an event.
+    wait_until(is_scored, timeout_s=30)
 
 
 def test_an_evaluation_stands_beside_that_of_the_base(things: Things, client: SlmClient) -> None:
