@@ -16,7 +16,7 @@ from openlineage.client.generated.job_type_job import JobTypeJobFacet
 from openlineage.client.serde import Serde
 
 NAMESPACE = "slm"
-PRODUCER = "https://pypi.org/project/slm-platform"
+PRODUCER = "urn:slm-platform"
 
 Facts = Mapping[str, Any]
 
