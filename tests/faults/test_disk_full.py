@@ -143,7 +143,8 @@ async def test_an_upload_that_cannot_be_processed_says_why_and_is_retried_later(
                 return found if found["status"] == "error" else None
 
             failed = await eventually(failure, timeout_s=90)
-            assert "disk" in failed["error"]["message"]
+            assert failed["error"]["code"] == "disk_full"
+            assert "retry" in failed["error"]["hint"]
             filler.unlink()
             async with session.post(f"{url}/retry", json={}) as response:
                 assert response.status == 202

@@ -1,6 +1,6 @@
 """What may go wrong with models, as a user is told."""
 
-from slm_shared.errors import ConflictError, InvalidError, MalformedError, NotFoundError, PlatformError, TooLargeError
+from slm_shared.errors import ConflictError, InvalidError, MalformedError, NotFoundError, TooLargeError
 
 
 class ModelNotFoundError(NotFoundError):
@@ -37,18 +37,6 @@ class AliasReservedError(ConflictError):
     """The alias is moved by the registry itself."""
 
     code = "alias_reserved"
-
-
-class RevisionRequiredError(PlatformError):
-    """An edit must say which revision it changes."""
-
-    status, code, title = 428, "precondition_required", "Precondition required"
-
-
-class RevisionMismatchError(PlatformError):
-    """The model was changed by somebody else in between."""
-
-    status, code, title = 412, "precondition_failed", "Precondition failed"
 
 
 class LineageNodeNotFoundError(NotFoundError):

@@ -4,7 +4,6 @@ from slm_shared.errors import (
     ConflictError,
     InvalidError,
     NotFoundError,
-    PlatformError,
 )
 
 
@@ -78,18 +77,6 @@ class NotPossibleNowError(ConflictError):
     """The run's state does not allow this."""
 
     code = "run_state_conflict"
-
-
-class VersionConflictError(PlatformError):
-    """The draft was edited by somebody else since it was read."""
-
-    status, code, title = 412, "version_conflict", "Changed meanwhile"
-
-
-class VersionRequiredError(PlatformError):
-    """An edit must say which version it is of."""
-
-    status, code, title = 428, "version_required", "If-Match is missing"
 
 
 class PlanNotFoundError(NotFoundError):

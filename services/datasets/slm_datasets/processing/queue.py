@@ -73,11 +73,16 @@ class ProcessingQueue:
             with tempfile.TemporaryDirectory(prefix="slm-dataset-") as folder:
                 await self._process(dataset, Path(folder))
         except ProcessingError as error:
-            await self._retry_or_give_up(dataset, str(error))
+            hint = "Upload it in smaller parts, or in another format."
+            await self._retry_or_give_up(dataset, "processing_failed", str(error), hint=hint)
         except OSError as error:
             if not is_disk_full(error):
                 raise
-            await self._retry_or_give_up(dataset, "The disk of the datasets service is full.")
+            why, hint = (
+                "The disk of the datasets service is full.",
+                "Make room there, then retry it: the upload is kept.",
+            )
+            await self._retry_or_give_up(dataset, "disk_full", why, hint=hint)
         except asyncio.CancelledError:
             await self._release(dataset)
             raise
@@ -138,12 +143,11 @@ class ProcessingQueue:
             await outbox.append(session, event)
         log.info("dataset.failed", dataset_id=str(dataset.id), code=problem["code"])
 
-    async def _retry_or_give_up(self, dataset: DatasetRow, why: str) -> None:
+    async def _retry_or_give_up(self, dataset: DatasetRow, code: str, why: str, *, hint: str) -> None:
         if dataset.attempt < MAX_ATTEMPTS:
             await self._release(dataset)
             return
-        hint = "Upload it in smaller parts, or in another format."
-        await self._fail(dataset, {"code": "processing_failed", "message": why, "hint": hint})
+        await self._fail(dataset, {"code": code, "message": why, "hint": hint})
 
     async def _release(self, dataset: DatasetRow) -> None:
         async with self._database.transaction() as session:

@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry.domain import LATEST
-from slm_registry.errors import ModelInUseError, RevisionMismatchError, RevisionRequiredError
+from slm_registry.errors import ModelInUseError
 from slm_registry.schemas import ModelEdit
 from slm_registry.service import journal
 from slm_registry.service.aliases import REGISTRY, drop_alias, move_alias
@@ -12,6 +12,7 @@ from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
 from slm_shared import audit, outbox
 from slm_shared.events import ModelDeleted
+from slm_shared.preconditions import VersionConflictError, version_named
 
 SHOWN_CHILDREN = 5
 
@@ -21,28 +22,21 @@ async def edit_model(
 ) -> ModelRow:
     """Change description and tags, if the model is still the one that the caller saw.
 
-    Raises RevisionRequiredError, RevisionMismatchError and what `get_model` raises.
+    Raises VersionRequiredError, VersionConflictError and what `get_model` raises.
     """
     row = await get_model(session, reference)
-    if if_match is None:
-        hint = "Send the ETag of the model that you read as If-Match, or * to change it whatever it is."
-        raise RevisionRequiredError("An edit needs the header If-Match.", hint=hint)
-    revision = row.revision if if_match == "*" else _revision_in(if_match)
+    named = version_named(if_match)
+    revision = row.revision if named is None else named
     values = edit.model_dump(include=edit.model_fields_set)
-    if revision is None or not await models.edit_model(session, row, values, revision=revision):
+    if not await models.edit_model(session, row, values, revision=revision):
         hint = "Read the model again and repeat the edit."
-        raise RevisionMismatchError("Somebody has changed the model in between.", hint=hint)
+        raise VersionConflictError("Somebody has changed the model in between.", hint=hint)
     await audit.append(session, "model.edited", actor=actor, object_id=row.id, name=row.name, fields=sorted(values))
     body = {"by": actor, "revision": revision + 1, **values}
     await journal.note(session, "model.edited", body, model_id=row.id)
     key = str(row.id)
     session.expire(row)
     return await get_model(session, key)
-
-
-def _revision_in(etag: str) -> int | None:
-    text = etag.removeprefix("W/").strip('"')
-    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 async def delete_model(session: AsyncSession, reference: str, *, actor: str) -> str | None:

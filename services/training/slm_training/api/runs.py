@@ -11,10 +11,11 @@ from slm_shared.access import Member, Viewer
 from slm_shared.database import ANSWER_WITHIN_S
 from slm_shared.idempotency import Idempotency
 from slm_shared.paging import Page, PageQuery
+from slm_shared.preconditions import version_named
 from slm_shared.web import ReadSession, WriteSession, router
 from slm_training import store
 from slm_training.domain import ExperimentStatus
-from slm_training.errors import RunNotFoundError, VersionRequiredError
+from slm_training.errors import RunNotFoundError
 from slm_training.schemas.config import RunCreate, config_schema
 from slm_training.schemas.runs import Origin, Priority, Run
 from slm_training.service import control, launching
@@ -84,7 +85,7 @@ async def edit_draft(
     run_id: UUID, body: dict[str, Any], request: Request, principal: Member, response: Response
 ) -> Run:
     """Change options of a draft; null goes back to the default. `If-Match` names the version that was read."""
-    version = _version(request.headers.get("If-Match"))
+    version = version_named(request.headers.get("If-Match"))
     async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
         changed = launching.request_of(await _find(session, run_id), body)
     inputs = await request.app.state.resolver.resolve(changed)
@@ -92,13 +93,6 @@ async def edit_draft(
         row = await launching.edit_draft(session, run_id, changed, inputs, version=version, actor=principal.subject)
         response.headers["ETag"] = f'"{row.version}"'
         return Run.of(row)
-
-
-def _version(if_match: str | None) -> int:
-    digits = (if_match or "").strip().removeprefix("W/").strip('"')
-    if not digits.isascii() or not digits.isdecimal():
-        raise VersionRequiredError("An edit must name in If-Match the version that it is of.", hint="Send the ETag.")
-    return min(int(digits[:18]), 2**31 - 1)
 
 
 @routes.delete("/api/runs/{run_id}", status_code=204)

@@ -11,6 +11,7 @@ from slm_shared.database import database_now
 from slm_shared.errors import InvalidError
 from slm_shared.events import RunLaunched
 from slm_shared.ids import new_id
+from slm_shared.preconditions import VersionConflictError
 from slm_shared.problems import invalid_request
 from slm_training import store
 from slm_training.domain import RunState, family_of
@@ -18,7 +19,6 @@ from slm_training.errors import (
     DraftOnlyError,
     NotPossibleNowError,
     RunNotFoundError,
-    VersionConflictError,
 )
 from slm_training.schemas.blocks import FLAT_NAMES, flattened
 from slm_training.schemas.config import RunCreate
@@ -134,11 +134,14 @@ async def locked(session: AsyncSession, run_id: UUID) -> RunRow:
 
 
 async def edit_draft(
-    session: AsyncSession, run_id: UUID, request: RunCreate, inputs: Inputs, *, version: int, actor: str
+    session: AsyncSession, run_id: UUID, request: RunCreate, inputs: Inputs, *, version: int | None, actor: str
 ) -> RunRow:
-    """Replace what a draft asks for. Raises DraftOnlyError, and VersionConflictError when it changed meanwhile."""
+    """Replace what a draft asks for; a `version` of None takes whatever there is.
+
+    Raises DraftOnlyError, and VersionConflictError when it changed meanwhile.
+    """
     run = await _draft(session, run_id)
-    if run.version != version:
+    if version is not None and run.version != version:
         raise VersionConflictError("Somebody changed the draft since you read it.", hint="Read it again.")
     await store.change(session, run, {**asked(request, inputs), "version": run.version + 1})
     await audit.append(session, "run.edited", actor=actor, object_id=run.id, version=run.version)
