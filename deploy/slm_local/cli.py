@@ -156,7 +156,8 @@ async def _run_command(words: Sequence[str], gateway_url: str) -> int:
             # At Ctrl-C the terminal has told it too; it may be about to say something.
             process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), COMMAND_STOP_GRACE_S)
+                async with asyncio.timeout(COMMAND_STOP_GRACE_S):
+                    await process.wait()
         if process.returncode is None:
             process.kill()
             await process.wait()

@@ -25,6 +25,7 @@ from slm_shared.database import Database
 from slm_shared.errors import ConflictError, UnavailableError
 from slm_shared.events import Event
 from slm_shared.failpoints import failpoint
+from slm_shared.parts import is_wanted
 from slm_shared.telemetry import tracing
 from slm_shared.topology import EVENTS, consumer_named, durable_name
 
@@ -92,7 +93,7 @@ class Bus:
                 group.create_task(self._consume(subscription), name=subscription.durable)
 
     async def _consume(self, subscription: _Subscription) -> None:
-        while True:
+        while is_wanted():
             try:
                 jetstream = await self._broker.jetstream()
                 await self._fetch_and_handle(jetstream, subscription)
@@ -111,7 +112,7 @@ class Bus:
         loop = asyncio.get_running_loop()
         checked_at = loop.time()
         try:
-            while True:
+            while is_wanted():
                 if loop.time() - checked_at > CHECK_EVERY_S:
                     # A deleted consumer looks like one without messages.
                     await self._check(jetstream, subscription)

@@ -132,7 +132,8 @@ class Child:
         if self._process.returncode is None:
             self._signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), grace_s)
+                async with asyncio.timeout(grace_s):
+                    await self._process.wait()
         # Also when the leader is gone: its own children may have outlived it.
         self._signal(signal.SIGKILL)
         return await self._process.wait()

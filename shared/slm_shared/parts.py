@@ -39,6 +39,16 @@ async def _keep_running(part: Part) -> None:
             await asyncio.sleep(RESTART_DELAY_S)
 
 
+def is_wanted() -> bool:
+    """Whether the current task has not been cancelled yet.
+
+    For loops in a task of a `TaskGroup`: a library's `wait_for` may lose a cancellation (in Python 3.11), and the group
+    cancels its tasks only once.
+    """
+    task = asyncio.current_task()
+    return task is None or not task.cancelling()
+
+
 @asynccontextmanager
 async def running_parts(parts: Sequence[Part], *, cancel_again_s: float = CANCEL_AGAIN_S) -> AsyncIterator[None]:
     """Run every part while the block runs; cancel and await them in reverse order at its end."""

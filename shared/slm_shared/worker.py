@@ -241,7 +241,8 @@ class Worker:
         try:
             await self._unless_stopping(asyncio.shield(report))
             # When told to stop, the answer to what is on its way is still worth some seconds.
-            await asyncio.wait_for(report, GIVE_UP_S)
+            async with asyncio.timeout(GIVE_UP_S):
+                await report
             log.info("job.reported", key=lease.key, epoch=lease.epoch)
         except LeaseLostError:
             log.warning("job.report_refused", key=lease.key, epoch=lease.epoch)

@@ -132,6 +132,17 @@ def test_only_the_database_module_commits() -> None:
     assert wrong == []
 
 
+def test_nothing_waits_in_a_way_that_loses_cancellations() -> None:
+    """`asyncio.wait_for` of Python 3.11 takes a cancellation for the result when both come at once."""
+    found = [
+        f"{relative(path)}:{node.lineno}"
+        for path in source_files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "asyncio.wait_for"
+    ]
+    assert not found, f"use `async with asyncio.timeout(...)`: {found}"
+
+
 def test_no_file_is_longer_than_the_wall() -> None:
     tests = [path for path in (ROOT / "tests").rglob("*.py")]
     long = {relative(path): len(path.read_text().splitlines()) for path in [*source_files(), *tests]}

@@ -109,6 +109,20 @@ async def test_a_working_run_is_paused_at_a_checkpoint_and_goes_on_from_it(platf
     assert states == ["queued", "leased", "running", "pausing", "paused", "queued", "leased"]
 
 
+async def test_a_run_that_is_paused_before_its_worker_begins_may_still_complete(platform: Any, tmp_path: Path) -> None:
+    await platform.dataset("rows")
+    run = await platform.launch()
+    lease = await platform.claim()
+    assert (await platform.training.post(f"/api/runs/{run['id']}:pause")).json()["state"] == "pausing"
+    done = await platform.stored(lease, tmp_path / "artifact")
+    assert (await platform.tell(lease, "complete", **done)).status_code == 409, "it has not begun yet"
+    assert [(await platform.tell(lease, "start")).status_code for _ in range(2)] == [204, 204]
+    assert (await platform.experiment(run))["started_at"] is not None
+    assert (await platform.run(run["id"]))["state"] == "pausing"
+    assert (await platform.tell(lease, "complete", **done)).status_code == 204
+    assert (await platform.run(run["id"]))["state"] == "succeeded"
+
+
 async def test_a_paused_run_is_cancelled_at_once_and_one_that_ended_is_not_paused(platform: Any) -> None:
     await platform.dataset("rows")
     run = await platform.launch()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 from hypothesis.strategies import sampled_from
@@ -258,6 +259,8 @@ class Runs(RuleBasedStateMachine):
             return list((await session.execute(text(query))).all())
 
 
+# A failure is made small before it is told, which takes Hypothesis up to five minutes.
+@pytest.mark.timeout(420)
 async def test_runs_keep_to_the_table(platform_settings: PlatformSettings, service_database: MakeService) -> None:
     name = await service_database("training")
     machine = type("RunsHere", (Runs,), {"url": platform_settings.database_url(name)})

@@ -12,6 +12,7 @@ import structlog
 from slm_datasets.settings import DatasetsSettings
 from slm_shared.child import Child, clean_environment
 from slm_shared.errors import UnavailableError
+from slm_shared.parts import is_wanted
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class WorkLoop(Generic[T]):
                 group.create_task(self._work())
 
     async def _work(self) -> None:
-        while True:
+        while is_wanted():
             try:
                 work = await self._claim()
                 if work is not None:

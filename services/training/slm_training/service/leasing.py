@@ -83,13 +83,18 @@ async def held(session: AsyncSession, run_id: UUID, epoch: int) -> RunRow:
 
 
 async def start_run(session: AsyncSession, run_id: UUID, epoch: int) -> None:
-    """The worker has begun: the experiment is running. Saying it twice is fine."""
+    """The worker has begun: the experiment is running. Saying it twice is fine.
+
+    A run that a user paused in between goes on pausing: its worker stops at the next checkpoint, or completes first.
+    """
     run = await held(session, run_id, epoch)
-    if run.state != RunState.LEASED:
+    if run.state not in (RunState.LEASED, RunState.PAUSING) or not await store.start_attempt(session, run):
         return
-    started_at = run.started_at or await database_now(session)
-    await store.move(session, run, RunState.RUNNING, values={"started_at": started_at})
-    await store.start_attempt(session, run)
+    values = {"started_at": run.started_at or await database_now(session)}
+    if run.state == RunState.LEASED:
+        await store.move(session, run, RunState.RUNNING, values=values)
+    else:
+        await store.change(session, run, values)
     if run.purpose == store.PLAN:
         return
     await outbox.append(
@@ -147,7 +152,7 @@ async def begin_completion(session: AsyncSession, run_id: UUID, completion: Comp
             return None
         raise LeaseLostError("The run was completed with another artifact.")
     run = await held(session, run_id, completion.epoch)
-    if run.state in (RunState.RUNNING, RunState.PAUSING):
+    if run.state in (RunState.RUNNING, RunState.PAUSING) and run.started_at is not None:
         await store.move(session, run, RunState.COMPLETING)
     return run
 

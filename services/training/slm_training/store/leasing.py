@@ -67,10 +67,11 @@ async def open_attempt(session: AsyncSession, run: RunRow) -> bool:
     return (await session.execute(statement)).first() is not None
 
 
-async def start_attempt(session: AsyncSession, run: RunRow) -> None:
-    """Note that the attempt of the current lease has begun."""
-    statement = update(AttemptRow).where(AttemptRow.run_id == run.id, AttemptRow.epoch == run.epoch)
-    await session.execute(statement.values(started_at=func.clock_timestamp()))
+async def start_attempt(session: AsyncSession, run: RunRow) -> bool:
+    """Note that the attempt of the current lease has begun; False when that was noted before."""
+    mine = (AttemptRow.run_id == run.id, AttemptRow.epoch == run.epoch, AttemptRow.started_at.is_(None))
+    statement = update(AttemptRow).where(*mine).values(started_at=func.clock_timestamp()).returning(AttemptRow.epoch)
+    return (await session.execute(statement)).first() is not None
 
 
 async def end_attempt(session: AsyncSession, run: RunRow, *, outcome: str, code: str | None = None) -> None:
