@@ -45,9 +45,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `round_number` runs `--repeat` times."""
+    """A test that asks for `round_number` runs `--repeat` times, round after round."""
     if "round_number" in metafunc.fixturenames:
-        metafunc.parametrize("round_number", range(metafunc.config.getoption("--repeat")))
+        rounds = range(metafunc.config.getoption("--repeat"))
+        metafunc.parametrize("round_number", rounds, scope="module")
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.fault]
 
 
 @pytest.fixture(scope="module")
-async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    """One platform for all faults: each has to leave it whole."""
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+async def cluster(tmp_path_factory: pytest.TempPathFactory, round_number: int) -> AsyncIterator[Cluster]:
+    """One platform for all faults of a round: each has to leave it whole."""
+    cluster = Cluster(tmp_path_factory.mktemp(f"cluster{round_number}-"))
     await cluster.start()
     yield cluster
     await cluster.stop()
@@ -71,6 +71,7 @@ async def test_nothing_is_lost_and_nothing_happens_twice(
         for n in range(WORKERS)
     ]
     books = Books(cluster)
+    await books.open()
     async with asyncio.timeout(LOAD_TIMEOUT_S), asyncio.TaskGroup() as group:
         for worker in workers:
             group.create_task(worker.work(is_settled))

@@ -34,12 +34,23 @@ class Verdict:
 
 
 class Books:
-    """The databases of all services, read directly."""
+    """The databases of all services, read directly; `open` notes where the outboxes stand."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._engines: dict[str, AsyncEngine] = {
             name: create_async_engine(cluster.settings.database_url(database_name(name))) for name in SERVICES
         }
+        self._begins: dict[str, int] = {}
+
+    async def open(self) -> None:
+        """Note the last event of each service: what came before was examined before."""
+        for service in SERVICES:
+            self._begins[service] = await self.value(service, "SELECT coalesce(max(position), 0) FROM outbox")
+
+    async def told(self, service: str, subject: str) -> list[str]:
+        """The identifiers of a service's events of one kind since `open`."""
+        query = "SELECT event_id::text FROM outbox WHERE subject = :subject AND position > :begin"
+        return [row[0] for row in await self.rows(service, query, subject=subject, begin=self._begins[service])]
 
     async def rows(self, service: str, query: str, **values: Any) -> list[Any]:
         """The rows of a query."""
@@ -83,7 +94,7 @@ async def _waiting(books: Books) -> list[str]:
     return found
 
 
-async def _missing(books: Books, consumer: Any) -> set[Any]:
+async def _missing(books: Books, consumer: Any) -> set[str]:
     owner = {
         "dataset": "datasets",
         "run": "training",
@@ -92,12 +103,15 @@ async def _missing(books: Books, consumer: Any) -> set[Any]:
         "evaluation": "evaluation",
     }
     source = owner[consumer.subject.partition(".")[0]]
-    told = await books.rows(source, "SELECT event_id FROM outbox WHERE subject = :subject", subject=consumer.subject)
-    known: set[str] = set()
-    for table in ("inbox", "dead_letter"):
-        query = f"SELECT event_id::text FROM {table} WHERE consumer = :consumer"  # our own two tables
-        known |= {row[0] for row in await books.rows(consumer.service, query, consumer=consumer.durable)}
-    return {str(row[0]) for row in told} - known
+    told = await books.told(source, consumer.subject)
+    missing = set(told)
+    for table, kind in (("inbox", "uuid"), ("dead_letter", "text")):  # our own two tables
+        query = (
+            f"SELECT event_id::text FROM {table} WHERE consumer = :consumer AND event_id = ANY(CAST(:told AS {kind}[]))"
+        )
+        known = await books.rows(consumer.service, query, consumer=consumer.durable, told=told)
+        missing -= {row[0] for row in known}
+    return missing
 
 
 async def examine(cluster: Cluster, books: Books, oracle: Oracle, completed: list[tuple[str, int]]) -> Verdict:
@@ -106,7 +120,7 @@ async def examine(cluster: Cluster, books: Books, oracle: Oracle, completed: lis
     await _no_zombie_was_heard(books, completed, verdict)
     await _every_write_is_there(books, oracle, verdict)
     await _nothing_happened_twice(books, verdict)
-    await _every_success_is_whole(cluster, books, verdict)
+    await _every_success_is_whole(cluster, books, oracle, verdict)
     for service in SERVICES:
         if count := await books.value(service, "SELECT count(*) FROM dead_letter"):
             verdict.wrong.append(f"{service} has {count} dead letters")
@@ -164,11 +178,14 @@ async def _nothing_happened_twice(books: Books, verdict: Verdict) -> None:
     verdict.wrong += [f"versions have gaps: {versions}"] if versions else []
 
 
-async def _every_success_is_whole(cluster: Cluster, books: Books, verdict: Verdict) -> None:
+async def _every_success_is_whole(cluster: Cluster, books: Books, oracle: Oracle, verdict: Verdict) -> None:
     """I6: what was committed can be read back and matches."""
     store = ObjectStore(cluster.settings)
-    query = "SELECT result->>'prefix', result->>'manifest_sha256' FROM run WHERE state = 'succeeded'"
-    for prefix, sha256 in await books.rows("training", query):
+    query = (
+        "SELECT result->>'prefix', result->>'manifest_sha256' FROM run"
+        " WHERE state = 'succeeded' AND id = ANY(CAST(:launched AS uuid[]))"
+    )
+    for prefix, sha256 in await books.rows("training", query, launched=list(oracle.launched)):
         try:
             await manifest.verify(store, prefix, sha256)
         except ArtifactMismatchError as error:
