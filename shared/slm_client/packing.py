@@ -21,7 +21,15 @@ def packed(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model.tar"
         with tarfile.open(target, mode="w") as tar:
-            for file in sorted([*path.iterdir(), *(path / "adapter").glob("*")]):
-                if file.is_file() and file.suffix in SUFFIXES:
-                    tar.add(file, arcname=str(file.relative_to(path)))
+            for file in model_files(path):
+                tar.add(file, arcname=str(file.relative_to(path)))
         yield target
+
+
+def model_files(folder: Path) -> list[Path]:
+    """What is taken of a folder."""
+    return sorted(
+        file
+        for file in [*folder.iterdir(), *(folder / "adapter").glob("*")]
+        if file.is_file() and file.suffix in SUFFIXES
+    )

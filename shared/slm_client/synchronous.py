@@ -11,8 +11,9 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 
-from slm_client import calls, pipeline, wire
+from slm_client import bases, calls, pipeline, wire
 from slm_client.calls import Call, ProgressCallback, experiment_live, overview
+from slm_client.config_file import overridden
 from slm_client.errors import UnexpectedAnswerError, UnreachableError
 from slm_client.feed import FeedPosition, live_headers, live_message
 from slm_client.models import Evaluation, LiveEvent, LiveMessage, Overview, Statistics, Workers
@@ -71,13 +72,16 @@ class SlmClient:
     def run_pipeline(self, config: Mapping[str, Any] | Path | str, model_version: str | None = None) -> Evaluation:
         """Train, register and evaluate as a configuration (or the YAML file under a path) says; the evaluation.
 
-        Uploads the file that `training_data.path` names. The configuration has to name an evaluation_dataset. Raises
+        Uploads the file that `training_data.path` names, and brings a base model along that is a folder
+        or on the hub. The configuration has to name an evaluation_dataset. Raises
         PipelineError when a stage does not end well.
         """
         settings, path = pipeline.prepared(config, model_version)
         if path is not None:
             uploaded = self.datasets.wait(self.datasets.upload(path).id)
             settings = pipeline.dataset_named(settings, path, uploaded.name)
+        if bases.is_elsewhere(base := bases.base_of(settings)):
+            settings = overridden(settings, {"base_model": self.models.bring(str(base)).name})
         run = self.runs.launch(settings)
         if run.evaluation_dataset is None:
             self.runs.cancel(run.id)

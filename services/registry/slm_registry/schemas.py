@@ -110,12 +110,16 @@ class ModelEdit(Body):
 
 
 class UploadFields(Body):
-    """What is said of a model that is brought along; with `base_model` it counts as fine-tuned from that."""
+    """What is said of a model that is brought along; with `base_model` it counts as fine-tuned from that.
+
+    `source` says where its files came from, such as `hf:owner/name@commit`.
+    """
 
     family: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80), AfterValidator(_no_version)]
     base_model: Annotated[str, Field(max_length=200)] | None = None
     description: Annotated[str, Field(max_length=10_000)] | None = None
     tags: Tags = Field(default_factory=list)
+    source: Annotated[str, Field(pattern=r"^[a-z]+:[\x21-\x7e]+$", max_length=300)] | None = None
 
 
 class AliasMove(BaseModel):

@@ -38,10 +38,11 @@ def upload_model(
     base_model: str | None,
     description: str | None,
     tags: Sequence[str],
+    source: str | None,
     on_progress: ProgressCallback | None,
 ) -> Call[Model]:
     """Send the archive of a model that was made elsewhere."""
-    fields = given(family=family, base_model=base_model, description=description, tag=list(tags) or None)
+    fields = given(family=family, base_model=base_model, description=description, tag=list(tags) or None, source=source)
     return Call("POST", "/api/models", Model, upload=Upload(path, "model.tar", fields, on_progress))
 
 

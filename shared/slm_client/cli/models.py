@@ -107,6 +107,37 @@ def show(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
     )
 
 
+@app.command("import")
+def import_model(
+    source: Annotated[str, typer.Argument(help="A folder, a tar file, or owner/name[@revision] of the hub.")],
+    family: Annotated[str | None, typer.Option(help="Its family; made of its name if not given.")] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Register a model that was made elsewhere: safetensors and text files, never code."""
+    model = bring_model(source, family, gateway=gateway)
+    if json:
+        print_json(model)
+    else:
+        output.print(model.name, markup=False)
+
+
+def bring_model(source: str, family: str | None = None, *, gateway: str | None) -> Model:
+    """A base model from a folder, a tar file or the hub, registered if it is not yet."""
+    with SlmClient(gateway) as client, Stages() as stages:
+        stage = stages.stage("Base model")
+        sent = 0
+
+        def show(count: int) -> None:
+            nonlocal sent
+            sent += count
+            stage.show(f"{size(sent)} sent")
+
+        model = client.models.bring(source, family, on_progress=show)
+        stage.done(model.name)
+    return model
+
+
 @app.command()
 def edit(
     model: Reference,

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from slm_client.bases import base_of, is_elsewhere
 from slm_client.calls import UploadOptions
 from slm_client.cli.datasets import Usage, uploaded_or_found
 from slm_client.cli.experiments import print_experiment
 from slm_client.cli.failures import BadInputError
 from slm_client.cli.following import follow_experiment, follow_processing
+from slm_client.cli.models import bring_model
 from slm_client.cli.options import Follow, Gateway, Json, patient_client
 from slm_client.cli.progress import Stages
 from slm_client.cli.runs import print_plan, print_run
@@ -33,7 +35,10 @@ def train(
         typer.Argument(exists=True, dir_okay=False, help="A YAML file; `slm runs schema` prints what it may say."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; its model family is made of it.")] = None,
-    base_model: Annotated[str | None, typer.Option(help="The model to start from; nano-v1 if not given.")] = None,
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="The model to start from: a name, a folder, or owner/name of the hub; nano-v1 if not given."),
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Training dataset: id, name or family.")] = None,
     evaluation_dataset: Annotated[str | None, typer.Option(help="Evaluation dataset: id, name or family.")] = None,
     method: Annotated[Method | None, typer.Option(help="How to train.")] = None,
@@ -67,10 +72,12 @@ def train(
 
 
 def _completed(settings: dict[str, Any], config: Path | None, *, gateway: str | None) -> dict[str, Any]:
-    """The settings with a dataset, uploaded if a file is named, and a name."""
+    """The settings with a dataset, uploaded if a file is named, a base model that is registered, and a name."""
     file = None if settings.get("training_dataset") else data_file(settings, beside=config)
     if file is not None:
         settings = _uploaded(settings, file, gateway=gateway)
+    if is_elsewhere(base := base_of(settings)):
+        settings = overridden(settings, {"base_model": bring_model(str(base), gateway=gateway).name})
     if not names_dataset(settings):
         raise BadInputError(
             "No training dataset is named.", hint="give --dataset NAME, or training_dataset in the file"

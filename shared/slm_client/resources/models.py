@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slm_client import calls
+from slm_client.bases import KNOWN_VERSIONS, brought
 from slm_client.calls import UNSET, JsonObject, ProgressCallback, Unset, changes_of
 from slm_client.models import (
     Aliases,
@@ -72,9 +73,13 @@ class Models(Resource):
         base_model: str | None = None,
         description: str | None = None,
         tags: Sequence[str] = (),
+        source: str | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> Model:
-        """Register a model made elsewhere as the next version of a family, from its folder or a tar file of that."""
+        """Register a model made elsewhere as the next version of a family, from its folder or a tar file of that.
+
+        `source` says where it came from.
+        """
         with packed(path) as archive:
             call = calls.upload_model(
                 archive,
@@ -82,9 +87,24 @@ class Models(Resource):
                 base_model=base_model,
                 description=description,
                 tags=tags,
+                source=source,
                 on_progress=on_progress,
             )
             return self._client.send(call)
+
+    def bring(self, reference: str, family: str | None = None, *, on_progress: ProgressCallback | None = None) -> Model:
+        """Register a base model from a folder or tar file, or from the hub as `owner/name` or `owner/name@revision`.
+
+        The revision is pinned to the commit that it stands for now. The same files are registered once per family.
+        Raises BaseModelError when there is no such model.
+        """
+        with brought(reference) as found:
+            family = family or found.family
+            same = self.list(family=family, limit=KNOWN_VERSIONS).items
+            for model in same:
+                if model.config.get("source") == found.source:
+                    return model
+            return self.register(found.path, family, source=found.source, on_progress=on_progress)
 
     def edit(
         self,

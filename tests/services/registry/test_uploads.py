@@ -75,6 +75,15 @@ async def test_what_was_tuned_elsewhere_keeps_its_base(client: httpx2.AsyncClien
     assert (await upload(client, archive(GOOD), base_model="none")).status_code == 404
 
 
+async def test_where_a_model_came_from_is_kept(client: httpx2.AsyncClient) -> None:
+    source = f"hf:owner/name@{'0' * 40}"
+    made = (await upload(client, archive(GOOD), source=source)).json()
+    assert made["config"] == {"source": source}
+    assert source in (await client.get("/api/models/mine-v1/card", headers={"Accept": "text/markdown"})).text
+    refused = await upload(client, archive(GOOD), source="no prefix")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "source")
+
+
 async def test_a_repeated_upload_is_one_model(client: httpx2.AsyncClient) -> None:
     first, again = [await upload(client, archive(GOOD), key="k1") for _ in range(2)]
     assert (first.json(), again.headers["idempotency-replayed"]) == (again.json(), "true")

@@ -35,6 +35,7 @@ FORM: dict[str, Any] = {
                     "family": {"type": "string", "description": "The model becomes its next version."},
                     "base_model": {"type": "string", "description": "What it was fine-tuned from, if it was."},
                     "description": {"type": "string"},
+                    "source": {"type": "string", "description": "Where it came from, e.g. hf:owner/name@commit."},
                     "tag": {"type": "array", "items": {"type": "string"}},
                 },
             }

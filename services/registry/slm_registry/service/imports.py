@@ -133,7 +133,7 @@ async def register_own(
         "description": fields.description,
         "tags": fields.tags,
         "owner": owner,
-        "config": {},
+        "config": {"source": fields.source} if fields.source else {},
     }
     row = await registrar.add(session, values)
     assert row is not None
