@@ -30,12 +30,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from slm_shared.errors import UnavailableError
+from slm_shared.settings import ANSWER_WITHIN_S
 
 POOL_SIZE = 10
-POOL_TIMEOUT_S = 1.5
-CONNECT_TIMEOUT_S = 1.5
-# What a request may spend on its session: a client is told within two seconds that the database does not answer.
-ANSWER_WITHIN_S = 1.75
+# What a request keeps of its time to say that no connection could be had.
+ANSWER_MARGIN_S = 0.25
 CLOSE_TIMEOUT_S = 0.2
 STATEMENT_TIMEOUT_MS = 10_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
@@ -108,18 +107,20 @@ class _Connection(asyncpg.Connection):
 class Database:
     """A pool of connections to one database.
 
-    `on_commit` callbacks run after every committed transaction of this process that published an event; the relay
-    and the work queues use them to be woken at once.
+    `answer_within_s` is what a request may spend on its session, so that a client is soon told when the database does
+    not answer. `on_commit` callbacks run after every committed transaction of this process that published an event;
+    the relay and the work queues use them to be woken at once.
     """
 
-    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, answer_within_s: float = ANSWER_WITHIN_S) -> None:
+        self._answer_within_s = answer_within_s
         self._engine = create_async_engine(
             url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=POOL_TIMEOUT_S,
+            pool_timeout=answer_within_s - ANSWER_MARGIN_S,
             connect_args={
-                "timeout": CONNECT_TIMEOUT_S,
+                "timeout": answer_within_s - ANSWER_MARGIN_S,
                 "connection_class": _Connection,
                 "server_settings": {
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
@@ -132,14 +133,15 @@ class Database:
         self.on_commit: list[Callable[[], None]] = []
 
     @asynccontextmanager
-    async def transaction(self, *, within_s: float | None = None) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, *, answering: bool = False) -> AsyncIterator[AsyncSession]:
         """A session whose work is committed when the block ends and rolled back when it raises.
 
-        Raises UnavailableError when the database does not answer, or the block takes longer than `within_s` seconds.
+        `answering` says that somebody waits: the block may take `answer_within_s`. Raises UnavailableError when the
+        database does not answer, or not in time.
         """
         async with (
             _translated(),
-            asyncio.timeout(within_s),
+            asyncio.timeout(self._answer_within_s if answering else None),
             AsyncSession(self._engine, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -149,14 +151,14 @@ class Database:
                 callback()
 
     @asynccontextmanager
-    async def read(self, *, within_s: float | None = None) -> AsyncIterator[AsyncSession]:
+    async def read(self, *, answering: bool = False) -> AsyncIterator[AsyncSession]:
         """A session for queries: each statement stands alone, which saves the BEGIN and COMMIT round trips.
 
         Raises UnavailableError as `transaction` does.
         """
         async with (
             _translated(),
-            asyncio.timeout(within_s),
+            asyncio.timeout(self._answer_within_s if answering else None),
             AsyncSession(self._autocommit, expire_on_commit=False) as session,
         ):
             yield session
@@ -169,7 +171,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raise UnavailableError unless the database answers."""
-        async with self.read(within_s=ANSWER_WITHIN_S) as session:
+        async with self.read(answering=True) as session:
             await session.execute(text("SELECT 1"))
 
     async def close(self) -> None:

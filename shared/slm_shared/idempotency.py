@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
-from slm_shared.database import ANSWER_WITHIN_S, Database, idempotency_table
+from slm_shared.database import Database, idempotency_table
 from slm_shared.errors import ConflictError, InvalidError, MalformedError
 from slm_shared.principal import Principal
 
@@ -68,7 +68,7 @@ class Once:
         Location header of what was made.
         """
         fingerprint = self._fingerprint(of)
-        async with self._database.transaction(within_s=ANSWER_WITHIN_S) as session:
+        async with self._database.transaction(answering=True) as session:
             if self._key is not None and not await self._is_first(session, fingerprint):
                 return _stored_answer(await self._find(session), fingerprint)
             made = await work(session)
@@ -86,7 +86,7 @@ class Once:
         """The stored answer of an earlier request with this key, before any work that needs other services."""
         if self._key is None:
             return None
-        async with self._database.read(within_s=ANSWER_WITHIN_S) as session:
+        async with self._database.read(answering=True) as session:
             row = await self._find(session)
         return _stored_answer(row, self._fingerprint(of)) if row is not None else None
 

@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# Clients are told within two seconds that a database does not answer.
+ANSWER_WITHIN_S = 1.75
 SECRETS_DIR = os.environ.get("SLM_SECRETS_DIR")
 
 
@@ -15,7 +17,8 @@ class PlatformSettings(BaseSettings):
     """Addresses and credentials every process shares; environment prefix `SLM_`.
 
     `postgres_url` names the server without a database (each service has its own). `principal_keys` and `signing_key`
-    are files made by `python -m slm_shared.keys`. Secrets may also be files in the folder `SLM_SECRETS_DIR`.
+    are files made by `python -m slm_shared.keys`. `answer_within_s` is what a request may wait for its
+    database. Secrets may also be files in the folder `SLM_SECRETS_DIR`.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLM_", frozen=True, extra="ignore", secrets_dir=SECRETS_DIR)
@@ -34,6 +37,7 @@ class PlatformSettings(BaseSettings):
     evaluation_url: str = "http://127.0.0.1:18004"
     principal_keys: Path | None = None
     signing_key: Path | None = None
+    answer_within_s: float = Field(default=ANSWER_WITHIN_S, ge=0.5, le=60)
 
     def database_url(self, database: str) -> str:
         """The SQLAlchemy address (asyncpg) of one database on the PostgreSQL server, password included."""

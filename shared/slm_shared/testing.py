@@ -38,7 +38,9 @@ from slm_shared.principal import HEADER, Principal, Role, Signer, generate_keys
 from slm_shared.settings import PlatformSettings
 from slm_shared.topology import EVENTS, STREAMS, migrate_topology
 
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
+# What a request may wait for its database here: a machine that tests may be busy, and nobody waits.
+PATIENCE_S = 20.0
 POLL_S = 0.03
 
 E = TypeVar("E", bound=Event)
@@ -72,6 +74,7 @@ def _from_environment(nats_url: str, keys: Path) -> PlatformSettings:
         s3_endpoint=os.environ["SLM_TEST_S3_ENDPOINT"],
         principal_keys=keys / "principals.json",
         signing_key=keys / "service.json",
+        answer_within_s=PATIENCE_S,
     )
 
 
@@ -85,6 +88,7 @@ def _from_servers(servers: Servers, keys: Path) -> PlatformSettings:
         s3_secret_key=SecretStr(servers.s3_secret_key),
         principal_keys=keys / "principals.json",
         signing_key=keys / "service.json",
+        answer_within_s=PATIENCE_S,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.database import Database
 from slm_shared.objects import ObjectStore
 from slm_shared.problems import Problem
 from slm_shared.requests import StrictRoute
@@ -23,18 +23,18 @@ def router(*, tags: list[str], prefix: str = "") -> APIRouter:
 
 
 async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
-    async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with request.app.state.database.read(answering=True) as session:
         yield session
 
 
 async def _write_session(request: Request) -> AsyncIterator[AsyncSession]:
-    async with request.app.state.database.transaction(within_s=ANSWER_WITHIN_S) as session:
+    async with request.app.state.database.transaction(answering=True) as session:
         yield session
 
 
 def _open_read(request: Request) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
     database: Database = request.app.state.database
-    return lambda: database.read(within_s=ANSWER_WITHIN_S)
+    return lambda: database.read(answering=True)
 
 
 async def _objects(request: Request) -> ObjectStore:

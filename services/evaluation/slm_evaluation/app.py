@@ -20,7 +20,7 @@ from slm_shared.web import create_app as create_service
 
 def create_app(settings: EvaluationSettings) -> FastAPI:
     """Assemble the evaluation service."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     broker = Broker(settings.platform.nats_url, name="evaluation")
     bus = Bus(database, broker, service="evaluation")
     subscribers.register(bus, settings)

@@ -21,7 +21,7 @@ from slm_shared.web import create_app as create_service
 
 def create_app(settings: RegistrySettings) -> FastAPI:
     """Assemble the registry."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     broker = Broker(settings.platform.nats_url, name="registry")
     bus = Bus(database, broker, service="registry")
     registrar = Registrar(signer_for(settings.platform.signing_key))

@@ -23,7 +23,7 @@ from slm_training.settings import TrainingSettings
 def create_app(settings: TrainingSettings) -> FastAPI:
     """Assemble the training service."""
     platform = settings.platform
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     broker = Broker(platform.nats_url, name="training")
     bus = Bus(database, broker, service="training")
     subscribers.register(bus)

@@ -21,7 +21,7 @@ AT_ONCE = 50
 @pytest.fixture
 async def database(settings: RegistrySettings) -> AsyncIterator[Database]:
     """The registry's database with a connection for each."""
-    database = Database(settings.database_url, pool_size=AT_ONCE)
+    database = Database(settings.database_url, pool_size=AT_ONCE, answer_within_s=settings.platform.answer_within_s)
     yield database
     await database.close()
 

@@ -48,7 +48,7 @@ async def test_jobs_are_emitted_once(
     await events.publish(scored(made.model_id, made.name, None, "held-out-v1", loss=0.5))
     await settled(EvaluationCompleted)
     told = tmp_path / "events.jsonl"
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     transport = {"type": "file", "log_file_path": str(told), "append": True}
     emitter = OpenLineageEmitter(database, transport)
     while await emitter.emit_some():

@@ -31,7 +31,7 @@ PROJECTIONS = ("dataset", "evaluation", "lineage_node", "lineage_edge")
 @pytest.fixture
 async def database(settings: RegistrySettings) -> AsyncIterator[Database]:
     """The registry's own database."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     yield database
     await database.close()
 

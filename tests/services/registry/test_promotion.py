@@ -129,7 +129,7 @@ async def test_another_artifact_under_a_models_name_is_not_opened(
     client: httpx2.AsyncClient, versions: list[ModelRegistered], settings: RegistrySettings
 ) -> None:
     """Whoever can change the database but lacks the key cannot put other files, or another model's, in the place."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     statements = (
         "UPDATE model SET signature = (SELECT signature FROM model WHERE name = 'commands-v1')",
         "UPDATE model SET signature = NULL",

@@ -14,7 +14,10 @@ async def database(
     platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]]
 ) -> AsyncIterator[Database]:
     """A fresh database of the training service."""
-    database = Database(platform_settings.database_url(await service_database("training")))
+    database = Database(
+        platform_settings.database_url(await service_database("training")),
+        answer_within_s=platform_settings.answer_within_s,
+    )
     yield database
     await database.close()
 

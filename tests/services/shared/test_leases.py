@@ -30,7 +30,10 @@ class JobRow(LeaseColumns, Base):
 async def database(
     platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]]
 ) -> AsyncIterator[Database]:
-    database = Database(platform_settings.database_url(await service_database("training")))
+    database = Database(
+        platform_settings.database_url(await service_database("training")),
+        answer_within_s=platform_settings.answer_within_s,
+    )
     async with database.connection() as connection:
         await connection.run_sync(Base.metadata.create_all)
     yield database

@@ -29,7 +29,10 @@ MakeDatabase = Callable[[str], Awaitable[str]]
 
 @pytest.fixture
 async def database(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[Database]:
-    database = Database(platform_settings.database_url(await service_database("datasets")))
+    database = Database(
+        platform_settings.database_url(await service_database("datasets")),
+        answer_within_s=platform_settings.answer_within_s,
+    )
     yield database
     await database.close()
 
@@ -168,7 +171,10 @@ async def test_a_consumer_with_other_settings_is_reported_until_the_migration_me
     platform_settings: PlatformSettings, service_database: MakeDatabase, broker: Broker, events: EventLog
 ) -> None:
     del events
-    training = Database(platform_settings.database_url(await service_database("training")))
+    training = Database(
+        platform_settings.database_url(await service_database("training")),
+        answer_within_s=platform_settings.answer_within_s,
+    )
     jetstream = await broker.jetstream()
     info = await jetstream.consumer_info(EVENTS, "training-dataset-deleted")
     await jetstream.add_consumer(EVENTS, info.config.evolve(ack_wait=7.0))

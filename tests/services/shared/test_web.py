@@ -81,7 +81,7 @@ async def app(
     platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]]
 ) -> AsyncIterator[FastAPI]:
     settings = ServiceSettings(port=0, database_name=await service_database("training"), platform=platform_settings)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     async with database.connection() as connection:
         await connection.execute(text("CREATE TABLE thing (id uuid, name text)"))
     yield create_app(
@@ -222,7 +222,7 @@ async def test_a_lost_database_is_a_503_and_the_process_lives(
 ) -> None:
     gone = platform_settings.model_copy(update={"postgres_url": "postgresql://slm@127.0.0.1:9"})
     settings = ServiceSettings(port=0, database_name="none", platform=gone)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     app = create_app(
         service="things", title="Things", description="", settings=settings, database=database, routers=[things]
     )

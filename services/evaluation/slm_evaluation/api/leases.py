@@ -12,7 +12,7 @@ from slm_evaluation.service.comparing import Difference
 from slm_evaluation.service.planning import predictions_key
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.access import Worker
-from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.database import Database
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.objects import ObjectStore
 from slm_shared.web import WriteSession, router
@@ -57,7 +57,7 @@ async def complete(evaluation_id: UUID, body: Completion, request: Request, _: W
         raise InvalidError("The predictions are not under the lease's prefix.", errors=[problem])
     state = request.app.state
     before, found = await _regressions(evaluation_id, body, state.database, state.objects)
-    async with state.database.transaction(within_s=ANSWER_WITHIN_S) as session:
+    async with state.database.transaction(answering=True) as session:
         price = state.settings.hourly_price
         row = await leasing.complete_evaluation(session, evaluation_id, body, hourly_price=price)
         if row is not None and before is not None and found:
@@ -70,7 +70,7 @@ async def _regressions(
     """The predecessor's evaluation and what is worse than in it, read before the transaction begins."""
     if body.predictions_key is None:
         return None, {}
-    async with database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with database.read(answering=True) as session:
         row = await store.find(session, evaluation_id)
         before = await store.predecessor(session, row) if row is not None else None
     if row is None or before is None:

@@ -6,7 +6,7 @@ from slm_registry.api.reader import Reader
 from slm_registry.schemas import Model, Promotion, PromotionCheck
 from slm_registry.service import promotion, reading
 from slm_shared.access import Member, Viewer
-from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.database import Database
 from slm_shared.errors import ForbiddenError
 from slm_shared.principal import Role
 from slm_shared.web import OpenRead, WriteSession, router
@@ -34,10 +34,10 @@ async def promote_model(
     if body.force and not principal.may(Role.ADMIN):
         raise ForbiddenError("Only administrators may promote a model by force.")
     database: Database = request.app.state.database
-    async with database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with database.read(answering=True) as session:
         row = await reading.get_model(session, reference)
     verified = await reader.verify(row)
-    async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
+    async with database.transaction(answering=True) as session:
         row = await reading.get_model(session, str(row.id))
         return await promotion.promote(
             session,

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from slm_shared import manifest
 from slm_shared.access import Worker
-from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.database import Database
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.manifest import ArtifactMismatchError
 from slm_shared.web import WriteSession, router
@@ -84,10 +84,10 @@ async def complete(run_id: UUID, body: Completion | PlanReport, request: Request
     """The artifact is stored: read all of it back, and only then call the run succeeded. A plan is its report."""
     database: Database = request.app.state.database
     if isinstance(body, PlanReport):
-        async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
+        async with database.transaction(answering=True) as session:
             await leasing.complete_plan(session, run_id, body.epoch, body.report)
         return
-    async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
+    async with database.transaction(answering=True) as session:
         run = await leasing.begin_completion(session, run_id, body)
     if run is None:
         return
@@ -99,10 +99,10 @@ async def complete(run_id: UUID, body: Completion | PlanReport, request: Request
         await manifest.verify(request.app.state.objects, prefix, body.manifest_sha256)
     except ArtifactMismatchError as error:
         failure = Failure("artifact_mismatch", error.message, "infra", retry=True)
-        async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
+        async with database.transaction(answering=True) as session:
             await leasing.fail_attempt(session, run_id, body.epoch, failure)
         return
-    async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
+    async with database.transaction(answering=True) as session:
         await leasing.complete_run(session, run_id, body)
 
 

@@ -9,7 +9,7 @@ from fastapi import Header, Request
 from starlette.responses import StreamingResponse
 
 from slm_shared.access import Viewer
-from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.database import Database
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.web import router
 from slm_training import store
@@ -41,7 +41,7 @@ async def follow_experiment(
     if last_event_id is not None and not last_event_id.isdecimal():
         problem = FieldProblem("Last-Event-ID", "is not a place in this log")
         raise InvalidError("The Last-Event-ID is not valid.", errors=[problem])
-    async with database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with database.read(answering=True) as session:
         if await store.find_experiment(session, experiment_id) is None:
             raise ExperimentNotFoundError("There is no such experiment.")
     messages = live.follow(database, experiment_id, after=int(last_event_id or 0))

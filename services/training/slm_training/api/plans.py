@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
 from slm_shared.access import Member, Viewer
-from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.database import Database
 from slm_shared.idempotency import Idempotency
 from slm_shared.web import ReadSession, router
 from slm_training.schemas.config import RunCreate
@@ -32,10 +32,10 @@ async def preflight(
     resolver: Resolver = request.app.state.resolver
     database: Database = request.app.state.database
     inputs = await resolver.resolve(body)
-    async with database.transaction(within_s=ANSWER_WITHIN_S) as session:
+    async with database.transaction(answering=True) as session:
         plan_id = (await planning.begin_plan(session, body, inputs, owner=principal.subject)).id
     row = await planning.wait_for_plan(database, plan_id, within_s=wait_s)
-    async with database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with database.read(answering=True) as session:
         plan = Plan.of(row, await control.queue_place(session, row))
     response.headers["Location"] = f"/api/plans/{plan_id}"
     response.status_code = 202 if plan.status == "planning" else 200

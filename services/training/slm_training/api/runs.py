@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
 from slm_shared.access import Member, Viewer
-from slm_shared.database import ANSWER_WITHIN_S
 from slm_shared.idempotency import Idempotency
 from slm_shared.paging import Page, PageQuery
 from slm_shared.preconditions import version_named
@@ -86,10 +85,10 @@ async def edit_draft(
 ) -> Run:
     """Change options of a draft; null goes back to the default. `If-Match` names the version that was read."""
     version = version_named(request.headers.get("If-Match"))
-    async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with request.app.state.database.read(answering=True) as session:
         changed = launching.request_of(await _find(session, run_id), body)
     inputs = await request.app.state.resolver.resolve(changed)
-    async with request.app.state.database.transaction(within_s=ANSWER_WITHIN_S) as session:
+    async with request.app.state.database.transaction(answering=True) as session:
         row = await launching.edit_draft(session, run_id, changed, inputs, version=version, actor=principal.subject)
         response.headers["ETag"] = f'"{row.version}"'
         return Run.of(row)
@@ -104,10 +103,10 @@ async def remove_draft(run_id: UUID, principal: Member, session: WriteSession) -
 @routes.post("/api/runs/{run_id}:start", status_code=202)
 async def start_draft(run_id: UUID, request: Request, principal: Member) -> Run:
     """Queue a draft; its inputs are what they are now."""
-    async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with request.app.state.database.read(answering=True) as session:
         asked = launching.request_of(await _find(session, run_id))
     inputs = await request.app.state.resolver.resolve(asked)
-    async with request.app.state.database.transaction(within_s=ANSWER_WITHIN_S) as session:
+    async with request.app.state.database.transaction(answering=True) as session:
         return Run.of(await launching.start_draft(session, run_id, inputs, actor=principal.subject))
 
 
@@ -116,7 +115,7 @@ async def clone_run(
     run_id: UUID, body: dict[str, Any], request: Request, principal: Member, once: Idempotency
 ) -> JSONResponse:
     """Launch (or draft) a run like another one, with the changes of the body."""
-    async with request.app.state.database.read(within_s=ANSWER_WITHIN_S) as session:
+    async with request.app.state.database.read(answering=True) as session:
         row = await _find(session, run_id)
     changed = launching.request_of(row, body)
     canonical = changed.model_dump_json()

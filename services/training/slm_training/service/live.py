@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.database import Database
 from slm_training import store
 from slm_training.domain import STATUS_OF, TERMINAL, RunState
 from slm_training.schemas.experiments import Line, LiveMessage, TrainingProgress
@@ -20,7 +20,7 @@ async def follow(database: Database, experiment_id: UUID, *, after: int) -> Asyn
     """Messages about an experiment from now on until it ends, log lines behind `after`; None when nothing is new."""
     known: tuple[str, dict[str, Any]] | None = None
     while True:
-        async with database.read(within_s=ANSWER_WITHIN_S) as session:
+        async with database.read(answering=True) as session:
             run = await store.find_experiment(session, experiment_id)
             lines = await store.log_behind(session, experiment_id, after=after, limit=LINES_AT_ONCE)
         if run is None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared import audit
-from slm_shared.database import ANSWER_WITHIN_S, Database, database_now
+from slm_shared.database import Database, database_now
 from slm_shared.errors import FieldProblem, UnavailableError
 from slm_shared.ids import new_id
 from slm_training import store
@@ -62,7 +62,7 @@ async def wait_for_plan(database: Database, plan_id: UUID, *, within_s: float) -
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
     while True:
-        async with database.read(within_s=ANSWER_WITHIN_S) as session:
+        async with database.read(answering=True) as session:
             plan = await find_plan(session, plan_id)
         status = status_of(plan)
         if status == "refused":

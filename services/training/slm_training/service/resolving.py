@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from slm_shared.database import ANSWER_WITHIN_S, Database
+from slm_shared.database import Database
 from slm_shared.errors import FieldProblem
 from slm_shared.peers import Peer
 from slm_training import store
@@ -64,7 +64,7 @@ class Resolver:
         return {name: found[name] for name in MODEL_FIELDS}
 
     async def _dataset(self, reference: str, *, field: str) -> dict[str, Any]:
-        async with self._database.read(within_s=ANSWER_WITHIN_S) as session:
+        async with self._database.read(answering=True) as session:
             row = await store.find_dataset(session, reference)
         if row is not None and row.deleted:
             raise DatasetNotFoundError(f"The {field} was deleted.")
