@@ -109,8 +109,7 @@ class EvaluatorWork:
                 why = "The evaluation made no progress and was stopped."
                 raise JobFailedError("stalled", why, blame="infra", retry=True, log_tail=child.log_tail()) from error
             if message is None:
-                why = "The process that measures the model ended without a result."
-                raise JobFailedError("child_died", why, blame="infra", retry=True, log_tail=child.log_tail())
+                raise await _death(child)
             if message["kind"] == "result":
                 result: dict[str, Any] = message["result"]
                 return result
@@ -155,3 +154,11 @@ class EvaluatorWork:
         except NoContactError as error:
             why = "The object store could not be reached."
             raise JobFailedError("storage_unavailable", why, blame="infra", retry=True) from error
+
+
+async def _death(child: Child) -> JobFailedError:
+    await child.wait()
+    code, why = "child_died", "The process that measures the model ended without a result."
+    if child.ran_out_of_memory:
+        code, why = "out_of_memory", "The machine ran out of memory and killed the process that measures the model."
+    return JobFailedError(code, why, blame="infra", retry=True, log_tail=child.log_tail())

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -223,9 +222,10 @@ class Ways:
 
 async def _death(child: Child) -> JobFailedError:
     code = await child.wait()
-    if code == -signal.SIGKILL:
-        why = "The training process was killed, most likely because the machine ran out of memory."
-    elif code < 0:
+    if child.ran_out_of_memory:
+        why = "The machine ran out of memory and killed the training. Try a smaller batch_size or max_length."
+        return JobFailedError("out_of_memory", why, blame="system", retry=True, log_tail=child.log_tail())
+    if code < 0:
         why = f"The training process was ended by signal {-code}."
     else:
         why = f"The training process ended with exit code {code} and no result."

@@ -28,6 +28,7 @@ from slm_shared.worker import WakeUps, Worker
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor import TrainerWork
 from tests.support.disks import small_disk
+from tests.support.memory import starved
 
 MakeLease = Callable[..., Awaitable[dict[str, Any]]]
 pytestmark = pytest.mark.usefixtures("events")
@@ -128,6 +129,21 @@ async def test_a_killed_child_is_reported_and_the_worker_goes_on(
         await eventually(said(service, "complete"), timeout_s=60)
     assert (failed["code"], failed["blame"], failed["retry"]) == ("child_died", "infra", True)
     assert await store.list(lease["artifact_prefix"]) == []
+
+
+async def test_a_child_that_the_kernel_kills_for_its_memory_is_told_as_such(
+    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+) -> None:
+    service, platform = lease_service
+    async with trainer(platform, tmp_path):
+        service.leases.append(await make_lease(rows=3000))
+        await eventually(progressed(service))
+        child = training_child()
+        assert child is not None
+        with starved(child.pid):
+            failed = await eventually(said(service, "fail"), timeout_s=60)
+    assert (failed["code"], failed["blame"], failed["retry"]) == ("out_of_memory", "system", True)
+    assert "smaller batch_size" in failed["message"]
 
 
 async def test_a_lost_lease_stops_the_child_and_stores_nothing(
