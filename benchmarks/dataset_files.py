@@ -1,4 +1,4 @@
-"""What the datasets service costs beside the bare work under it: `python benchmarks/datasets.py`.
+"""What the datasets service costs beside the bare work under it: `python benchmarks/dataset_files.py`.
 
 `processing`: a million rows of JSONL checked, written as Parquet, profiled and hashed, beside Polars parsing and
 writing the same file. `upload`: 256 MB through the gateway beside the MinIO client putting them into the same server.
