@@ -12,7 +12,8 @@ class DatasetsSettings(ServiceSettings):
     """Sizes in bytes, times in seconds.
 
     `max_upload_bytes` bounds one request, `max_parts_upload_bytes` a file that comes in parts. `public_s3_endpoint` is
-    where clients can reach the object store; without it parts go through the gateway.
+    where clients can reach the object store; without it parts go through the gateway. `workers` datasets are processed
+    at once and `examiners` examined; a process with no examiners leaves that to others.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLM_DATASETS_", frozen=True, extra="ignore", secrets_dir=SECRETS_DIR)
@@ -32,5 +33,6 @@ class DatasetsSettings(ServiceSettings):
     lease_ttl_s: float = Field(60.0, gt=0)
     poll_s: float = Field(2.0, gt=0)
     workers: int = Field(1, ge=1, le=16)
+    examiners: int = Field(1, ge=0, le=16)
     sweep_after_s: float = Field(60.0, ge=0)
     sweep_every_s: float = Field(30.0, gt=0)

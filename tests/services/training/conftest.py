@@ -138,7 +138,12 @@ async def platform(
     del events
     datasets_app = create_datasets(
         DatasetsSettings(
-            port=0, database_name=await service_database("datasets"), platform=platform_settings, poll_s=0.2
+            port=0,
+            database_name=await service_database("datasets"),
+            platform=platform_settings,
+            poll_s=0.2,
+            # What rows are like is of no interest here, and takes a process for each dataset.
+            examiners=0,
         )
     )
     registry_app = create_registry(

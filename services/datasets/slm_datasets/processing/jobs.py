@@ -47,7 +47,7 @@ class JobQueue:
 
     async def run(self) -> None:
         """Examine until cancelled."""
-        await self._loop.run(workers=1)
+        await self._loop.run(workers=self._settings.examiners)
 
     async def _claim(self) -> JobRow | None:
         async with self._database.transaction() as session:
