@@ -146,7 +146,7 @@ async def test_an_upload_that_cannot_be_processed_says_why_and_is_retried_later(
             assert failed["error"]["code"] == "disk_full"
             assert "retry" in failed["error"]["hint"]
             filler.unlink()
-            async with session.post(f"{url}/retry", json={}) as response:
+            async with session.post(f"{url}:retry", json={}) as response:
                 assert response.status == 202
             await processed(session, cluster, dataset)
         finally:

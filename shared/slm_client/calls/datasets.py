@@ -85,7 +85,7 @@ def download_dataset(reference: object, *, file_format: str) -> Call[Nothing]:
 
 def retry_dataset(reference: object, reading: Mapping[str, Any]) -> Call[Dataset]:
     """Process a dataset in error again, read as given."""
-    return Call("POST", address_of("datasets", reference, suffix="/retry"), Dataset, json=reading)
+    return Call("POST", address_of("datasets", reference, suffix=":retry"), Dataset, json=reading)
 
 
 def dataset_problems(reference: object) -> Call[DatasetProblems]:
@@ -101,7 +101,7 @@ def dataset_report(reference: object) -> Call[DatasetReport]:
 def split_dataset(reference: object, *, validation_fraction: float, seed: int) -> Call[Split]:
     """Cut a dataset in two."""
     body = {"validation_fraction": validation_fraction, "seed": seed}
-    return Call("POST", address_of("datasets", reference, suffix="/splits"), Split, json=body)
+    return Call("POST", address_of("datasets", reference, suffix=":split"), Split, json=body)
 
 
 def request_token_report(reference: object, *, model: str, max_length: int) -> Call[TokenReport]:

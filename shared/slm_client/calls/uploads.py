@@ -27,7 +27,7 @@ def put_part(upload_id: str, number: int, data: bytes, *, sha256: str) -> Call[U
 
 def complete_upload(upload_id: str, *, sha256: str) -> Call[Dataset]:
     """Make the dataset of its parts."""
-    return Call("POST", f"{PATH}/{upload_id}/complete", Dataset, json={"sha256": sha256})
+    return Call("POST", f"{PATH}/{upload_id}:complete", Dataset, json={"sha256": sha256})
 
 
 def abort_upload(upload_id: str) -> Call[Nothing]:

@@ -47,7 +47,7 @@ async def test_missing_parts_are_sent_and_the_whole_is_checked(platform: FakePla
     assert json.loads(begun[3]) == {"name": "big", "usage": "corpus", "file_name": "big.jsonl", "size_bytes": 10}
     assert put[:2] == ("PUT", "/api/datasets/uploads/u-1/parts/2")
     assert (put[3], put[2]["x-content-sha256"]) == (b"6789", hashlib.sha256(b"6789").hexdigest())
-    assert completed[1] == "/api/datasets/uploads/u-1/complete"
+    assert completed[1] == "/api/datasets/uploads/u-1:complete"
     assert json.loads(completed[3]) == {"sha256": SHA256}
 
 
@@ -60,7 +60,7 @@ async def test_a_part_that_fails_is_sent_again_by_itself(platform: FakePlatform,
         ("GET", "/api/datasets/uploads/u-1"),
         ("PUT", "/api/datasets/uploads/u-1/parts/2"),
         ("PUT", "/api/datasets/uploads/u-1/parts/2"),
-        ("POST", "/api/datasets/uploads/u-1/complete"),
+        ("POST", "/api/datasets/uploads/u-1:complete"),
     ]
 
 

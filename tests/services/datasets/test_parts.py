@@ -33,7 +33,7 @@ async def put(
 
 
 async def complete(client: httpx2.AsyncClient, state: dict[str, Any], sha256: str = SHA256) -> httpx2.Response:
-    address = f"/api/datasets/uploads/{state['id']}/complete"
+    address = f"/api/datasets/uploads/{state['id']}:complete"
     return await patiently(lambda: client.post(address, json={"sha256": sha256}))
 
 

@@ -56,14 +56,14 @@ async def test_a_dataset_in_error_is_retried_without_uploading_again(client: htt
     assert (problems["total"], problems["counts"]) == (2, {"malformed_json": 1, "not_an_object": 1})
     assert [each["line"] for each in problems["items"]] == [31, 32]
     assert problems["items"][0]["sample"] == '{"question": 1'
-    retried = await client.post(f"/api/datasets/{failed['id']}/retry", json={"on_bad_rows": "skip"})
+    retried = await client.post(f"/api/datasets/{failed['id']}:retry", json={"on_bad_rows": "skip"})
     assert (retried.status_code, retried.json()["status"], retried.json()["error"]) == (202, "in_progress", None)
     dataset = await ended(client, failed["id"])
     assert (dataset["status"], dataset["rows"], dataset["skipped_rows"]) == ("processed", 30, 2)
     assert await rows_of(client, "qa-v1") == ROWS
     left = (await client.get("/api/datasets/qa-v1/problems")).json()
     assert (left["skipped_rows"], [each["line"] for each in left["items"]]) == (2, [31, 32])
-    again = await client.post("/api/datasets/qa-v1/retry", json={})
+    again = await client.post("/api/datasets/qa-v1:retry", json={})
     assert (again.status_code, again.json()["code"]) == (409, "not_retriable")
 
 
@@ -72,7 +72,7 @@ async def test_a_mapping_can_be_given_with_a_retry(client: httpx2.AsyncClient) -
     failed = await ended(client, accepted.json()["id"])
     assert (failed["error"]["code"], failed["error"]["column"]) == ("unknown_column", "frage")
     body = {"mapping": {"prompt": "question", "completion": "answer"}}
-    await client.post(f"/api/datasets/{failed['id']}/retry", json=body)
+    await client.post(f"/api/datasets/{failed['id']}:retry", json=body)
     dataset = await ended(client, failed["id"])
     assert (dataset["status"], dataset["mapping"]) == ("processed", body["mapping"])
 
@@ -80,7 +80,7 @@ async def test_a_mapping_can_be_given_with_a_retry(client: httpx2.AsyncClient) -
 async def test_a_split_is_disjoint_and_always_the_same(client: httpx2.AsyncClient) -> None:
     lines = "".join(json.dumps({"prompt": f"p{n % 40}", "completion": f"c{n % 40}"}) + "\n" for n in range(60))
     await processed(client, lines.encode(), name="big.jsonl")
-    parts = (await client.post("/api/datasets/big/splits", json={"validation_fraction": 0.25, "seed": 7})).json()
+    parts = (await client.post("/api/datasets/big:split", json={"validation_fraction": 0.25, "seed": 7})).json()
     train, validation = [await ended(client, parts[name]["id"]) for name in ("train", "validation")]
     assert (train["name"], validation["name"]) == ("big-train-v1", "big-validation-v1")
     assert (train["usage"], validation["usage"]) == ("training", "evaluation")
@@ -88,7 +88,7 @@ async def test_a_split_is_disjoint_and_always_the_same(client: httpx2.AsyncClien
     kept, held = [{json.dumps(row) for row in await rows_of(client, name)} for name in ("big-train", "big-validation")]
     assert (len(held), len(kept), kept & held) == (10, 30, set())
     assert train["rows"] + validation["rows"] == 60
-    again = (await client.post("/api/datasets/big/splits", json={"validation_fraction": 0.25, "seed": 7})).json()
+    again = (await client.post("/api/datasets/big:split", json={"validation_fraction": 0.25, "seed": 7})).json()
     repeated = await ended(client, again["validation"]["id"])
     assert repeated["canonical_sha256"] == validation["canonical_sha256"]
     assert repeated["sha256"] == repeated["canonical_sha256"]
@@ -98,14 +98,14 @@ async def test_a_split_is_disjoint_and_always_the_same(client: httpx2.AsyncClien
 
 async def test_a_dataset_with_equal_rows_only_has_no_split(client: httpx2.AsyncClient) -> None:
     await processed(client, b'{"text": "a"}\n' * 5, name="same.jsonl")
-    parts = (await client.post("/api/datasets/same/splits", json={})).json()
+    parts = (await client.post("/api/datasets/same:split", json={})).json()
     assert (await ended(client, parts["validation"]["id"]))["error"]["code"] == "no_rows"
 
 
 @pytest.mark.parametrize("body", [{"validation_fraction": 0}, {"validation_fraction": 1.5}, {"seed": -1}, {"x": 1}])
 async def test_absurd_splits_are_refused(client: httpx2.AsyncClient, body: dict[str, Any]) -> None:
     await processed(client)
-    assert (await client.post("/api/datasets/qa/splits", json=body)).status_code == 422
+    assert (await client.post("/api/datasets/qa:split", json=body)).status_code == 422
 
 
 async def test_a_dataset_that_a_run_needs_is_not_deleted(client: httpx2.AsyncClient, events: EventLog) -> None:

@@ -138,13 +138,13 @@ async def get_problems(reference: str, _: Viewer, session: ReadSession) -> Probl
     return Problems.model_validate({**(dataset.problems or {}), "skipped_rows": dataset.skipped_rows})
 
 
-@routes.post("/api/datasets/{reference}/retry", status_code=202)
+@routes.post("/api/datasets/{reference}:retry", status_code=202)
 async def retry_dataset(reference: str, fields: ReadingFields, principal: Member, session: WriteSession) -> Dataset:
     """Process a dataset in error again without uploading it again, read as the body says."""
     return Dataset.of(await versions.retry_dataset(session, reference, fields, actor=principal.subject))
 
 
-@routes.post("/api/datasets/{reference}/splits", status_code=202, response_model=Split)
+@routes.post("/api/datasets/{reference}:split", status_code=202, response_model=Split)
 async def split_dataset(reference: str, body: SplitRequest, principal: Member, once: Idempotency) -> JSONResponse:
     """Split a dataset in two new ones, always alike for a seed and a fraction; equal rows stay on one side."""
 

@@ -69,7 +69,7 @@ async def put_part(
     return stored
 
 
-@routes.post("/api/datasets/uploads/{upload_id}/complete", status_code=202, response_model=Dataset)
+@routes.post("/api/datasets/uploads/{upload_id}:complete", status_code=202, response_model=Dataset)
 async def complete_upload(
     upload_id: UUID, body: CompleteRequest, request: Request, principal: Member, once: Idempotency
 ) -> JSONResponse:
