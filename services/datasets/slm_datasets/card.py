@@ -122,9 +122,15 @@ def _quality(report: Report) -> str:
         f"- Exact duplicates: {found['duplicates']['rows']} of {found['rows']} rows",
         f"- Near duplicates: {found['near_duplicates']['rows']} of {found['sampled_rows']} rows looked at",
         f"- Empty rows: {found['empty_rows']}; rows with an empty answer: {found['empty_answers']}",
-        f"- What looks like personal data: {personal or 'nothing found'}",
+        f"- What looks like personal data: {personal or 'nothing found'}{_looked(found)}",
     ]
     return "\n".join(["## Quality", "", *lines])
+
+
+def _looked(found: dict[str, Any]) -> str:
+    """What looked for personal data, and at how much."""
+    scan = found.get("personal_data_scan")
+    return f", in {scan['rows']} rows looked at by {scan['detector']} {scan['version']}" if scan else ""
 
 
 def _escaped(text: str) -> str:

@@ -13,7 +13,8 @@ class DatasetsSettings(ServiceSettings):
 
     `max_upload_bytes` bounds one request, `max_parts_upload_bytes` a file that comes in parts. `public_s3_endpoint` is
     where clients can reach the object store; without it parts go through the gateway. `workers` datasets are processed
-    at once and `examiners` examined; a process with no examiners leaves that to others.
+    at once and `examiners` examined; a process with no examiners leaves that to others. `personal_data_rows` bounds the
+    rows that Presidio looks at, where the extra `pii` is installed.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLM_DATASETS_", frozen=True, extra="ignore", secrets_dir=SECRETS_DIR)
@@ -30,6 +31,7 @@ class DatasetsSettings(ServiceSettings):
     processing_memory_bytes: int = Field(2 * GIB, gt=0)
     max_expanded_bytes: int = Field(10 * GIB, gt=0)
     token_report_rows: int = Field(200_000, gt=0)
+    personal_data_rows: int = Field(3_000, gt=0)
     lease_ttl_s: float = Field(60.0, gt=0)
     poll_s: float = Field(2.0, gt=0)
     workers: int = Field(1, ge=1, le=16)

@@ -149,8 +149,14 @@ def _print_report(found: DatasetReport) -> None:
             ("Empty rows", quality.get("empty_rows")),
             ("Languages", languages or None),
             ("Personal data", personal or None),
+            ("Looked for it", _scan(quality.get("personal_data_scan"))),
         ]
     )
+
+
+def _scan(scan: dict[str, Any] | None) -> str | None:
+    """What looked for personal data, and at how much."""
+    return f"{scan['detector']} {scan['version']}, in {scan['rows']} rows" if scan else None
 
 
 def _print_tokens(found: TokenReport) -> None:

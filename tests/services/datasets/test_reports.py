@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from slm_datasets.app import create_app
+from slm_datasets.processing.personal import best_detector
 from slm_datasets.settings import DatasetsSettings
 from slm_registry.app import create_app as create_registry
 from slm_registry.settings import RegistrySettings
@@ -92,6 +93,8 @@ async def test_the_quality_of_rows_is_told(client: httpx2.AsyncClient) -> None:
     assert found["near_duplicates"]["examples"] == [{"row": 2, "near": 0}]
     assert (found["empty_rows"], found["empty_answers"]) == (0, 1)
     assert found["personal_data"] == {"email": {"rows": 1, "examples": [3]}}
+    assert found["personal_data_scan"]["detector"] == best_detector(max_rows=1).name
+    assert found["personal_data_scan"]["rows"] == 4
     assert {each["language"] for each in found["languages"]} >= {"en", "fr"}
     assert [column["name"] for column in report["profile"]] == ["prompt", "completion"]
 
@@ -152,7 +155,7 @@ async def test_images_are_shown_as_thumbnails(client: httpx2.AsyncClient) -> Non
     assert (shown.headers["content-type"], small.size, small.getpixel((0, 0))) == ("image/png", (128, 64), (0, 0, 255))
     assert (await client.get(f"/api/datasets/{dataset['id']}/thumbnails/2")).status_code == 404
     assert (await client.get("/api/datasets/pets/download")).content == out.getvalue()
-    refused = await client.post("/api/datasets/pets/splits", json={})
+    refused = await client.post("/api/datasets/pets:split", json={})
     assert refused.status_code == 202
 
 

@@ -11,7 +11,13 @@ from slm_datasets.processing.reading import OnProgress
 
 def quality(job: dict[str, Any], tell: OnProgress) -> dict[str, Any]:
     """Look for duplicates, empty rows, languages and personal data."""
-    return examine(Path(job["source"]), row_format=job["row_format"], mapping=job["mapping"], tell=tell)
+    return examine(
+        Path(job["source"]),
+        row_format=job["row_format"],
+        mapping=job["mapping"],
+        personal_data_rows=job["personal_data_rows"],
+        tell=tell,
+    )
 
 
 def comparison(job: dict[str, Any], tell: OnProgress) -> dict[str, Any]:

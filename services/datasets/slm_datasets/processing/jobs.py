@@ -104,7 +104,7 @@ class JobQueue:
         return dataset
 
     async def _quality(self, _job: JobRow, _dataset: DatasetRow, _folder: Path) -> dict[str, Any]:
-        return {}
+        return {"personal_data_rows": self._settings.personal_data_rows}
 
     async def _tokens(self, job: JobRow, _dataset: DatasetRow, folder: Path) -> dict[str, Any]:
         tokenizer = Path(tempfile.mkdtemp(dir=folder))

@@ -19,27 +19,31 @@ TELL_EVERY_ROWS = 1000
 CUT_LENGTHS = (255, 256, 500, 512, 1000, 1023, 1024, 2000, 2047, 2048, 4000, 4095, 4096, 8191, 8192, 32767, 65535)
 
 
-def examine(path: Path, *, row_format: str, mapping: dict[str, str], tell: OnProgress) -> dict[str, Any]:
+def examine(
+    path: Path, *, row_format: str, mapping: dict[str, str], personal_data_rows: int, tell: OnProgress
+) -> dict[str, Any]:
     """Look at every row for exact duplicates and empty fields, and at a sample spread evenly for all else.
 
-    Rows in examples count from 0, as previews do.
+    Rows in examples count from 0, as previews do. `personal_data_rows` bounds what Presidio looks at.
     """
     total = pq.read_metadata(path).num_rows
     step = near.evenly(total, SAMPLED_ROWS)
     seen: dict[bytes, int] = {}
     duplicates = Duplicates()
-    near_duplicates, languages, found_personal = NearDuplicates(), Counter[str](), personal.Findings()
+    near_duplicates, languages = NearDuplicates(), Counter[str]()
+    detector = personal.best_detector(max_rows=personal_data_rows)
+    found_personal = personal.Findings(detector, total)
     answers = [mapping.get(name, name) for name in ("completion", "chosen", "rejected")]
     empty_rows = empty_answers = cut_rows = 0
     for number, row in enumerate(rows_of(path)):
         duplicates.add(number, seen.setdefault(row_hash(row), number))
         text = text_of(row)
+        found_personal.add(number, text)
         empty_rows += not text.strip()
         empty_answers += any(name in row and not str(row[name] or "").strip() for name in answers)
         if number % step == 0:
             near_duplicates.add(number, normalised(text))
             languages[_language(text)] += 1
-            found_personal.add(number, text)
             cut_rows += _is_cut(row)
         if number % TELL_EVERY_ROWS == 0:
             tell("examining", number, total)
@@ -54,6 +58,7 @@ def examine(path: Path, *, row_format: str, mapping: dict[str, str], tell: OnPro
         "cut_rows": cut_rows,
         "languages": [{"language": name, "rows": count} for name, count in languages.most_common(10)],
         "personal_data": found_personal.as_dict(),
+        "personal_data_scan": found_personal.scan(),
     }
 
 

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 # What the allocator keeps back for speed would count as memory of the child.
 QUIET_ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
+# Libraries that would ask the network for newer lists than they bring along; the child has none to ask.
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS": ""}
 
 LEAST_BYTES_PER_S = 5_000_000
 """What a child has to get through on a slow machine; big files get the more time."""
@@ -87,7 +89,7 @@ async def run_child(
     Raises ProcessingError when it gives none.
     """
     argv = (sys.executable, "-m", module)
-    environment = clean_environment(HF_HUB_OFFLINE="1", TMPDIR=str(folder), **QUIET_ALLOCATOR)
+    environment = clean_environment(TMPDIR=str(folder), TLDEXTRACT_CACHE=str(folder), **OFFLINE, **QUIET_ALLOCATOR)
     child = await Child.start(argv, env=environment, log_path=folder / "child.log")
     size_bytes = (await asyncio.to_thread(Path(job["source"]).stat)).st_size
     timeout_s = settings.processing_timeout_s + size_bytes / LEAST_BYTES_PER_S
