@@ -5,7 +5,7 @@ The minio client is synchronous; every call runs on a worker thread and is bound
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -173,7 +173,7 @@ class ObjectStore:
         """Write an object to a local file, which appears only when it is complete. Raises ObjectMissingError."""
         await self._call(lambda: self._client.fget_object(self.bucket, key, str(path)))
 
-    async def stream(self, key: str) -> AsyncIterator[bytes]:
+    async def stream(self, key: str) -> AsyncGenerator[bytes, None]:
         """The bytes of an object in chunks of at most 256 KiB. Raises ObjectMissingError before the first."""
         response: Any = await self._call(lambda: self._client.get_object(self.bucket, key))
         try:

@@ -14,7 +14,7 @@ class Proxy:
     """
 
     def __init__(self, port: int, target_port: int) -> None:
-        self._port = port
+        self.port = port
         self._target_port = target_port
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -26,7 +26,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     async def close(self) -> None:
         """Close everything."""

@@ -202,3 +202,25 @@ def test_too_many_entries_are_refused_and_none_are_no_rows(tmp_path: Path) -> No
     assert problem_of(tmp_path, many, "imagefolder").code == "archive_too_many_entries"
     empty = zipped({f"{n}.txt": b"" for n in range(10_000)}, compression=zipfile.ZIP_STORED)
     assert problem_of(tmp_path, empty, "imagefolder").code == "no_rows"
+
+
+def test_an_archive_in_the_64_bit_form_is_read(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive, archive.open("a.png", "w", force_zip64=True) as entry:
+        entry.write(picture())
+    found, _ = process(tmp_path, out.getvalue(), "imagefolder")
+    assert found["rows"] == 1
+
+
+def test_bytes_behind_the_archive_do_no_harm_unless_it_is_lost_among_them(tmp_path: Path) -> None:
+    found, _ = process(tmp_path, zipped({"a.png": picture()}) + b"junk" * 10, "imagefolder")
+    assert found["rows"] == 1
+    lost = zipped({"a.png": picture()}) + b"junk" * 100_000
+    assert problem_of(tmp_path, lost, "imagefolder").code == "archive_corrupt"
+
+
+def test_an_entry_whose_bytes_changed_is_found_by_its_checksum(tmp_path: Path) -> None:
+    content = bytearray(zipped({"a.bmp": picture((64, 64), suffix="BMP")}, compression=zipfile.ZIP_STORED))
+    # A pixel: the image itself would still be read.
+    content[5000] ^= 0xFF
+    assert problem_of(tmp_path, bytes(content), "imagefolder").code == "archive_corrupt"

@@ -1,5 +1,7 @@
 """What is in a dataset: preview, downloads, thumbnails."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Literal
 
 from fastapi import Query, Request
@@ -71,7 +73,7 @@ async def download_dataset(
     headers = {"Content-Disposition": f'attachment; filename="{dataset.name}.{suffix}"', **SAFE}
     if format in MEDIA_TYPES:
         body = rows.stream_rows(objects, dataset, file_format=format)
-        return StreamingResponse(body, media_type=MEDIA_TYPES[format], headers=headers)
+        return StreamingResponse(await _begun(body), media_type=MEDIA_TYPES[format], headers=headers)
     key, size = dataset.object_key or "", dataset.canonical_size_bytes
     if format == "raw":
         # A part of a split was never uploaded: what it was made as is all there is.
@@ -79,4 +81,17 @@ async def download_dataset(
         size = dataset.size_bytes
     if size is not None:
         headers["Content-Length"] = str(size)
-    return StreamingResponse(objects.stream(key), media_type="application/octet-stream", headers=headers)
+    return StreamingResponse(await _begun(objects.stream(key)), media_type="application/octet-stream", headers=headers)
+
+
+async def _begun(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """The stream after its first chunk was fetched: a store that does not answer is told before the status is sent."""
+    first = await anext(stream, b"")
+
+    async def whole() -> AsyncIterator[bytes]:
+        async with aclosing(stream):
+            yield first
+            async for chunk in stream:
+                yield chunk
+
+    return whole()

@@ -18,6 +18,7 @@ from slm_datasets.domain.rows import (
 )
 from slm_datasets.processing import images
 from slm_datasets.processing.layouts import bring_to_trl, holds_messages
+from slm_datasets.processing.parquet_rows import DAMAGED, unreadable
 from slm_datasets.processing.problems import FileProblemError, ProblemLog
 from slm_datasets.processing.profiling import profile
 from slm_datasets.processing.reading import BadRowsError, OnProgress, Reading, no_rows, outcome
@@ -54,8 +55,10 @@ def _written(found: Source, target: Path, file_format: str) -> tuple[pl.Schema, 
         frame.sink_parquet(target, compression="zstd", row_group_size=ROWS_PER_GROUP, mkdir=False)
         schema = pl.scan_parquet(target).collect_schema()
         written = int(pl.scan_parquet(target).select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except DAMAGED as error:
         raise _unreadable(file_format) from error
+    if written != found.rows and file_format == "parquet":
+        raise unreadable()
     if written != found.rows:
         message = f"{found.rows} rows were checked and {written} could be read."
         raise FileProblemError("rows_differ", message, hint="Check quotes and line ends.")
@@ -64,7 +67,7 @@ def _written(found: Source, target: Path, file_format: str) -> tuple[pl.Schema, 
 
 def _unreadable(file_format: str) -> FileProblemError:
     if file_format == "parquet":
-        return FileProblemError("parquet_invalid", "The file is not a Parquet file that can be read to its end.")
+        return unreadable()
     return FileProblemError(
         "type_conflict",
         "The rows do not share one structure: nested values of the same name have different types.",

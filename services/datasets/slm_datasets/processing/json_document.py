@@ -94,8 +94,11 @@ class _Cursor:
             # What follows the value is no mistake of the value.
             if "Extra data" not in error.msg:
                 return self._malformed(text, error)
-        except (RecursionError, ValueError):
+        except RecursionError:
             pass
+        except ValueError:
+            message = f"Line {self.line} has a number beyond 64 bits."
+            return FileProblemError("number_out_of_range", message, self.line, sample=sample_of(text))
         return FileProblemError(
             "malformed_json", f"Line {self.line} is not valid JSON.", self.line, sample=sample_of(text)
         )

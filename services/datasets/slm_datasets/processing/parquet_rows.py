@@ -8,6 +8,8 @@ from slm_datasets.processing.problems import FileProblemError
 from slm_datasets.processing.shapes import MAX_COLUMNS
 
 CELL_BYTES = 8
+# A panic of Polars, which footers that lie provoke, is no ordinary exception.
+DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 # Rows and columns below this are decoded in a moment whatever they claim.
 HARMLESS_CELLS = 50_000_000
 
@@ -18,7 +20,7 @@ def check_parquet(path: Path, *, max_expanded_bytes: int) -> tuple[pl.LazyFrame,
         frame = pl.scan_parquet(path)
         schema = frame.collect_schema()
         rows = int(frame.select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError, ValueError):
+    except DAMAGED:
         raise unreadable() from None
     if len(schema) > MAX_COLUMNS:
         raise FileProblemError("too_many_columns", f"There are more than {MAX_COLUMNS} columns.")
@@ -29,6 +31,9 @@ def check_parquet(path: Path, *, max_expanded_bytes: int) -> tuple[pl.LazyFrame,
     odd = [name for name, kind in schema.items() if isinstance(kind, pl.Object | pl.Unknown)]
     if odd:
         raise FileProblemError("parquet_invalid", f"The column {odd[0]!r} is of a type that cannot be read.")
+    named = [name for name, kind in schema.items() if isinstance(kind, pl.BaseExtension)]
+    # What a type means that somebody else named is not known here; what it is stored as is.
+    frame = frame.with_columns(pl.col(name).ext.storage() for name in named)
     enums = [name for name, kind in schema.items() if isinstance(kind, pl.Categorical | pl.Enum)]
     return frame.with_columns(pl.col(enums).cast(pl.String)) if enums else frame, rows
 

@@ -8,7 +8,13 @@ from pathlib import Path
 from slm_datasets.processing.problems import FileProblemError, sample_of
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
-WIDE = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16", codecs.BOM_UTF32_LE: "UTF-32"}
+# The mark of UTF-32 begins as that of UTF-16 does.
+WIDE = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 REPORT_EVERY_BYTES = 8 * 1024 * 1024
 
 Advance = Callable[[int], None]
