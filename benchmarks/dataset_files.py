@@ -183,6 +183,8 @@ async def measure_lists(data_dir: Path) -> None:
         "?sort=-rows",
         "?usage=evaluation",
         "?q=bench-0050",
+        "?q=bench-0000",
+        "?q=bench",
         "?status=processed&sort=-created_at",
     )
     settings = settings_of(data_dir)

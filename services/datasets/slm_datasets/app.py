@@ -21,7 +21,7 @@ from slm_shared.web import create_app as create_service
 
 def create_app(settings: DatasetsSettings) -> FastAPI:
     """Assemble the datasets service."""
-    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s, plans_each_time=True)
     broker = Broker(settings.platform.nats_url, name="datasets")
     bus = Bus(database, broker, service="datasets")
     subscribers.register(bus)

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
+from slm_datasets.app import create_app
+from slm_datasets.settings import DatasetsSettings
 from slm_shared.events import DatasetDeleted, DatasetFailed, DatasetProcessed, DatasetUploaded
 from slm_shared.manifest import file_sha256
 from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, eventually
+from slm_shared.testing import EventLog, eventually, running
 from tests.support.datasets import JSONL, ROWS, ended, upload
 
 
@@ -151,3 +154,11 @@ async def test_an_unknown_dataset_is_a_404(client: httpx2.AsyncClient) -> None:
     for path in ("nothing-v1", "01936a00-0000-7000-8000-000000000000", "%2e%2e", "nothing/preview"):
         answer = await client.get(f"/api/datasets/{path}")
         assert answer.status_code == 404
+
+
+async def test_a_search_is_planned_for_its_own_words(datasets_settings: DatasetsSettings, principal_keys: Path) -> None:
+    app = create_app(datasets_settings)
+    async with running(app, principal_keys), app.state.database.read() as session:
+        mode = await session.scalar(text("SHOW plan_cache_mode"))
+    # A plan for any words at all reads every name for a word that is in every name.
+    assert mode == "force_custom_plan"
