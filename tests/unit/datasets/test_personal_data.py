@@ -40,5 +40,7 @@ def test_rows_are_spread_evenly_and_no_more_than_the_detector_takes() -> None:
     found = Findings(Short(), 8)
     for number in range(8):
         found.add(number, "x" * number)
-    assert found.as_dict() == {"secret": {"rows": 2, "examples": [3, 6]}}
-    assert found.scan() == {"detector": "short", "version": "7", "rows": 3, "max_characters": 5}
+    assert found.as_dict() == {
+        "personal_data": {"secret": {"rows": 2, "examples": [3, 6]}},
+        "personal_data_scan": {"detector": "short", "version": "7", "rows": 3, "max_characters": 5},
+    }

@@ -107,11 +107,8 @@ class Findings:
                 places.append(number)
 
     def as_dict(self) -> dict[str, Any]:
-        """Rows and examples by kind."""
-        return {kind: {"rows": count, "examples": self._examples[kind]} for kind, count in self._rows.items()}
-
-    def scan(self) -> dict[str, Any]:
-        """What looked, at how many rows, and at how many characters of each (None: all of them)."""
-        found = self._detector
-        limit = found.max_characters
-        return {"detector": found.name, "version": found.version, "rows": self._looked_at, "max_characters": limit}
+        """Rows and examples by kind; and what looked, at how many rows and characters of each (None: all of them)."""
+        kinds = {kind: {"rows": count, "examples": self._examples[kind]} for kind, count in self._rows.items()}
+        found, rows = self._detector, self._looked_at
+        scan = {"detector": found.name, "version": found.version, "rows": rows, "max_characters": found.max_characters}
+        return {"personal_data": kinds, "personal_data_scan": scan}

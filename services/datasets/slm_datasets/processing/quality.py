@@ -31,8 +31,7 @@ def examine(
     seen: dict[bytes, int] = {}
     duplicates = Duplicates()
     near_duplicates, languages = NearDuplicates(), Counter[str]()
-    detector = personal.best_detector(max_rows=personal_data_rows)
-    found_personal = personal.Findings(detector, total)
+    found_personal = personal.Findings(personal.best_detector(max_rows=personal_data_rows), total)
     answers = [mapping.get(name, name) for name in ("completion", "chosen", "rejected")]
     empty_rows = empty_answers = cut_rows = 0
     for number, row in enumerate(rows_of(path)):
@@ -57,8 +56,7 @@ def examine(
         "empty_answers": empty_answers,
         "cut_rows": cut_rows,
         "languages": [{"language": name, "rows": count} for name, count in languages.most_common(10)],
-        "personal_data": found_personal.as_dict(),
-        "personal_data_scan": found_personal.scan(),
+        **found_personal.as_dict(),
     }
 
 
