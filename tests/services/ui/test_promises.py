@@ -128,6 +128,17 @@ def test_rows_that_stand_in_both_datasets_are_told(things: Things, client: SlmCl
     assert examples["rows"][0]["cells"][1]["text"] == examples["rows"][0]["cells"][2]["text"]
 
 
+def test_two_versions_are_told_apart_by_what_changed(things: Things, client: SlmClient, tmp_path: Path) -> None:
+    file = tmp_path / "next.jsonl"
+    file.write_text(PAIRS + '{"prompt": "say more", "completion": "more"}\n')
+    following = client.datasets.wait(client.datasets.upload(file, name="numbers").id)
+    compared = client.datasets.compare(things.dataset.id, other=following.id)
+    page = Page("dataset", id=things.dataset.id, tab="Compare", comparison=compared.id)
+    assert "60 rows stand in both, 0 only here, 1 only in" in page.app.info[0].value
+    assert not page.app.warning
+    client.datasets.delete(following.id)
+
+
 def test_every_part_of_a_model_can_be_taken_along(model: Model) -> None:
     page = Page("model", id=model.id, tab="Files")
     archives, files = page.of_kind("table")

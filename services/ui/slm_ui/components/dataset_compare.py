@@ -108,7 +108,10 @@ def _share(part: int, whole: int) -> str:
 def _verdict(dataset: Dataset, found: DatasetComparison, report: Report) -> None:
     exact, near = report["exact"]["rows"], report["near"]["rows"]
     there = formatting.plain(found.other_name)
-    if exact or near:
+    if found.other_name.rpartition("-v")[0] == dataset.family:
+        stay, here, only = (formatting.count(report[f"{name}_rows"]) for name in ("common", "removed", "added"))
+        st.info(f"Of two versions: {stay} rows stand in both, {here} only here, {only} only in {there}.")
+    elif exact or near:
         told = f"{exact:,} rows of {formatting.plain(dataset.name)} stand in {there} with the same text"
         more = f", {near:,} more nearly so" if near else ""
         advice = "A model trained on one of them scores too well on the other."
