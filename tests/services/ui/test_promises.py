@@ -1,5 +1,6 @@
 """What the console promises: few questions, transfers that survive, nothing hidden about data and models."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,12 +114,15 @@ def test_two_versions_are_told_apart_by_what_changed(things: Things, client: Slm
     client.datasets.delete(following.id)
 
 
-def test_every_part_of_a_model_can_be_taken_along(model: Model) -> None:
+def test_every_part_of_a_model_can_be_taken_along(model: Model, client: SlmClient, tmp_path: Path) -> None:
     page = Page("model", id=model.id, tab="Files")
     archives, files = page.of_kind("table")
     assert [row["id"] for row in archives["rows"]] == ["all"]
     names = {row["id"]: row["cells"][0]["href"] for row in files["rows"]}
     assert names["model.safetensors"] == f"download/models/{model.id}/files/model.safetensors"
+    target = tmp_path / "config.json"
+    assert client.models.download_file(model.id, "config.json", target) == target.stat().st_size
+    assert json.loads(target.read_text())["architectures"]
 
 
 def test_a_promotion_by_force_asks_for_a_reason(things: Things, client: SlmClient) -> None:
