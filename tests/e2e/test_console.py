@@ -189,3 +189,31 @@ def test_files_come_through_the_console_unchanged(
             visitor.follow("As uploaded")
         assert coming.value.path().read_text() == ROWS
         assert coming.value.suggested_filename == "whole-v1.jsonl"
+
+
+def test_a_promotion_against_the_policy_keeps_its_reason(
+    browser: Browser, console: str, client: SlmClient, tmp_path: Path
+) -> None:
+    file = tmp_path / "unmeasured.jsonl"
+    file.write_text(ROWS)
+    made = client.datasets.upload(file, name="unmeasured")
+    client.datasets.wait(made.id)
+    run = client.runs.launch({"name": "unmeasured", "training_dataset": made.id, "epochs": 0.2, "max_length": 64})
+    client.experiments.wait(run.experiment_id)
+    model = client.models.wait_for_experiment(run.experiment_id)
+    with Visitor(browser, console) as visitor:
+        visitor.open(f"model?id={model.id}&tab=Promotion")
+        visitor.click("Promote nevertheless")
+        promote = visitor.page.get_by_role("dialog").get_by_role("button", name=f"Promote {model.name}")
+        expect(promote).to_be_disabled()
+        visitor.fill("Reason", "There is nothing else yet.")
+        expect(promote).to_be_enabled()
+        promote.click()
+        visitor.sees("is the champion of its family")
+        visitor.page.get_by_role("tab", name="Aliases").click()
+        visitor.sees("There is nothing else yet.")
+        with visitor.page.expect_download() as coming:
+            visitor.page.get_by_role("tab", name="Files").click()
+            visitor.follow("config.json")
+        assert coming.value.suggested_filename == "config.json"
+        assert visitor.wrong == []

@@ -1,6 +1,7 @@
 """The way to the platform: one client for all sessions of this process, and refusals as something to show."""
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import streamlit as st
@@ -12,6 +13,7 @@ from slm_ui.settings import settings
 # Whoever waits in front of a page would rather be told than wait; pages try again by themselves.
 PATIENCE = RetryPolicy(attempts=2, first_delay_s=0.15, max_delay_s=0.15)
 AWAY = {502, 503, 504}
+MAX_AT_ONCE = 16
 
 T = TypeVar("T")
 
@@ -24,6 +26,19 @@ def client() -> SlmClient:
 @st.cache_resource(show_spinner=False)
 def _client(address: str) -> SlmClient:
     return SlmClient(address, retry=PATIENCE)
+
+
+def soon(question: Callable[[SlmClient], T]) -> "Future[T]":
+    """Ask without waiting, so that several questions are one wait; its `result` is the answer or raises SlmError.
+
+    The question is put from another thread: it must not touch Streamlit.
+    """
+    return _askers().submit(question, client())
+
+
+@st.cache_resource(show_spinner=False)
+def _askers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MAX_AT_ONCE, thread_name_prefix="asking")
 
 
 def is_away(error: SlmError) -> bool:

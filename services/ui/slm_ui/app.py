@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from slm_ui.downloads import download_routes
+from slm_ui.preloading import Preloads
 from slm_ui.security import SecurityHeaders
 from slm_ui.settings import UiSettings
 from slm_ui.theme import theme_options
@@ -22,7 +23,7 @@ def create_app(settings: UiSettings) -> st.App:
     return st.App(
         SCRIPT,
         routes=[Route("/readyz", _ready), *download_routes(settings.gateway_url)],
-        middleware=[Middleware(SecurityHeaders, allowed_hosts=settings.allowed_hosts)],
+        middleware=[Middleware(SecurityHeaders, allowed_hosts=settings.allowed_hosts), Middleware(Preloads)],
     )
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -15,10 +17,12 @@ from slm_client.calls import (
     dataset_thumbnail,
     download_dataset,
     download_model,
+    download_model_file,
     download_predictions,
 )
 
 FORMATS = ("raw", "csv", "jsonl", "parquet")
+PARTS = ("all", "merged", "adapter")
 PASSED_ON = ("content-type", "content-length", "content-disposition")
 UNREACHABLE = 503
 
@@ -30,9 +34,14 @@ def dataset_url(dataset_id: str, *, file_format: str) -> str:
     return f"download/datasets/{dataset_id}?format={file_format}"
 
 
-def model_url(model_id: str) -> str:
-    """Where a browser gets all files of a model."""
-    return f"download/models/{model_id}"
+def model_url(model_id: str, *, part: str = "all") -> str:
+    """Where a browser gets the files of a model, or of a part of it, as one archive."""
+    return f"download/models/{model_id}?part={part}"
+
+
+def file_url(model_id: str, path: str) -> str:
+    """Where a browser gets one file of a model."""
+    return f"download/models/{model_id}/files/{quote(path)}"
 
 
 def thumbnail_url(path: str) -> str:
@@ -56,7 +65,15 @@ def download_routes(gateway_url: str) -> list[Route]:
         return await _passed_on(gateway_url, call)
 
     async def model(request: Request) -> Response:
-        return await _passed_on(gateway_url, download_model(request.path_params["reference"]))
+        part = request.query_params.get("part", "all")
+        if part not in PARTS:
+            return PlainTextResponse(f"The part is one of {', '.join(PARTS)}.\n", 422)
+        return await _passed_on(gateway_url, download_model(request.path_params["reference"], part=part))
+
+    async def model_file(request: Request) -> Response:
+        found = request.path_params
+        name = PurePosixPath(found["path"]).name
+        return await _passed_on(gateway_url, download_model_file(found["reference"], found["path"]), name=name)
 
     async def predictions(request: Request) -> Response:
         return await _passed_on(gateway_url, download_predictions(request.path_params["reference"]))
@@ -69,11 +86,13 @@ def download_routes(gateway_url: str) -> list[Route]:
         Route("/download/datasets/{reference}/thumbnails/{row:int}", thumbnail),
         Route("/download/evaluations/{reference}", predictions),
         Route("/download/datasets/{reference}", dataset),
+        Route("/download/models/{reference}/files/{path:path}", model_file),
         Route("/download/models/{reference}", model),
     ]
 
 
-async def _passed_on(gateway_url: str, call: Call[Nothing]) -> Response:
+async def _passed_on(gateway_url: str, call: Call[Nothing], *, name: str | None = None) -> Response:
+    """What the platform sends; `name` is that of the file where the platform gives none."""
     stack = AsyncExitStack()
     try:
         client = await stack.enter_async_context(AsyncSlmClient(gateway_url))
@@ -82,7 +101,9 @@ async def _passed_on(gateway_url: str, call: Call[Nothing]) -> Response:
         await stack.aclose()
         hint = f"\n{error.hint}" if error.hint else ""
         return PlainTextResponse(f"{error.message}{hint}\n", error.status or UNREACHABLE)
-    headers = {name: value for name in PASSED_ON if (value := download.headers.get(name))}
+    headers = {each: value for each in PASSED_ON if (value := download.headers.get(each))}
+    if name is not None:
+        headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
     return StreamingResponse(_until_end(download, stack), headers=headers)
 
 

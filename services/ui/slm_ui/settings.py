@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from slm_client.parts import PARTS_FROM_BYTES
 from slm_client.wire import DEFAULT_GATEWAY, GATEWAY_VARIABLE
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
@@ -26,6 +27,7 @@ class UiSettings(BaseSettings):
     allow_remote: bool = False
     gateway_url: str = Field(default_factory=lambda: os.environ.get(GATEWAY_VARIABLE) or DEFAULT_GATEWAY)
     max_upload_mb: int = Field(default=1024, ge=1)
+    parts_from_bytes: int = Field(default=PARTS_FROM_BYTES, ge=1)
     refresh_s: float = Field(default=2.0, gt=0)
     idle_refresh_s: float = Field(default=8.0, gt=0)
     page_size: int = Field(default=25, ge=1, le=100)

@@ -226,6 +226,12 @@ class AsyncModels(AsyncResource):
         """Save its files as one tar archive; `part` is all, merged (no LoRA adapter) or adapter. Returns the bytes."""
         return await self._client.save(calls.download_model(reference, part=part), target, on_progress=on_progress)
 
+    async def download_file(
+        self, reference: object, path: str, target: Path, *, on_progress: ProgressCallback | None = None
+    ) -> int:
+        """Save one of its files, by its path as the card names it. Returns the bytes."""
+        return await self._client.save(calls.download_model_file(reference, path), target, on_progress=on_progress)
+
     async def wait_for_experiment(self, experiment_id: str, *, timeout_s: float = 120.0) -> Model:
         """The model that came of an experiment, once the registry has it."""
         page = await poll(

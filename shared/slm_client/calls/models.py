@@ -152,3 +152,8 @@ def reproduce_model(reference: object) -> Call[Reproduction]:
 def download_model(reference: object, *, part: str | None = None) -> Call[Nothing]:
     """The files of a model in one archive."""
     return Call("GET", address_of("models", reference, suffix="/download"), Nothing, params=given(part=part))
+
+
+def download_model_file(reference: object, path: str) -> Call[Nothing]:
+    """One file of a model."""
+    return Call("GET", address_of("models", reference, suffix=f"/files/{quote(path)}"), Nothing)

@@ -39,6 +39,7 @@ def test_a_page_about_nothing_leads_to_the_list(name: str) -> None:
 def test_a_page_about_something_unknown_says_so(name: str) -> None:
     page = Page(name, id="0190f5fe-0000-7000-8000-000000000000")
     assert "There is no such" in page.errors[0]
+    assert page.app.button(key="show:all").label == f"Show all {'training run' if name == 'run' else name}s"
     assert not page.app.exception
 
 
@@ -83,29 +84,30 @@ def test_a_broken_file_is_told_with_its_line(things: Things) -> None:
     assert things.broken.error is not None
     assert "line 2" in page.errors[0]
     assert page.app.button(key="retry:open")
+    page = Page("dataset", id=things.broken.id, tab="Problems")
     problems = next(table for table in page.of_kind("table") if table["label"] == "Problems")
     assert problems["rows"][0]["cells"][0] == "2"
 
 
 def test_a_dataset_shows_its_rows_and_its_uses(things: Things) -> None:
-    page = Page("dataset", id=things.dataset.id)
-    shown = [text_of(cell) for data in page.of_kind("table") for row in data["rows"] for cell in row["cells"]]
-    assert "say 0" in shown
-    assert "number 19" in shown
-    assert page.facts["Rows"] == "60"
-    assert any("numbers-v1 (this one)" in text for text in shown)
-    assert f"experiment?id={things.run.experiment_id}" in page.text
+    rows = [text_of(cell) for row in Page("dataset", id=things.dataset.id, tab="Rows").rows for cell in row]
+    assert "say 0" in rows
+    assert "number 19" in rows
+    assert Page("dataset", id=things.dataset.id).facts["Rows"] == "60"
+    assert "numbers-v1 (this one)" in Page("dataset", id=things.dataset.id, tab="Versions").text
+    assert f"experiment?id={things.run.experiment_id}" in Page("dataset", id=things.dataset.id, tab="Used by").text
 
 
 def test_a_finished_experiment_tells_everything(things: Things, client: SlmClient) -> None:
     page = Page("experiment", id=things.run.experiment_id)
     model = client.models.wait_for_experiment(things.run.experiment_id)
-    titles = [item["title"] for item in page.of_kind("timeline")[0]["items"]]
+    timeline = Page("experiment", id=things.run.experiment_id, tab="Timeline")
+    titles = [item["title"] for item in timeline.of_kind("timeline")[0]["items"]]
     assert titles[0] == "Queued"
     assert {"Attempt 1 on trainer-1", "Attempt 1 succeeded", "Succeeded"} <= set(titles)
     assert page.facts["Model"] == model.name
     assert page.facts["Training data"].startswith("numbers-v1")
-    assert page.of_kind("log")[0]["lines"]
+    assert Page("experiment", id=things.run.experiment_id, tab="Log").of_kind("log")[0]["lines"]
     assert len(page.app.get("vega_lite_chart")) == 2
     with pytest.raises(KeyError):
         page.app.button(key="cancel")
@@ -114,13 +116,13 @@ def test_a_finished_experiment_tells_everything(things: Things, client: SlmClien
 def test_a_model_card_leads_to_everything_it_came_from(things: Things, client: SlmClient) -> None:
     model = client.models.wait_for_experiment(things.run.experiment_id)
     page = Page("model", id=model.id)
-    nodes = {node["text"] for column in page.of_kind("graph")[0]["columns"] for node in column["nodes"]}
+    lineage = Page("model", id=model.id, tab="Lineage")
+    nodes = {node["text"] for column in lineage.of_kind("graph")[0]["columns"] for node in column["nodes"]}
     assert {"numbers-v1", "nano-v1", model.name} <= nodes
     assert page.facts["Goal"] == HOSTILE
-    assert "model.safetensors" in page.text
 
     def is_scored() -> bool:
-        tables = Page("model", id=model.id).of_kind("table")
+        tables = Page("model", id=model.id, tab="Scores").of_kind("table")
         return any("(base)" in column["label"] for data in tables for column in data["columns"])
 
     # The registry learns of scores by an event.
@@ -133,7 +135,7 @@ def test_an_evaluation_stands_beside_that_of_the_base(things: Things, client: Sl
     page = Page("evaluation", id=found.id)
     labels = [column["label"] for column in page.of_kind("table")[0]["columns"]]
     assert labels == ["Metric", "nano-v1 (base)", model.name, "Change", "95% interval"]
-    answers = page.of_kind("samples")[0]["items"]
+    answers = Page("evaluation", id=found.id, tab="Answers").of_kind("samples")[0]["items"]
     assert answers[0]["fields"][0][1].startswith("say ")
     assert len(answers) == 10
 
@@ -156,6 +158,7 @@ def test_a_failed_run_tells_why(things: Things, seeding: Seeding, client: SlmCli
     page = Page("experiment", id=failed.id)
     assert "The loss became NaN at step 12\\." in page.errors[0]
     assert "last words" in page.text
+    page = Page("experiment", id=failed.id, tab="Timeline")
     assert [item["tone"] for item in page.of_kind("timeline")[0]["items"]][-1] == "bad"
 
 
@@ -197,7 +200,7 @@ def test_a_draft_that_is_launched_twice_is_one_run(things: Things, client: SlmCl
 
 
 def test_a_dataset_report_tells_of_every_column(things: Things) -> None:
-    page = Page("dataset", id=things.dataset.id)
+    page = Page("dataset", id=things.dataset.id, tab="Report")
     columns = next(table for table in page.of_kind("table") if table["rows"] and table["rows"][0]["id"] == "prompt")
     assert columns["columns"][0]["label"] == "Column"
     assert page.app.button(key="split")

@@ -1,10 +1,13 @@
 """One dataset version: where it stands, what is in it, what is wrong with it, what was made of it."""
 
+from collections.abc import Callable
+from functools import partial
+
 import streamlit as st
 
 from slm_client.models import Dataset, Problem
 from slm_ui import api, downloads, formatting
-from slm_ui.components import cells, dataset_actions, dataset_checks, panels, tables
+from slm_ui.components import cells, dataset_actions, dataset_checks, dataset_compare, panels, sections, tables
 from slm_ui.components.identity import wanted
 from slm_ui.components.live import live
 from slm_ui.components.view import draw
@@ -13,6 +16,7 @@ from slm_ui.settings import settings
 PREVIEW_ROWS = 20
 FORMATS = ("raw", "jsonl", "csv", "parquet")
 MAX_CELL = 600
+USES = 20
 
 
 def main() -> None:
@@ -24,13 +28,16 @@ def main() -> None:
     dataset_actions.show(dataset)
     if dataset.error:
         _show_error(dataset, dataset.error)
-    is_ready = dataset.status == "processed"
-    titles = ["Details", "Problems", *(["Rows", "Report", "Tokens"] if is_ready else []), "Versions", "Used by"]
-    checks = [_rows, dataset_checks.report, dataset_checks.tokens] if is_ready else []
-    parts = [_facts, dataset_checks.problems, *checks, _versions, _uses]
-    for tab, part in zip(st.tabs(titles), parts, strict=True):
-        with tab:
-            part(dataset)
+    sections.show({name: partial(part, dataset) for name, part in _parts(dataset).items()})
+
+
+def _parts(dataset: Dataset) -> dict[str, Callable[[Dataset], None]]:
+    """What there is to see of it: its rows only once they were read."""
+    parts: dict[str, Callable[[Dataset], None]] = {"Details": _facts, "Problems": dataset_checks.problems}
+    if dataset.status == "processed":
+        parts |= {"Rows": _rows, "Report": dataset_checks.report, "Tokens": dataset_checks.tokens}
+        parts |= {"Compare": dataset_compare.show}
+    return parts | {"Versions": _versions, "Used by": _uses}
 
 
 def _top(reference: str, first: Dataset) -> None:
@@ -154,10 +161,10 @@ def _versions(dataset: Dataset) -> None:
 
 
 def _uses(dataset: Dataset) -> None:
-    client = api.client()
-    experiments = client.experiments.list(dataset_id=dataset.id, limit=20)
-    evaluations = client.evaluations.list(dataset_id=dataset.id, limit=20)
-    made = client.models.list(dataset=dataset.id, limit=20)
+    trained = api.soon(lambda client: client.experiments.list(dataset_id=dataset.id, limit=USES))
+    measured = api.soon(lambda client: client.evaluations.list(dataset_id=dataset.id, limit=USES))
+    made = api.client().models.list(dataset=dataset.id, limit=USES)
+    experiments, evaluations = trained.result(), measured.result()
     if made.items:
         st.subheader("Models", anchor=False)
         panels.strip([cells.link(item.name, "model", id=item.id) for item in made.items], key="uses:models")

@@ -8,7 +8,7 @@ import streamlit as st
 from slm_client import SlmError
 from slm_client.models import Evaluation, Sample
 from slm_ui import api, downloads, formatting
-from slm_ui.components import cells, charts, panels, scores, story
+from slm_ui.components import cells, charts, panels, scores, sections, story
 from slm_ui.components.confirm import ask
 from slm_ui.components.identity import wanted
 from slm_ui.components.live import live
@@ -30,15 +30,8 @@ def main() -> None:
         story.show_failure(first.error)
     if first.status != "completed":
         return
-    metrics, answers, training, about = st.tabs(["Metrics", "Answers", "Training", "Details"])
-    with metrics:
-        _metrics(first)
-    with answers:
-        _answers(first)
-    with training:
-        _training(first)
-    with about:
-        _about(first)
+    parts = {"Metrics": _metrics, "Answers": _answers, "Training": _training, "Details": _about}
+    sections.show({name: partial(part, first) for name, part in parts.items()})
 
 
 def _steer(evaluation: Evaluation) -> None:
@@ -136,17 +129,23 @@ def _training(evaluation: Evaluation) -> None:
     if found is None:
         panels.empty("Not trained here", "A base model has no training of its own to show.", key="training:none")
         return
-    series = {name: points for name, points in found.series.items() if points and "loss" in name}
+    # In the order, and so the colours, of an experiment's own page.
+    names = sorted((name for name in found.series if "loss" in name), key=lambda name: (name != "loss", name))
+    series = {name: found.series[name] for name in names if found.series[name]}
     if series:
         charts.lines(series, unit=charts.unit_of("loss"), alt="Loss in training by optimiser step")
     panels.facts(
         [
             ("Experiment", cells.short(found.experiment_id, "experiment")),
-            *((formatting.words(name).capitalize(), formatting.as_text(value))
+            *((formatting.words(name).capitalize(), _statistic(name, value))
               for name, value in story.asked_for(found.statistics).items()),
         ],
         key="training",
     )  # fmt: skip
+
+
+def _statistic(name: str, value: Any) -> cells.Cell:
+    return {"time": value} if name.endswith("_at") and isinstance(value, str) else formatting.as_text(value)
 
 
 def _about(evaluation: Evaluation) -> None:

@@ -1,13 +1,16 @@
 """Evaluations: what every model scores, and any of them side by side."""
 
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
 from slm_client.models import Evaluation, Page
 from slm_ui import api
-from slm_ui.components import panels, scores, tables
-from slm_ui.components.address import put
+from slm_ui.components import panels, scores, sections, tables
+from slm_ui.components.address import bound, put, value_of
 from slm_ui.components.listing import Listing
 from slm_ui.components.live import live
 from slm_ui.components.picker import MAX_SHOWN, pick
@@ -17,42 +20,67 @@ STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 PICK = "pick"
 MAX_PICKED = 6
 FILTERS = ("experiment_id", "model_id", "dataset_id")
+DAYS = {"since": "From day", "until": "To day"}
 
 
 def main() -> None:
     """The page."""
     panels.head("Evaluations", text="A model measured on a dataset. Choose two or more to see them side by side.")
     listing = Listing("evaluations")
-    status = _selector(listing)
-    chosen: dict[str, Any] = {name: st.query_params[name] for name in FILTERS if st.query_params.get(name)}
-    with st.spinner("Loading evaluations"):
-        page = api.client().evaluations.list(status=status, **chosen, **listing.place)
-    is_moving = any(not item.is_finished for item in page.items)
-    every = settings().refresh_s if is_moving else settings().idle_refresh_s
-    live(_list, every=every)(listing, page, {"status": status, **chosen})
-
-
-def _selector(listing: Listing) -> str | None:
-    """By experiment, model, dataset and status."""
-    client = api.client()
-    with st.expander("Select by experiment, model or dataset", icon=":material/filter_list:",
-                     expanded=any(name in st.query_params for name in FILTERS)):  # fmt: skip
-        first, second, third = st.columns(3)
-        with first:
-            pick("Experiment", "experiment_id", required=False, then=listing.restart,
-                 find=lambda q: client.experiments.list(q=q, limit=MAX_SHOWN).items, get=client.experiments.get,
-                 describe=lambda item: f"{item.name} · {item.status}")  # fmt: skip
-        with second:
-            pick("Model", "model_id", required=False, then=listing.restart,
-                 find=lambda q: client.models.list(q=q, limit=MAX_SHOWN).items, get=client.models.get,
-                 describe=lambda item: item.name)  # fmt: skip
-        with third:
-            pick("Evaluation dataset", "dataset_id", required=False, then=listing.restart,
-                 find=lambda q: client.datasets.list(q=q, usage="evaluation", limit=MAX_SHOWN).items,
-                 get=client.datasets.get, describe=lambda item: item.name)  # fmt: skip
+    is_narrowed = any(name in st.query_params for name in (*FILTERS, *DAYS))
+    sections.fold("Select by experiment, model, dataset or date", partial(_selector, listing),
+                  icon=":material/filter_list:", key="evaluations:selector", is_open=is_narrowed)  # fmt: skip
     place, _ = st.columns([1, 3])
     with place:
-        return listing.choice("Status", "status", STATUSES)
+        status = listing.choice("Status", "status", STATUSES)
+    chosen: dict[str, Any] = {name: st.query_params[name] for name in FILTERS if st.query_params.get(name)}
+    chosen |= {"status": status, **_between()}
+    with st.spinner("Loading evaluations"):
+        page = api.client().evaluations.list(**chosen, **listing.place)
+    is_moving = any(not item.is_finished for item in page.items)
+    every = settings().refresh_s if is_moving else settings().idle_refresh_s
+    live(_list, every=every)(listing, page, chosen)
+
+
+def _selector(listing: Listing) -> None:
+    """By experiment, model, dataset, and the days on which they were asked for."""
+    client = api.client()
+    first, second, third = st.columns(3)
+    with first:
+        pick("Experiment", "experiment_id", required=False, then=listing.restart,
+             find=lambda q: client.experiments.list(q=q, limit=MAX_SHOWN).items, get=client.experiments.get,
+             describe=lambda item: f"{item.name} · {item.status}")  # fmt: skip
+    with second:
+        pick("Model", "model_id", required=False, then=listing.restart,
+             find=lambda q: client.models.list(q=q, limit=MAX_SHOWN).items, get=client.models.get,
+             describe=lambda item: item.name)  # fmt: skip
+    with third:
+        pick("Evaluation dataset", "dataset_id", required=False, then=listing.restart,
+             find=lambda q: client.datasets.list(q=q, usage="evaluation", limit=MAX_SHOWN).items,
+             get=client.datasets.get, describe=lambda item: item.name)  # fmt: skip
+    for name, place in zip(DAYS, st.columns(3), strict=False):
+        place.date_input(DAYS[name], format="YYYY-MM-DD", **bound(name, read=date.fromisoformat, then=listing.restart))
+    days = [value_of(name, read=date.fromisoformat) for name in DAYS]
+    if all(days) and days[0] > days[1]:
+        st.caption(":red[The first day comes after the last: nothing lies between them.]")
+
+
+def _between() -> dict[str, str]:
+    """From the beginning of the first day to the end of the last, by the reader's own clock."""
+    first, last = (value_of(name, read=date.fromisoformat) for name in DAYS)
+    zone = _zone()
+    times = {
+        "since": first and datetime.combine(first, time(), zone),
+        "until": last and datetime.combine(last + timedelta(days=1), time(), zone),
+    }
+    return {name: at.isoformat() for name, at in times.items() if at}
+
+
+def _zone() -> tzinfo:
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
 
 
 def _list(listing: Listing, first: Page[Evaluation], filters: dict[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """One experiment: what was asked, how it goes, what came of it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 
-from slm_client.models import Experiment, MetricPoint
+from slm_client.models import Experiment, MetricPoint, Run
 from slm_ui import api, formatting
-from slm_ui.components import cells, charts, panels, steering, story, tables
+from slm_ui.components import cells, charts, panels, sections, steering, story, tables
 from slm_ui.components.identity import wanted
 from slm_ui.components.live import live
 from slm_ui.components.view import draw
@@ -80,15 +81,14 @@ def _queue(experiment: Experiment) -> None:
 def _live(reference: str, first: Experiment) -> None:
     """What grows while it runs: curves, log, timeline."""
     experiment = _again(reference, first, "live")
-    curves, log, timeline, checkpoints = st.tabs(["Curves", "Log", "Timeline", "Checkpoints"])
-    with curves:
-        _curves(reference, experiment)
-    with log:
-        _log(reference)
-    with timeline:
-        panels.timeline(story.timeline(experiment), key="timeline")
-    with checkpoints:
-        _checkpoints(reference)
+    sections.tabs(
+        {
+            "Curves": partial(_curves, reference, experiment),
+            "Log": partial(_log, reference),
+            "Timeline": lambda: panels.timeline(story.timeline(experiment), key="timeline"),
+            "Checkpoints": partial(_checkpoints, reference),
+        }
+    )
 
 
 def _log(reference: str) -> None:
@@ -176,9 +176,10 @@ def _asked(experiment: Experiment) -> None:
 
 def _results(experiment: Experiment) -> None:
     st.subheader("What came of it", anchor=False)
-    client = api.client()
-    models = client.models.list(experiment_id=experiment.id, limit=1)
-    evaluations = client.evaluations.list(experiment_id=experiment.id, limit=10)
+    measured = api.soon(lambda client: client.evaluations.list(experiment_id=experiment.id, limit=10))
+    run = api.soon(lambda client: client.runs.get(experiment.run_id))
+    models = api.client().models.list(experiment_id=experiment.id, limit=1)
+    evaluations = measured.result()
     made = models.items[0] if models.items else None
     panels.facts(
         [
@@ -194,14 +195,14 @@ def _results(experiment: Experiment) -> None:
     )
     if evaluations.items:
         tables.evaluations(evaluations.items, key="results:evaluations")
-    _drift(experiment)
+    _drift(experiment, run.result())
     if made is None and st.button("Look again", icon=":material/refresh:", key="look"):
         st.rerun()
 
 
-def _drift(experiment: Experiment) -> None:
+def _drift(experiment: Experiment, run: Run) -> None:
     """For a reproduction: what came out differently from the original."""
-    origin = api.client().runs.get(experiment.run_id).origin
+    origin = run.origin
     if origin is None or origin.relation != "reproduction":
         return
     drift = api.client().experiments.drift(experiment.id)

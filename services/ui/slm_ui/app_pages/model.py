@@ -1,22 +1,33 @@
 """One model: its card, what made it, what it scores, where it comes from, and its files."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from slm_client.models import Model
-from slm_ui import api, downloads, formatting
-from slm_ui.components import ancestry, cells, model_actions, model_aliases, panels, promotion, scores, story
+from slm_ui import api, formatting
+from slm_ui.components import (
+    ancestry,
+    cells,
+    model_actions,
+    model_aliases,
+    model_files,
+    panels,
+    promotion,
+    scores,
+    sections,
+    story,
+)
 from slm_ui.components.identity import wanted
-from slm_ui.components.view import draw
 
 
 def main() -> None:
     """The page."""
-    client = api.client()
     reference = wanted("model", "models")
-    model = client.models.get(reference)
-    card = client.models.card(model.id).content()
+    asked = api.soon(lambda client: client.models.card(reference).content())
+    model = api.client().models.get(reference)
+    card = asked.result()
     badges: list[cells.Cell] = [formatting.words(model.kind)]
     if model.is_latest:
         badges.append(cells.badge("latest", tone="accent"))
@@ -25,25 +36,28 @@ def main() -> None:
         model.name, text=model.description or model.goal, crumbs=[cells.link("Models", "models")], badges=badges
     )
     model_actions.show(model)
-    titles = ["Card", "Scores", "Lineage", "Files", "Promotion", "Aliases", "As Markdown"]
-    overview, measured, lineage, files, evidence, names, text = st.tabs(titles)
-    with overview:
-        _overview(model, card)
-    with measured:
-        _scores(card)
-    with lineage:
-        ancestry.show(client.models.lineage(model.id), current=model.id)
-    with files:
-        _files(model, card)
-    with evidence:
-        promotion.show(model)
-    with names:
-        model_aliases.show(model)
-    with text:
-        markdown = client.models.card_markdown(model.id)
-        st.download_button("Download", markdown, file_name=f"{model.name}.md", mime="text/markdown", on_click="ignore",
-                           icon=":material/download:", key="card:download")  # fmt: skip
-        st.code(markdown, language="markdown", wrap_lines=True)
+    sections.show(
+        {
+            "Card": partial(_overview, model, card),
+            "Scores": partial(_scores, card),
+            "Lineage": partial(_lineage, model),
+            "Files": partial(model_files.show, model, card.get("files") or []),
+            "Promotion": partial(promotion.show, model),
+            "Aliases": partial(model_aliases.show, model),
+            "As Markdown": partial(_markdown, model),
+        }
+    )
+
+
+def _lineage(model: Model) -> None:
+    ancestry.show(api.client().models.lineage(model.id), current=model.id)
+
+
+def _markdown(model: Model) -> None:
+    text = api.client().models.card_markdown(model.id)
+    st.download_button("Download", text, file_name=f"{model.name}.md", mime="text/markdown", on_click="ignore",
+                       icon=":material/download:", key="card:download")  # fmt: skip
+    st.code(text, language="markdown", wrap_lines=True)
 
 
 def _overview(model: Model, card: dict[str, Any]) -> None:
@@ -127,20 +141,6 @@ def _scores(card: dict[str, Any]) -> None:
             ],
             key=f"scores:{index}",
         )
-
-
-def _files(model: Model, card: dict[str, Any]) -> None:
-    archive = {"text": "Download all as one archive", "href": downloads.model_url(model.id), "download": True}
-    panels.strip([archive, f"{formatting.size(model.size_bytes)} in all"], key="files:all")
-    rows = [
-        {
-            "id": file["path"],
-            "cells": [cells.mono(file["path"]), formatting.size(file["size_bytes"]), cells.mono(file["sha256"])],
-        }
-        for file in card.get("files") or []
-    ]
-    head = [cells.column("File"), cells.column("Size", align="right"), cells.column("SHA-256")]
-    draw(cells.table("Files", head, rows), key="files")
 
 
 main()

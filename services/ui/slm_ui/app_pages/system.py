@@ -5,11 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from slm_client import SlmError
+from slm_client import SlmClient, SlmError
 from slm_client.models import DeadLetter, ServiceHealth, Worker
 from slm_client.models.operations import SERVICES
 from slm_ui import api, formatting
-from slm_ui.components import cells, panels
+from slm_ui.components import cells, panels, sections
 from slm_ui.components.confirm import ask
 from slm_ui.components.live import live
 from slm_ui.components.states import saved
@@ -23,18 +23,18 @@ MAX_ENTRIES = 50
 def main() -> None:
     """The page."""
     panels.head("System", text="Whether every service answers, what waits in it, and what it has given up.")
-    services, workers, letters, audit = st.tabs(["Services", "Workers", "Dead letters", "Audit log"])
-    with services:
-        live(_services, every=REFRESH_S)()
-    with workers:
-        live(_workers, every=REFRESH_S)()
-    with letters:
-        _letters()
-    with audit:
-        _audit()
+    sections.show(
+        {
+            "Services": live(_services, every=REFRESH_S),
+            "Workers": live(_workers, every=REFRESH_S),
+            "Dead letters": _letters,
+            "Audit log": _audit,
+        }
+    )
 
 
 def _services() -> None:
+    asked = {name: api.soon(partial(_asked, name)) for name in SERVICES}
     overview = api.client().overview()
     experiments = overview.experiments.by_status if overview.experiments else None
     unknown = "unavailable"
@@ -49,13 +49,14 @@ def _services() -> None:
     head = [cells.column("Service"), cells.column("State"), cells.column("Events to publish", align="right"),
             cells.column("Oldest of them"), cells.column("Dead letters", align="right"),
             cells.column("Problems")]  # fmt: skip
-    rows = [_service("gateway", None, "")] + [_service(name, *_asked(name)) for name in SERVICES]
+    rows = [_service("gateway", None, "")] + [_service(name, *answer.result()) for name, answer in asked.items()]
     draw(cells.table("Services", head, rows), key="system:services")
 
 
 def _workers() -> None:
     """The trainers that are connected, and training in numbers."""
     client = api.client()
+    asked = api.soon(lambda client: client.statistics())
     found = client.workers().items
     if found:
         head = [cells.column("Worker"), cells.column("State"), cells.column("Works on"), cells.column("Can"),
@@ -64,7 +65,7 @@ def _workers() -> None:
     else:
         text = "Start one with python -m slm_training.worker on any machine that reaches the platform."
         panels.empty("No trainer is connected", text, key="workers:none")
-    numbers = client.statistics()
+    numbers = asked.result()
     rate = None if numbers.success_rate is None else f"{numbers.success_rate:.0%}"
     st.subheader("Training in numbers", anchor=False)
     panels.facts(
@@ -98,9 +99,9 @@ def _worker(worker: Worker) -> dict[str, Any]:
     }
 
 
-def _asked(service: str) -> tuple[ServiceHealth | None, str]:
+def _asked(service: str, client: SlmClient) -> tuple[ServiceHealth | None, str]:
     try:
-        return api.client().operations.health(service), ""
+        return client.operations.health(service), ""
     except SlmError as error:
         return None, error.message
 
@@ -127,8 +128,11 @@ def _service(name: str, health: ServiceHealth | None, refusal: str) -> dict[str,
 def _letters() -> None:
     st.caption("Messages that a service could not handle. Once the cause is mended, handle them again.")
     found = False
-    for service in SERVICES:
-        letters = _of(service)
+    asked = {name: api.soon(partial(_of, name)) for name in SERVICES}
+    for service, answer in asked.items():
+        letters, refusal = answer.result()
+        if refusal:
+            st.warning(f"{service}: {formatting.plain(refusal)}", icon=":material/cloud_off:")
         for letter in letters:
             found = True
             _letter(service, letter)
@@ -136,12 +140,11 @@ def _letters() -> None:
         panels.empty("No dead letters", "Every message was handled.", key="letters:none")
 
 
-def _of(service: str) -> list[DeadLetter]:
+def _of(service: str, client: SlmClient) -> tuple[list[DeadLetter], str]:
     try:
-        return api.client().operations.dead_letters(service, limit=MAX_LETTERS)
+        return client.operations.dead_letters(service, limit=MAX_LETTERS), ""
     except SlmError as error:
-        st.warning(f"{service}: {formatting.plain(error.message)}", icon=":material/cloud_off:")
-        return []
+        return [], error.message
 
 
 def _letter(service: str, letter: DeadLetter) -> None:

@@ -253,7 +253,8 @@ function graph(data, send) {
   for (const column of data.columns) {
     const stack = make("div", "column", make("span", "label", column.label));
     for (const node of column.nodes) {
-      const box = node.href ? anchor(node, send, node.text) : make("span", "", node.text);
+      const name = make("span", "name", node.text);
+      const box = node.href ? anchor(node, send, name) : make("span", "", name);
       box.className = node.current ? "node current" : "node";
       box.title = node.text;
       boxes.set(node.id, box);

@@ -1,5 +1,6 @@
 """Making a model the champion of its family: on what evidence, and the way back."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -11,6 +12,8 @@ from slm_ui.components.confirm import ask
 from slm_ui.components.states import saved
 from slm_ui.components.view import draw
 from slm_ui.formatting import plain
+
+MAX_REASON = 500
 
 
 def show(model: Model) -> None:
@@ -38,12 +41,29 @@ def show(model: Model) -> None:
         ]
         head = [cells.column("Condition"), cells.column(""), cells.column("What was found")]
         draw(cells.table("Conditions", head, rows), key="promotion:conditions")
-        if st.button("Make it champion", type="primary", key="promote", disabled=not check.allowed):
-            with saved("It was not promoted"):
-                client.models.promote(model.id)
-            st.rerun()
+        with st.container(horizontal=True):
+            if st.button("Make it champion", type="primary", key="promote", disabled=not check.allowed):
+                with saved("It was not promoted"):
+                    client.models.promote(model.id)
+                st.rerun()
+            if not check.allowed and st.button("Promote nevertheless", icon=":material/gavel:", key="promote:force"):
+                _by_force(model, [formatting.words(each["condition"]) for each in check.conditions
+                                  if not each.get("holds")])  # fmt: skip
     _verify(model)
     _timeline(model)
+
+
+@st.dialog("Promote although conditions fail")
+def _by_force(model: Model, failed: Sequence[str]) -> None:
+    """Against the policy, by an administrator, with a reason that is kept with the move of the alias."""
+    st.warning(plain(f"What does not hold: {', '.join(failed)}."), icon=":material/warning:")
+    reason = st.text_area("Reason", key="promote:reason", max_chars=MAX_REASON, height=90,
+                          placeholder="Why is it right nevertheless?")  # fmt: skip
+    st.caption("The reason and the findings are kept with the promotion; everybody can read them under Aliases.")
+    if st.button(f"Promote {plain(model.name)}", type="primary", key="promote:forced", disabled=not reason.strip()):
+        with saved("It was not promoted"):
+            api.client().models.promote(model.id, reason=reason.strip(), force=True)
+        st.rerun()
 
 
 def _timeline(model: Model) -> None:

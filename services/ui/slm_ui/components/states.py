@@ -7,7 +7,9 @@ import streamlit as st
 
 from slm_client import SlmError
 from slm_ui import api
+from slm_ui.components.address import PAGE
 from slm_ui.formatting import plain, words
+from slm_ui.navigation import PLACES, go, href
 
 RETRY_S = 3.0
 NOT_FOUND = 404
@@ -22,8 +24,18 @@ def watched() -> Iterator[None]:
         tell(error)
         if api.is_away(error):
             st.fragment(_look_again, run_every=RETRY_S)()
-        elif error.status != NOT_FOUND and st.button("Try again", icon=":material/refresh:", key="retry"):
+        elif error.status == NOT_FOUND:
+            _lead_to_list()
+        elif st.button("Try again", icon=":material/refresh:", key="retry"):
             st.rerun()
+
+
+def _lead_to_list() -> None:
+    """From the page of a thing that is not there to those that are."""
+    listed = f"{st.session_state.get(PAGE)}s"
+    place = next((place for place in PLACES if place.name == listed), None)
+    if place is not None and st.button(f"Show all {place.title.lower()}", icon=place.icon, key="show:all"):
+        go(href(place.name))
 
 
 def tell(error: SlmError, *, what: str | None = None) -> None:

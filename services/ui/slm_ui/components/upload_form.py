@@ -1,17 +1,13 @@
 """The form that brings a file to the platform."""
 
 import re
-import shutil
-import tempfile
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import streamlit as st
 
-from slm_client.models import Dataset
-from slm_ui import api
+from slm_ui.components import sections, uploading
 from slm_ui.components.states import saved
-from slm_ui.components.transfers import Transfer
 from slm_ui.formatting import plain
 from slm_ui.navigation import go, href
 
@@ -23,31 +19,35 @@ USAGES = ("training", "evaluation")
 
 def show(*, is_open: bool) -> None:
     """The form; leads to the new dataset when it was accepted."""
-    with st.expander("Upload a dataset", icon=":material/upload:", expanded=is_open, key="upload:form"):
-        file = st.file_uploader("File", type=TYPES, key="upload:file", help=HELP)
-        name_field, usage_field = st.columns(2)
-        guess = _guess(file.name) if file else ""
-        name = name_field.text_input(
-            "Name",
-            key="upload:name",
-            max_chars=MAX_NAME,
-            placeholder=guess or "the file's name",
-            help="An upload under an existing name becomes its next version.",
-        )
-        usage = usage_field.segmented_control(
-            "Usage", USAGES, default=USAGES[0], required=True, key="upload:usage", format_func=str.capitalize
-        )
-        description = st.text_area("Description", key="upload:description", max_chars=MAX_DESCRIPTION, height=80)
-        columns = _columns()
-        problems = _problems(file, columns)
-        for problem in problems:
-            st.caption(f":red[{plain(problem)}]")
-        if st.button("Upload", type="primary", disabled=file is None or bool(problems), key="upload:send"):
-            with saved("The file was not accepted"):
-                told = description.strip() or None
-                made = _send(file, name=name.strip() or guess, usage=usage, description=told, **columns)
-            _forget()
-            go(href("dataset", id=made.id))
+    sections.fold("Upload a dataset", _form, icon=":material/upload:", key="upload:form", is_open=is_open)
+
+
+def _form() -> None:
+    file = st.file_uploader("File", type=TYPES, key="upload:file", help=HELP)
+    name_field, usage_field = st.columns(2)
+    guess = _guess(file.name) if file else ""
+    name = name_field.text_input(
+        "Name",
+        key="upload:name",
+        max_chars=MAX_NAME,
+        placeholder=guess or "the file's name",
+        help="An upload under an existing name becomes its next version.",
+    )
+    usage = usage_field.segmented_control(
+        "Usage", USAGES, default=USAGES[0], required=True, key="upload:usage", format_func=str.capitalize
+    )
+    description = st.text_area("Description", key="upload:description", max_chars=MAX_DESCRIPTION, height=80)
+    columns = _columns()
+    problems = _problems(file, columns)
+    for problem in problems:
+        st.caption(f":red[{plain(problem)}]")
+    if st.button("Upload", type="primary", disabled=file is None or bool(problems), key="upload:send"):
+        with saved("The file was not accepted"):
+            told = description.strip() or None
+            made = uploading.send(file, name=name.strip() or guess, usage=usage, description=told, **columns)
+        _forget()
+        go(href("dataset", id=made.id))
+    uploading.offer_to_go_on(file)
 
 
 def _columns() -> dict[str, str | None]:
@@ -66,21 +66,6 @@ def _problems(file: Any, columns: dict[str, str | None]) -> list[str]:
     if columns["prompt_column"] and columns["prompt_column"] == columns["completion_column"]:
         problems.append("Prompt and completion cannot be the same column.")
     return problems
-
-
-def _send(file: Any, **fields: Any) -> Dataset:
-    """Pass the file on; the same file sent twice by an impatient click stays one upload."""
-    bar = st.progress(0.0, text="Sending")
-    transfer = Transfer(file.size, lambda share, told: bar.progress(share, text=told))
-    with tempfile.TemporaryDirectory(prefix="slm-upload-") as folder:
-        path = Path(folder) / (PurePath(file.name).name or "upload")
-        with path.open("wb") as target:
-            shutil.copyfileobj(file, target)
-        return api.client().datasets.upload(
-            path,
-            on_progress=transfer.add,
-            **fields,
-        )
 
 
 def _forget() -> None:

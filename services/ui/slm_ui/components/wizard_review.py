@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from slm_client import SlmError
+from slm_client import SlmClient, SlmError
 from slm_client.models import Dataset, Model, Plan
 from slm_ui import api, formatting
-from slm_ui.components import cells, panels, plan
+from slm_ui.components import cells, panels, plan, sections
 from slm_ui.components.address import put
 from slm_ui.components.states import saved, tell
 from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, MORE, show_problems
@@ -44,20 +45,19 @@ def _value(draft: Draft, name: str) -> str:
 
 def _inputs(draft: Draft) -> bool:
     """The names of what was chosen; False when some of it is not there any more."""
-    client = api.client()
-    questions: dict[str, tuple[str, Callable[[str], Dataset | Model]]] = {
-        "base_model": ("model", client.models.get),
-        "training_dataset": ("dataset", client.datasets.get),
-        "evaluation_dataset": ("dataset", client.datasets.get),
+    questions: dict[str, tuple[str, Callable[[SlmClient], Dataset | Model]]] = {
+        "base_model": ("model", lambda client: client.models.get(draft.values["base_model"])),
+        "training_dataset": ("dataset", lambda client: client.datasets.get(draft.values["training_dataset"])),
+        "evaluation_dataset": ("dataset", lambda client: client.datasets.get(draft.values["evaluation_dataset"])),
     }
+    asked = {name: api.soon(ask) for name, (_, ask) in questions.items() if draft.values[name]}
     items: list[tuple[str, Any]] = [
         (LABELS[name], draft.values[name]) for name in ("name", "family") if draft.values[name]
     ]
     is_there = True
-    for name, (page, ask) in questions.items():
-        chosen = draft.values[name]
+    for name, (page, _) in questions.items():
         try:
-            found = ask(chosen) if chosen else None
+            found = asked[name].result() if name in asked else None
         except SlmError as error:
             if api.is_away(error):
                 raise
@@ -90,20 +90,21 @@ def _launch(draft: Draft, found: Plan | None) -> None:
 
 def as_file(draft: Draft) -> None:
     """The draft as YAML, and YAML as a draft."""
-    with st.expander("As a file", icon=":material/description:"):
-        st.caption("The same settings for `slm train`.")
-        st.code(draft.as_yaml(), language="yaml")
-        st.download_button("Download", draft.as_yaml(), file_name="run.yaml", mime="text/yaml", on_click="ignore",
-                           icon=":material/download:", key="yaml:download")  # fmt: skip
-        file = st.file_uploader(
-            "Fill the form from a YAML file", type=["yaml", "yml"], key="yaml:file", max_upload_size=1
-        )
-        if file is not None and st.button("Use this file", key="yaml:use"):
-            try:
-                aliases = api.client().runs.schema().get("x-aliases", {})
-                found = from_yaml(file.getvalue(), aliases=aliases)
-            except FileError as error:
-                st.error(f"The file {formatting.plain(error)}.", icon=":material/error:")
-                return
-            put(dict.fromkeys(FIELDS) | found)
-            st.rerun()
+    sections.fold("As a file", partial(_as_file, draft), icon=":material/description:", key="file:form")
+
+
+def _as_file(draft: Draft) -> None:
+    st.caption("The same settings for `slm train`.")
+    st.code(draft.as_yaml(), language="yaml")
+    st.download_button("Download", draft.as_yaml(), file_name="run.yaml", mime="text/yaml", on_click="ignore",
+                       icon=":material/download:", key="yaml:download")  # fmt: skip
+    file = st.file_uploader("Fill the form from a YAML file", type=["yaml", "yml"], key="yaml:file", max_upload_size=1)
+    if file is not None and st.button("Use this file", key="yaml:use"):
+        try:
+            aliases = api.client().runs.schema().get("x-aliases", {})
+            found = from_yaml(file.getvalue(), aliases=aliases)
+        except FileError as error:
+            st.error(f"The file {formatting.plain(error)}.", icon=":material/error:")
+            return
+        put(dict.fromkeys(FIELDS) | found)
+        st.rerun()
