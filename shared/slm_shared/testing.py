@@ -38,7 +38,7 @@ from slm_shared.principal import HEADER, Principal, Role, Signer, generate_keys
 from slm_shared.settings import PlatformSettings
 from slm_shared.topology import EVENTS, STREAMS, migrate_topology
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 # What a request may wait for its database here: a machine that tests may be busy, and nobody waits.
 PATIENCE_S = 20.0
 POLL_S = 0.03

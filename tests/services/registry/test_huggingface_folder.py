@@ -59,7 +59,7 @@ async def downloaded(client: httpx2.AsyncClient, reference: str, to: Path, **que
 def unpacked(content: bytes, to: Path) -> Path:
     """The one folder of an archive."""
     with tarfile.open(fileobj=BytesIO(content)) as archive:
-        archive.extractall(to, filter="data")
+        archive.extractall(to)
     (folder,) = to.iterdir()
     return folder
 

@@ -30,7 +30,14 @@ async def test_a_launched_run_is_queued_and_told_with_its_inputs(platform: Any, 
 async def test_what_was_deleted_later_stays_written_in_the_run(platform: Any) -> None:
     dataset = await platform.dataset("rows")
     run = await platform.launch()
-    assert (await platform.datasets.delete(f"/api/datasets/{dataset['id']}")).status_code == 204
+    await platform.training.post(f"/api/runs/{run['id']}:cancel")
+
+    async def is_deleted() -> bool:
+        # As long as the datasets service has not heard of the end, the run needs them.
+        answer = await platform.datasets.delete(f"/api/datasets/{dataset['id']}")
+        return bool(answer.status_code == 204)
+
+    await eventually(is_deleted)
     assert (await platform.run(run["id"]))["training_dataset"]["name"] == "rows-v1"
 
 

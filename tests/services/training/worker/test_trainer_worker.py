@@ -4,75 +4,27 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from glob import glob
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from slm_shared import manifest
 from slm_shared.broker import Broker
 from slm_shared.events import RunLaunched, TelemetryBatch, telemetry_subject
 from slm_shared.ids import new_id
-from slm_shared.lease_client import LeaseClient
 from slm_shared.objects import ObjectStore
-from slm_shared.peers import Peer
-from slm_shared.principal import Principal, Role
 from slm_shared.settings import PlatformSettings
 from slm_shared.testing import EventLog, eventually
 from slm_shared.topology import TELEMETRY
-from slm_shared.worker import WakeUps, Worker
-from slm_training.worker.settings import TrainerSettings
-from slm_training.worker.supervisor import TrainerWork
 from tests.support.disks import small_disk
 from tests.support.memory import starved
+from tests.support.trainer import gone, progressed, said, stored_locally, trainer, training_child
 
 MakeLease = Callable[..., Awaitable[dict[str, Any]]]
 pytestmark = pytest.mark.usefixtures("events")
-
-
-@asynccontextmanager
-async def trainer(
-    platform: PlatformSettings, folder: Path, **settings: Any
-) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
-    """A running worker that is ready for jobs."""
-    ready = folder / "ready"
-    chosen = TrainerSettings(work_dir=folder / "work", platform=platform, ready_file=ready, poll_s=0.5, **settings)
-    broker = Broker(platform.nats_url, name="trainer")
-    peer = Peer(platform, service="training", principal=Principal("trainer-1", Role.WORKER))
-    leases = LeaseClient(peer, path="/api/leases", key="run_id", worker=chosen.name, pool=chosen.pool)
-    worker = Worker(
-        chosen,
-        leases=leases,
-        work=TrainerWork(chosen, store=ObjectStore(platform), broker=broker, leases=leases),
-        wakeups=WakeUps(broker, durable="trainer-default", poll_s=chosen.poll_s),
-    )
-    task = asyncio.create_task(worker.run())
-    try:
-
-        async def is_ready() -> bool:
-            return ready.exists()
-
-        await eventually(is_ready, timeout_s=60)
-        yield worker, task
-    finally:
-        worker.stop()
-        await asyncio.wait([task])
-        await peer.close()
-        await broker.close()
-
-
-def training_child() -> psutil.Process | None:
-    """The child that is busy: of two, the older one; None when there is only the warm one."""
-    children = [
-        child
-        for child in psutil.Process().children()
-        if any("slm_training.worker.child" in word for word in child.cmdline())
-    ]
-    return min(children, key=lambda child: child.create_time(), default=None)
 
 
 async def test_a_wake_up_leads_to_a_stored_artifact(
@@ -174,7 +126,7 @@ async def test_a_cancelled_run_is_given_back_without_its_child(
         assert child is not None
         service.cancel = True
         await eventually(said(service, "release"))
-        assert not child.is_running()
+        await eventually(gone(child))
     assert await store.list(lease["artifact_prefix"]) == []
 
 
@@ -202,7 +154,7 @@ async def test_a_stalled_child_is_killed(
         assert child is not None
         os.kill(child.pid, signal.SIGSTOP)
         failed = await eventually(said(service, "fail"))
-        assert not child.is_running()
+        await eventually(gone(child))
     assert (failed["code"], failed["retry"]) == ("stalled", True)
 
 
@@ -351,43 +303,6 @@ def launched(lease: dict[str, Any]) -> RunLaunched:
         method=lease["config"]["method"],
         training_dataset_id=lease["training_dataset"]["id"],
     )
-
-
-def said(service: Any, verb: str) -> Callable[[], Awaitable[dict[str, Any] | None]]:
-    """For `eventually`: what the worker said with one verb."""
-
-    async def check() -> dict[str, Any] | None:
-        found: dict[str, Any] | None = service.said(verb)
-        return found
-
-    return check
-
-
-def progressed(service: Any) -> Callable[[], Awaitable[bool]]:
-    """For `eventually`: a heartbeat told of a step."""
-
-    async def check() -> bool:
-        return bool((service.said("heartbeat") or {}).get("step"))
-
-    return check
-
-
-def gone(child: psutil.Process) -> Callable[[], Awaitable[bool]]:
-    """For `eventually`: a process ended."""
-
-    async def check() -> bool:
-        return not child.is_running()
-
-    return check
-
-
-def stored_locally(folder: Path) -> Callable[[], Awaitable[bool]]:
-    """For `eventually`: the child wrote its record."""
-
-    async def check() -> bool:
-        return any(glob(f"{folder}/work/jobs/*/result/training.json"))
-
-    return check
 
 
 async def telemetry_of(platform: PlatformSettings, experiment_id: str) -> list[TelemetryBatch]:
