@@ -17,10 +17,12 @@ from slm_evaluation.settings import EvaluationSettings
 from slm_shared.broker import Broker
 from slm_shared.events import ModelRegistered
 from slm_shared.ids import new_id
+from slm_shared.objects import ObjectStore
 from slm_shared.principal import HEADER, Principal, Role, Signer
 from slm_shared.settings import PlatformSettings
 from slm_shared.testing import DEADLINE_S, EventLog, eventually, running
 from slm_shared.topology import EVENTS, durable_name
+from tests.support.evaluation import Make, Site
 
 LEASES = "/api/evaluation-leases"
 
@@ -235,3 +237,21 @@ async def row_of(
 
     yield read
     await engine.dispose()
+
+
+@pytest.fixture
+async def site(
+    user: httpx2.AsyncClient,
+    events: EventLog,
+    platform_settings: PlatformSettings,
+    principal_keys: Path,
+    tmp_path: Path,
+    base_model: Make,
+    tuned_model: Make,
+    handled: Callable[[], Awaitable[None]],
+) -> Site:
+    """The site, with settings that lead a worker to the service."""
+    platform = platform_settings.model_copy(
+        update={"evaluation_url": str(user.base_url), "signing_key": principal_keys / "worker.json"}
+    )
+    return Site(user, ObjectStore(platform), events, platform, tmp_path, base_model, tuned_model, handled)
