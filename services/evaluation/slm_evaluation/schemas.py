@@ -16,6 +16,7 @@ Text = Annotated[str, Field(max_length=20_000)]
 Chosen = Literal[
     "loss", "perplexity", "token_accuracy", "exact_match", "token_f1", "rouge_l", "numeric_match", "accuracy",
     "macro_f1", "bleu", "chrf", "latency_ms_p50", "latency_ms_p95", "tokens_per_s", "memory_bytes",
+    "peak_memory_bytes",
 ]  # fmt: skip
 
 
@@ -126,8 +127,8 @@ class Evaluation(BaseModel):
     Metrics: `loss` in nats per completion token, `perplexity`; from 0 to 1 `token_accuracy`, `exact_match`, `token_f1`,
     `rouge_l`, `numeric_match`, `accuracy`, `macro_f1` and `quality_score`; from 0 to 100 `bleu` and `chrf`;
     `latency_ms_p50` and `latency_ms_p95` per answer, `tokens_per_s` while answering one at a time, `memory_bytes`,
-    `cost_per_1k_tokens`. Those of a benchmark suite are named `<task>.<metric>`, and `report` says which version of
-    `lm-eval` and of each task they come from, with standard errors.
+    `peak_memory_bytes`, `cost_per_1k_tokens`. Those of a benchmark suite are named `<task>.<metric>`, and `report` says
+    which version of `lm-eval` and of each task they come from, with standard errors.
     """
 
     id: UUID

@@ -13,6 +13,9 @@ from slm_registry.schemas import Card, DatasetFacts, ModelEvaluation
 # In the metadata; the tables below it tell of all.
 MAX_RESULTS = 50
 
+# Told elsewhere on the card.
+LEFT_OUT = frozenset({"method", "version_slm-platform"})
+
 METRIC_NAMES = {
     "loss": "Loss",
     "perplexity": "Perplexity",
@@ -30,6 +33,7 @@ METRIC_NAMES = {
     "latency_ms_p95": "Latency p95 (ms)",
     "tokens_per_s": "Tokens per second",
     "memory_bytes": "Memory (bytes)",
+    "peak_memory_bytes": "Peak memory (bytes)",
     "cost_per_1k_tokens": "Cost per 1,000 tokens",
 }
 
@@ -128,11 +132,12 @@ def _training(card: Card) -> str:
         "Training data": _dataset(card.training_dataset),
         "Evaluation data": _dataset(card.evaluation_dataset),
         "Steps": model.steps,
+        "Code": card.code_version,
         "Duration": f"{model.duration_s:.1f} s" if model.duration_s is not None else None,
         "Training loss": model.train_loss,
         "Evaluation loss": model.eval_loss,
     }
-    settings = {name.replace("_", " "): value for name, value in sorted(model.config.items()) if name != "method"}
+    settings = {name.replace("_", " "): value for name, value in sorted(model.config.items()) if name not in LEFT_OUT}
     versions = "\n### Libraries\n\n" + _table(card.versions) if card.versions else ""
     return "## Training\n\n" + _table(rows) + "\n### Configuration\n\n" + _table(settings) + versions
 

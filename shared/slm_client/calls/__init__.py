@@ -69,6 +69,7 @@ from slm_client.calls.models import (
     remove_alias,
     reproduce_model,
     roll_back_champion,
+    sign_model,
     upload_model,
     verify_model,
 )
@@ -190,6 +191,7 @@ __all__ = [
     "roll_back_champion",
     "service_health",
     "set_priority",
+    "sign_model",
     "split_dataset",
     "statistics",
     "steer_run",

@@ -46,6 +46,12 @@ def overrides() -> dict[str, Any]:
 
 
 @pytest.fixture
+def neighbours() -> dict[str, str]:
+    """Addresses of other services that the service asks; a module that plays one says where."""
+    return {}
+
+
+@pytest.fixture
 async def database_name(service_database: Callable[[str], Awaitable[str]]) -> str:
     """The service's own database."""
     return await service_database("evaluation")
@@ -53,11 +59,16 @@ async def database_name(service_database: Callable[[str], Awaitable[str]]) -> st
 
 @pytest.fixture
 async def user(
-    platform_settings: PlatformSettings, principal_keys: Path, database_name: str, overrides: dict[str, Any]
+    platform_settings: PlatformSettings,
+    principal_keys: Path,
+    database_name: str,
+    overrides: dict[str, Any],
+    neighbours: dict[str, str],
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """The running service as an administrator sees it."""
     chosen: dict[str, Any] = {"lease_ttl_s": 60.0, "heartbeat_s": 0.2, "reaper_interval_s": 0.1, **overrides}
-    settings = EvaluationSettings(port=0, database_name=database_name, platform=platform_settings, **chosen)
+    platform = platform_settings.model_copy(update=neighbours)
+    settings = EvaluationSettings(port=0, database_name=database_name, platform=platform, **chosen)
     async with running(create_app(settings), principal_keys) as client:
         yield client
 

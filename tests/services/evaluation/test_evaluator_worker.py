@@ -36,6 +36,7 @@ METRICS = {
     "latency_ms_p95",
     "tokens_per_s",
     "memory_bytes",
+    "peak_memory_bytes",
     "quality_score",
 }
 
@@ -95,6 +96,7 @@ async def test_both_models_are_measured_from_end_to_end(site: Site) -> None:
         assert 0 <= metrics["token_accuracy"] <= 1
         assert 0 < metrics["latency_ms_p50"] <= metrics["latency_ms_p95"]
         assert metrics["tokens_per_s"] > 0
+        assert 0 < metrics["memory_bytes"] <= metrics["peak_memory_bytes"]
         page = (await site.user.get(f"/api/evaluations/{item['id']}/predictions")).json()
         assert page["total"] == 24
         assert [(each["prompt"], each["expected"]) for each in page["items"]] == [
