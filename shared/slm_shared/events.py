@@ -250,6 +250,7 @@ class EvaluationCompleted(Event):
     dataset_name: str
     rows: int
     metrics: dict[str, float]
+    started_at: datetime | None = None
 
 
 class EvaluationFailed(Event):
@@ -262,6 +263,9 @@ class EvaluationFailed(Event):
     dataset_id: UUID
     code: str
     message: str
+    model_name: str | None = None
+    dataset_name: str | None = None
+    started_at: datetime | None = None
 
 
 class EvaluationRegressed(Event):

@@ -55,3 +55,15 @@ class NotComparableError(InvalidError):
     """The evaluations were not made on the same rows."""
 
     code = "evaluations_not_comparable"
+
+
+class SuiteNotFoundError(NotFoundError):
+    """No such benchmark suite."""
+
+    code = "suite_not_found"
+
+
+class SuiteInvalidError(ConflictError):
+    """The file of a benchmark suite cannot be used."""
+
+    code = "suite_invalid"

@@ -1,10 +1,10 @@
 """HTTP bodies of the evaluation service."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.requests import Body
@@ -16,6 +16,7 @@ Text = Annotated[str, Field(max_length=20_000)]
 Chosen = Literal[
     "loss", "perplexity", "token_accuracy", "exact_match", "token_f1", "rouge_l", "numeric_match", "accuracy",
     "macro_f1", "bleu", "chrf", "latency_ms_p50", "latency_ms_p95", "tokens_per_s", "memory_bytes",
+    "peak_memory_bytes",
 ]  # fmt: skip
 
 
@@ -23,6 +24,7 @@ class EvaluationCreate(Body):
     """What to measure: a model on a dataset. Without `metrics` everything that applies; lengths in tokens.
 
     `generations` is how many rows the model answers in full. What is left out comes from the service's settings.
+    `suite` names a benchmark suite, which then says what is measured; its local tasks read the rows of the dataset.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=200)]
@@ -31,6 +33,13 @@ class EvaluationCreate(Body):
     max_length: Annotated[int, Field(strict=True, ge=8, le=8192)] | None = None
     max_new_tokens: Annotated[int, Field(strict=True, ge=1, le=2048)] | None = None
     generations: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = None
+    suite: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)] | None = None
+
+    @model_validator(mode="after")
+    def _suite_alone(self) -> Self:
+        if self.suite is not None and (self.metrics is not None or self.generations is not None):
+            raise ValueError("a suite says itself what is measured: leave metrics and generations out")
+        return self
 
     def chosen(self) -> dict[str, Any]:
         """What the request says about how to measure; the same metrics in another order are the same."""
@@ -70,13 +79,56 @@ class EvaluationError(BaseModel):
     log_tail: str = ""
 
 
+class SuiteTask(BaseModel):
+    """One task of a benchmark suite as it ran: its version, rows and few-shot examples, standard errors by metric.
+
+    `higher_is_better` tells for each metric what is good; null where `lm-eval` does not say.
+    """
+
+    version: str
+    rows: Annotated[int, Field(ge=0)]
+    few_shot: int
+    stderr: dict[str, float] = Field(default_factory=dict, max_length=50)
+    higher_is_better: dict[str, bool | None] = Field(default_factory=dict, max_length=50)
+
+
+class SuiteReport(BaseModel):
+    """What a benchmark suite ran: the version of `lm-eval` and each task by name."""
+
+    suite: Name
+    lm_eval: Name
+    tasks: dict[Name, SuiteTask] = Field(max_length=50)
+
+
+class Suite(BaseModel):
+    """A benchmark suite that may be asked for: its tasks by name, examples shown before each question, rows of a task.
+
+    `local` tasks read the rows of the dataset of an evaluation; the others come with `lm-eval` and read a hub.
+    """
+
+    name: str
+    description: str
+    tasks: list[str]
+    local: list[str]
+    few_shot: int
+    limit: int | None
+    chat: bool
+
+
+class Suites(BaseModel):
+    """Every benchmark suite, by name."""
+
+    items: list[Suite]
+
+
 class Evaluation(BaseModel):
     """One model measured on one dataset.
 
     Metrics: `loss` in nats per completion token, `perplexity`; from 0 to 1 `token_accuracy`, `exact_match`, `token_f1`,
     `rouge_l`, `numeric_match`, `accuracy`, `macro_f1` and `quality_score`; from 0 to 100 `bleu` and `chrf`;
     `latency_ms_p50` and `latency_ms_p95` per answer, `tokens_per_s` while answering one at a time, `memory_bytes`,
-    `cost_per_1k_tokens`.
+    `peak_memory_bytes`, `cost_per_1k_tokens`. Those of a benchmark suite are named `<task>.<metric>`, and `report` says
+    which version of `lm-eval` and of each task they come from, with standard errors.
     """
 
     id: UUID
@@ -89,6 +141,7 @@ class Evaluation(BaseModel):
     rows: int | None
     settings: dict[str, Any]
     metrics: dict[str, float]
+    report: SuiteReport | None = None
     samples: list[Sample]
     error: EvaluationError | None
     created_at: datetime
@@ -208,7 +261,8 @@ class Completion(Fenced):
     """What was measured."""
 
     rows: Annotated[int, Field(strict=True, ge=1)]
-    metrics: dict[Annotated[str, Field(max_length=80)], Annotated[float, Field(strict=True)]] = Field(max_length=50)
+    metrics: dict[Annotated[str, Field(max_length=160)], Annotated[float, Field(strict=True)]] = Field(max_length=200)
+    report: SuiteReport | None = None
     samples: list[SampleReport] = Field(max_length=20)
     predictions_key: Annotated[str, Field(max_length=400)] | None = None
 

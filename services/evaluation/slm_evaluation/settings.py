@@ -1,5 +1,7 @@
 """Settings of the evaluation service; environment prefix `SLM_EVALUATION_`."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -10,7 +12,7 @@ class EvaluationSettings(ServiceSettings):
     """Times in seconds, lengths in tokens; `generations` is how many rows are answered by the model in full.
 
     `hourly_price` is what the machine of an evaluation worker costs in an hour, in any currency; without it no
-    `cost_per_1k_tokens` is told.
+    `cost_per_1k_tokens` is told. `suites_folder` holds benchmark suites (`<name>.yaml`) beside those that ship.
     """
 
     model_config = SettingsConfigDict(
@@ -26,3 +28,4 @@ class EvaluationSettings(ServiceSettings):
     max_new_tokens: int = Field(96, ge=1)
     generations: int = Field(64, ge=0)
     hourly_price: float | None = Field(None, ge=0)
+    suites_folder: Path | None = None

@@ -141,19 +141,29 @@ async def completed_of_experiment(session: AsyncSession, experiment_id: UUID) ->
     return (await session.scalars(statement)).all()
 
 
-async def predecessor(session: AsyncSession, row: EvaluationRow) -> EvaluationRow | None:
-    """The same measurement of the newest earlier version of the family that has one."""
+@dataclass(frozen=True)
+class Neighbours:
+    """The same measurement of the nearest earlier and the nearest later version of a model that have one."""
+
+    before: EvaluationRow | None
+    after: EvaluationRow | None
+
+
+async def neighbours(session: AsyncSession, row: EvaluationRow) -> Neighbours:
+    """The completed evaluations on both sides of one, among the versions of its model's family."""
     model = await session.get(ModelRow, row.model_id)
     if model is None or model.family is None or model.version is None:
-        return None
-    earlier = (ModelRow.family == model.family, ModelRow.version < model.version)
+        return Neighbours(None, None)
     same = (
+        ModelRow.family == model.family,
         EvaluationRow.dataset_id == row.dataset_id,
         EvaluationRow.settings_hash == row.settings_hash,
         EvaluationRow.status == EvaluationStatus.COMPLETED,
     )
-    statement = select(EvaluationRow).join(ModelRow, ModelRow.id == EvaluationRow.model_id).where(*earlier, *same)
-    return await session.scalar(statement.order_by(ModelRow.version.desc()).limit(1))
+    statement = select(EvaluationRow).join(ModelRow, ModelRow.id == EvaluationRow.model_id).where(*same).limit(1)
+    earlier = statement.where(ModelRow.version < model.version).order_by(ModelRow.version.desc())
+    later = statement.where(ModelRow.version > model.version).order_by(ModelRow.version)
+    return Neighbours(await session.scalar(earlier), await session.scalar(later))
 
 
 async def ask_to_cancel(session: AsyncSession, row: EvaluationRow) -> None:

@@ -75,6 +75,7 @@ class EvaluationRow(LeaseColumns, Base):
     metrics: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     samples: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]", default=list)
     predictions_key: Mapped[str | None]
+    report: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     started_at: Mapped[datetime | None]

@@ -4,5 +4,5 @@ Owns models (base and fine-tuned) under `<family>-v<n>`, their aliases, a journa
 from it: the lineage, and the datasets and evaluations that cards tell of.
 Publishes `model.registered`, `model.promoted`, `model.deleted`.
 Consumes `run.launched`, `experiment.started`, `experiment.completed`, `experiment.failed`, `evaluation.completed`,
-`evaluation.regressed`, `dataset.processed`.
+`evaluation.failed`, `evaluation.regressed`, `dataset.processed`.
 """

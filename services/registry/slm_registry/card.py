@@ -13,6 +13,9 @@ from slm_registry.schemas import Card, DatasetFacts, ModelEvaluation
 # In the metadata; the tables below it tell of all.
 MAX_RESULTS = 50
 
+# Told elsewhere on the card.
+LEFT_OUT = frozenset({"method", "version_slm-platform"})
+
 METRIC_NAMES = {
     "loss": "Loss",
     "perplexity": "Perplexity",
@@ -30,6 +33,7 @@ METRIC_NAMES = {
     "latency_ms_p95": "Latency p95 (ms)",
     "tokens_per_s": "Tokens per second",
     "memory_bytes": "Memory (bytes)",
+    "peak_memory_bytes": "Peak memory (bytes)",
     "cost_per_1k_tokens": "Cost per 1,000 tokens",
 }
 
@@ -128,11 +132,12 @@ def _training(card: Card) -> str:
         "Training data": _dataset(card.training_dataset),
         "Evaluation data": _dataset(card.evaluation_dataset),
         "Steps": model.steps,
+        "Code": card.code_version,
         "Duration": f"{model.duration_s:.1f} s" if model.duration_s is not None else None,
         "Training loss": model.train_loss,
         "Evaluation loss": model.eval_loss,
     }
-    settings = {name.replace("_", " "): value for name, value in sorted(model.config.items()) if name != "method"}
+    settings = {name.replace("_", " "): value for name, value in sorted(model.config.items()) if name not in LEFT_OUT}
     versions = "\n### Libraries\n\n" + _table(card.versions) if card.versions else ""
     return "## Training\n\n" + _table(rows) + "\n### Configuration\n\n" + _table(settings) + versions
 
@@ -146,17 +151,28 @@ def _dataset(facts: DatasetFacts | None) -> str | None:
 def _scores(card: Card) -> str:
     sections = []
     for evaluation in card.evaluations:
-        base = next((each for each in card.base_evaluations if each.dataset_id == evaluation.dataset_id), None)
+        base = next((each for each in card.base_evaluations if _is_beside(each, evaluation)), None)
         head = f"### {evaluation.dataset_name}, {evaluation.rows:,} rows\n\n"
         names = f"| | {card.model.name} |" + (f" {base.model_name} |" if base else "")
         rule = "|---|---|" + ("---|" if base else "")
-        lines = [_score_line(name, evaluation, base) for name in METRIC_NAMES if name in evaluation.metrics]
+        lines = [_score_line(name, evaluation, base) for name in _metrics(evaluation)]
         sections.append(head + "\n".join([names, rule, *lines]) + "\n")
     return "## Evaluation\n\n" + "\n".join(sections) if sections else ""
 
 
+def _is_beside(base: ModelEvaluation, evaluation: ModelEvaluation) -> bool:
+    """Whether the base was measured on the same rows in the same metrics."""
+    return base.dataset_id == evaluation.dataset_id and not base.metrics.keys().isdisjoint(evaluation.metrics)
+
+
+def _metrics(evaluation: ModelEvaluation) -> list[str]:
+    """The metrics that are told of: the platform's own, then those of benchmark suites (`<task>.<metric>`)."""
+    own = [name for name in METRIC_NAMES if name in evaluation.metrics]
+    return own + sorted(name for name in evaluation.metrics if "." in name)
+
+
 def _score_line(name: str, evaluation: ModelEvaluation, base: ModelEvaluation | None) -> str:
-    line = f"| {METRIC_NAMES[name]} | {evaluation.metrics[name]:.6g} |"
+    line = f"| {METRIC_NAMES.get(name, name)} | {evaluation.metrics[name]:.6g} |"
     if base is not None:
         value = base.metrics.get(name)
         line += f" {value:.6g} |" if value is not None else " |"

@@ -85,3 +85,9 @@ class ArchiveInvalidError(InvalidError):
     """The archive holds no model that could be loaded safely."""
 
     code = "archive_invalid"
+
+
+class SigningKeyMissingError(ConflictError):
+    """The registry runs without a key, so it signs nothing."""
+
+    code = "signing_key_missing"

@@ -243,7 +243,8 @@ class TokenizerFacts(BaseModel):
 class Card(BaseModel):
     """The facts of a model in one place: what it is, what made it, what it scores, and the chain from rows to files.
 
-    `parents` are the base, its base, and so on; `versions` the libraries that made it; `lineage` is a Mermaid drawing.
+    `parents` are the base, its base, and so on; `versions` the libraries that made it, `code_version` the platform's
+    code; `lineage` is a Mermaid drawing.
     """
 
     model: Model
@@ -256,6 +257,7 @@ class Card(BaseModel):
     objective: str | None = None
     parents: list[Reference] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
+    code_version: str | None = None
     regressions: list[dict[str, Any]] = Field(default_factory=list)
     signed: bool = False
     lineage: str | None = None
@@ -277,7 +279,8 @@ class Reproduction(BaseModel):
     """What it takes to make a model again: the configuration of `slm train`, and the hashes it must meet.
 
     With the same rows, base, seed and library versions on the same kind of machine the same weights come out; the
-    manifest's hash tells whether they did.
+    manifest's hash tells whether they did. `code_version` is the platform's that trained it, with its commit where one
+    was known; null for models from before it was kept.
     """
 
     model: str
@@ -289,7 +292,7 @@ class Reproduction(BaseModel):
     evaluation_dataset: dict[str, Any] | None
     versions: dict[str, str]
     precision: str | None
-    platform_version: str
+    code_version: str | None
     manifest_sha256: str
 
 

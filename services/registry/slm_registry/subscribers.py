@@ -9,6 +9,7 @@ from slm_shared.bus import Bus
 from slm_shared.events import (
     DatasetProcessed,
     EvaluationCompleted,
+    EvaluationFailed,
     EvaluationRegressed,
     ExperimentCompleted,
     ExperimentFailed,
@@ -49,6 +50,11 @@ async def remember_evaluation(session: AsyncSession, event: EvaluationCompleted)
         await aliases.count_use(session, event.model_id, "evaluation")
 
 
+async def remember_failed_evaluation(session: AsyncSession, event: EvaluationFailed) -> None:
+    """The timeline of a model tells of measurements that came to nothing, too."""
+    await journal.note(session, event.subject, event.model_dump(mode="json"), model_id=event.model_id)
+
+
 async def remember_regression(session: AsyncSession, event: EvaluationRegressed) -> None:
     """The timeline of a model tells that it is worse than the one before it."""
     await journal.note(session, event.subject, event.model_dump(mode="json"), model_id=event.model_id)
@@ -67,4 +73,5 @@ def register(bus: Bus, registrar: Registrar) -> None:
     bus.on(ExperimentStarted, remember_attempt)
     bus.on(ExperimentFailed, remember_failure)
     bus.on(EvaluationCompleted, remember_evaluation)
+    bus.on(EvaluationFailed, remember_failed_evaluation)
     bus.on(EvaluationRegressed, remember_regression)

@@ -7,7 +7,7 @@ from slm_client import calls
 from slm_client.async_resources.base import AsyncResource, poll
 from slm_client.async_resources.experiments import DAY_S
 from slm_client.calls import ProgressCallback
-from slm_client.models import Curves, Evaluation, EvaluationComparison, Page, Predictions
+from slm_client.models import Curves, Evaluation, EvaluationComparison, Page, Predictions, Suites
 
 
 class AsyncEvaluations(AsyncResource):
@@ -49,8 +49,12 @@ class AsyncEvaluations(AsyncResource):
         max_length: int | None = None,
         max_new_tokens: int | None = None,
         generations: int | None = None,
+        suite: str | None = None,
     ) -> Evaluation:
-        """Queue an evaluation of a model on a dataset; the same question has one answer. `wait` tells how it went."""
+        """Queue an evaluation of a model on a dataset; the same question has one answer. `wait` tells how it went.
+
+        `suite` names a benchmark suite, which then says what is measured (neither `metrics` nor `generations` with it).
+        """
         settings = {
             "model": model,
             "dataset": dataset,
@@ -58,8 +62,13 @@ class AsyncEvaluations(AsyncResource):
             "max_length": max_length,
             "max_new_tokens": max_new_tokens,
             "generations": generations,
+            "suite": suite,
         }
         return await self._client.send(calls.create_evaluation(settings))
+
+    async def suites(self) -> Suites:
+        """The benchmark suites that may be asked for."""
+        return await self._client.send(calls.evaluation_suites())
 
     async def cancel(self, evaluation_id: object) -> Evaluation:
         """Stop it: at once while it waits, within seconds while it runs."""

@@ -211,6 +211,10 @@ class AsyncModels(AsyncResource):
         """Have every file read back and compared with the signed manifest."""
         return await self._client.send(calls.verify_model(reference))
 
+    async def sign(self, reference: object) -> Verification:
+        """Vouch for a model from before models were signed, once every file of it is read back; for administrators."""
+        return await self._client.send(calls.sign_model(reference))
+
     async def reproduce(self, reference: object) -> Reproduction:
         """What it takes to make it again: configuration, hashes, seed, library versions."""
         return await self._client.send(calls.reproduce_model(reference))

@@ -10,6 +10,7 @@ from slm_client.models import (
     EvaluationComparison,
     Page,
     Predictions,
+    Suites,
 )
 
 
@@ -48,6 +49,11 @@ def download_predictions(evaluation_id: object) -> Call[Nothing]:
 def evaluation_curves(evaluation_id: object) -> Call[Curves]:
     """The training of the model beside what it scores."""
     return Call("GET", address_of("evaluations", evaluation_id, suffix="/curves"), Curves)
+
+
+def evaluation_suites() -> Call[Suites]:
+    """The benchmark suites that may be asked for."""
+    return Call("GET", "/api/evaluations:suites", Suites)
 
 
 def list_evaluations(**filters: str | int | None) -> Call[Page[Evaluation]]:

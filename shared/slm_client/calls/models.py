@@ -144,6 +144,11 @@ def verify_model(reference: object) -> Call[Verification]:
     return Call("GET", address_of("models", reference, suffix="/verification"), Verification)
 
 
+def sign_model(reference: object) -> Call[Verification]:
+    """Sign a model that was registered before models were signed."""
+    return Call("POST", address_of("models", reference, suffix=":sign"), Verification)
+
+
 def reproduce_model(reference: object) -> Call[Reproduction]:
     """What it takes to make a model again."""
     return Call("GET", address_of("models", reference, suffix="/reproduce"), Reproduction)

@@ -10,7 +10,7 @@ from slm_client.cli.following import describe
 from slm_client.cli.options import Cursor, Follow, Gateway, Json, Limit
 from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import moment, number, output, print_facts, print_json, print_table
-from slm_client.models import ComparedMetric, Evaluation, Sample
+from slm_client.models import ComparedMetric, Evaluation, Sample, Suite, SuiteTask
 from slm_client.synchronous import SlmClient
 
 app = typer.Typer(help="Measure models and look at what they score.", rich_markup_mode=None)
@@ -94,6 +94,7 @@ def run(
     metric: Annotated[list[str] | None, typer.Option(help="Only this metric; may be repeated.")] = None,
     generations: Annotated[int | None, typer.Option(help="How many rows to answer in full.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens.")] = None,
+    suite: Annotated[str | None, typer.Option(help="A benchmark suite, which then says what is measured.")] = None,
     follow: Follow = False,
     gateway: Gateway = None,
     json: Json = False,
@@ -101,7 +102,7 @@ def run(
     """Measure a model on a dataset."""
     with SlmClient(gateway) as client:
         found = client.evaluations.create(
-            model, dataset, metrics=metric, generations=generations, max_new_tokens=max_new_tokens
+            model, dataset, metrics=metric, generations=generations, max_new_tokens=max_new_tokens, suite=suite
         )
         if follow:
             with Stages() as stages:
@@ -111,6 +112,24 @@ def run(
                 )
                 stage.done(found.status)
     print_json(found) if json else _print_evaluation(found)
+
+
+@app.command()
+def suites(gateway: Gateway = None, json: Json = False) -> None:
+    """List the benchmark suites that `run --suite` takes."""
+    with SlmClient(gateway) as client:
+        found = client.evaluations.suites()
+    if json:
+        print_json(found)
+        return
+    columns: list[tuple[str, Callable[[Suite], object]]] = [
+        ("NAME", lambda each: each.name),
+        ("TASKS", lambda each: ", ".join(each.tasks)),
+        ("FEW-SHOT", lambda each: each.few_shot),
+        ("ROWS", lambda each: each.limit or "all"),
+        ("DESCRIPTION", lambda each: each.description),
+    ]
+    print_table(found.items, columns)
 
 
 @app.command()
@@ -173,7 +192,17 @@ def predictions(
     print_json(page) if json else print_table(page.items, SAMPLE_COLUMNS)
 
 
+def _title(metric: str) -> str:
+    """A metric as a fact is named; those of a suite's tasks keep their names."""
+    return metric if "." in metric else metric.replace("_", " ").capitalize()
+
+
+def _task(task: SuiteTask) -> str:
+    return f"version {task.version}, {task.rows} rows, {task.few_shot}-shot"
+
+
 def _print_evaluation(evaluation: Evaluation) -> None:
+    report = evaluation.report
     print_facts(
         [
             ("Model", evaluation.model.name),
@@ -182,7 +211,9 @@ def _print_evaluation(evaluation: Evaluation) -> None:
             ("Status", evaluation.status),
             ("Error", describe(evaluation.error) if evaluation.error else None),
             ("Rows", evaluation.rows),
-            *[(name.replace("_", " ").capitalize(), number(value)) for name, value in evaluation.metrics.items()],
+            *[(_title(name), number(value)) for name, value in evaluation.metrics.items()],
+            ("Suite", f"{report.suite} (lm-eval {report.lm_eval})" if report else None),
+            *([(name, _task(task)) for name, task in report.tasks.items()] if report else []),
             ("Completed", moment(evaluation.completed_at)),
         ]
     )

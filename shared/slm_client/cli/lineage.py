@@ -1,4 +1,4 @@
-"""`slm models lineage | contains | timeline | promote | rollback | verify | reproduce`."""
+"""`slm models lineage | contains | timeline | promote | rollback | verify | sign | reproduce`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from slm_client.cli.models import Reference
 from slm_client.cli.models import app as app
 from slm_client.cli.options import Gateway, Json, Limit
 from slm_client.cli.terminal import moment, output, print_json, print_table, print_text
-from slm_client.models import Lineage, PromotionCheck
+from slm_client.models import Lineage, PromotionCheck, Verification
 from slm_client.synchronous import SlmClient
 
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As it was known then (RFC 3339).")]
@@ -140,6 +140,19 @@ def verify(model: Reference, gateway: Gateway = None, json: Json = False) -> int
     """Read every file of a model back and compare it with its signed manifest; exit status 1 if one differs."""
     with SlmClient(gateway) as client:
         found = client.models.verify(model)
+    return _print_verification(found, json=json)
+
+
+@app.command()
+def sign(model: Reference, gateway: Gateway = None, json: Json = False) -> int:
+    """Sign a model that was registered before models were signed, once its files are read back (administrators)."""
+    with SlmClient(gateway) as client:
+        found = client.models.sign(model)
+    return _print_verification(found, json=json)
+
+
+def _print_verification(found: Verification, *, json: bool) -> int:
+    """Print what was found; the exit status."""
     if json:
         print_json(found)
     else:

@@ -10,6 +10,10 @@ from slm_client.models.evaluations import (
     EvaluationComparison,
     Predictions,
     Sample,
+    Suite,
+    SuiteReport,
+    Suites,
+    SuiteTask,
 )
 from slm_client.models.examinations import DatasetComparison, RenderedRow, Span, TokenCounts, TokenReport
 from slm_client.models.experiments import (
@@ -109,6 +113,10 @@ __all__ = [
     "Span",
     "Split",
     "Statistics",
+    "Suite",
+    "SuiteReport",
+    "SuiteTask",
+    "Suites",
     "Timeline",
     "TokenCounts",
     "TokenReport",

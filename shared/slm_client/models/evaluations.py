@@ -24,6 +24,42 @@ class Sample(Answer):
     scores: dict[str, float] = Field(default_factory=dict)
 
 
+class SuiteTask(Answer):
+    """One task of a benchmark suite as it ran; standard errors, and what is good, by metric."""
+
+    version: str = ""
+    rows: int = 0
+    few_shot: int = 0
+    stderr: dict[str, float] = Field(default_factory=dict)
+    higher_is_better: dict[str, bool | None] = Field(default_factory=dict)
+
+
+class SuiteReport(Answer):
+    """What a benchmark suite ran: the version of `lm-eval` and each task by name."""
+
+    suite: str
+    lm_eval: str
+    tasks: dict[str, SuiteTask] = Field(default_factory=dict)
+
+
+class Suite(Answer):
+    """A benchmark suite; `local` tasks read the rows of the dataset, the others a hub."""
+
+    name: str
+    description: str = ""
+    tasks: Sequence[str] = ()
+    local: Sequence[str] = ()
+    few_shot: int = 0
+    limit: int | None = None
+    chat: bool = True
+
+
+class Suites(Answer):
+    """Every benchmark suite, by name."""
+
+    items: Sequence[Suite] = ()
+
+
 class Evaluation(Answer):
     """One model measured on one dataset; `metrics` by name, as docs/metrics.md defines them.
 
@@ -38,6 +74,7 @@ class Evaluation(Answer):
     progress: float | None = None
     rows: int | None = None
     metrics: dict[str, float | None] = Field(default_factory=dict)
+    report: SuiteReport | None = None
     samples: Sequence[Sample] = ()
     settings: dict[str, Any] = Field(default_factory=dict)
     experiment_id: str | None = None

@@ -189,5 +189,5 @@ class Reproduction(Answer):
     evaluation_dataset: dict[str, Any] | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     precision: str | None = None
-    platform_version: str | None = None
+    code_version: str | None = None
     manifest_sha256: str | None = None

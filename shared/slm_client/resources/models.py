@@ -200,6 +200,10 @@ class Models(Resource):
         """Have every file read back and compared with the signed manifest."""
         return self._client.send(calls.verify_model(reference))
 
+    def sign(self, reference: object) -> Verification:
+        """Vouch for a model from before models were signed, once every file of it is read back; for administrators."""
+        return self._client.send(calls.sign_model(reference))
+
     def reproduce(self, reference: object) -> Reproduction:
         """What it takes to make it again: configuration, hashes, seed, library versions."""
         return self._client.send(calls.reproduce_model(reference))

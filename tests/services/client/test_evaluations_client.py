@@ -65,3 +65,16 @@ async def test_the_command_compares_and_saves(
     target = tmp_path / "answers.jsonl"
     assert await command(platform, "evaluations", "predictions", "7", "-o", str(target)) == 0
     assert target.read_text() == '{"row": 0}\n'
+
+
+async def test_a_suite_is_asked_for_and_told_of(platform: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = {"name": "answers", "tasks": ["answer_exact"], "local": ["answer_exact"], "limit": None}
+    platform.will_answer({"items": [suite]})
+    assert await command(platform, "evaluations", "suites") == 0
+    assert "answer_exact" in capsys.readouterr().out
+    report = {"suite": "answers", "lm_eval": "9.9", "tasks": {"answer_exact": {"version": "1", "rows": 12}}}
+    platform.will_answer(EVALUATION | {"metrics": {"answer_exact.exact_match": 0.5}, "report": report}, status=202)
+    assert await command(platform, "evaluations", "run", "commands", "letters", "--suite", "answers") == 0
+    shown = capsys.readouterr().out
+    assert json.loads(platform.asked[1][3]) == {"model": "commands", "dataset": "letters", "suite": "answers"}
+    assert all(each in shown for each in ("answer_exact.exact_match", "lm-eval 9.9", "version 1, 12 rows, 0-shot"))

@@ -17,10 +17,12 @@ from slm_evaluation.settings import EvaluationSettings
 from slm_shared.broker import Broker
 from slm_shared.events import ModelRegistered
 from slm_shared.ids import new_id
+from slm_shared.objects import ObjectStore
 from slm_shared.principal import HEADER, Principal, Role, Signer
 from slm_shared.settings import PlatformSettings
 from slm_shared.testing import DEADLINE_S, EventLog, eventually, running
 from slm_shared.topology import EVENTS, durable_name
+from tests.support.evaluation import Make, Site
 
 LEASES = "/api/evaluation-leases"
 
@@ -44,6 +46,12 @@ def overrides() -> dict[str, Any]:
 
 
 @pytest.fixture
+def neighbours() -> dict[str, str]:
+    """Addresses of other services that the service asks; a module that plays one says where."""
+    return {}
+
+
+@pytest.fixture
 async def database_name(service_database: Callable[[str], Awaitable[str]]) -> str:
     """The service's own database."""
     return await service_database("evaluation")
@@ -51,11 +59,16 @@ async def database_name(service_database: Callable[[str], Awaitable[str]]) -> st
 
 @pytest.fixture
 async def user(
-    platform_settings: PlatformSettings, principal_keys: Path, database_name: str, overrides: dict[str, Any]
+    platform_settings: PlatformSettings,
+    principal_keys: Path,
+    database_name: str,
+    overrides: dict[str, Any],
+    neighbours: dict[str, str],
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """The running service as an administrator sees it."""
     chosen: dict[str, Any] = {"lease_ttl_s": 60.0, "heartbeat_s": 0.2, "reaper_interval_s": 0.1, **overrides}
-    settings = EvaluationSettings(port=0, database_name=database_name, platform=platform_settings, **chosen)
+    platform = platform_settings.model_copy(update=neighbours)
+    settings = EvaluationSettings(port=0, database_name=database_name, platform=platform, **chosen)
     async with running(create_app(settings), principal_keys) as client:
         yield client
 
@@ -235,3 +248,21 @@ async def row_of(
 
     yield read
     await engine.dispose()
+
+
+@pytest.fixture
+async def site(
+    user: httpx2.AsyncClient,
+    events: EventLog,
+    platform_settings: PlatformSettings,
+    principal_keys: Path,
+    tmp_path: Path,
+    base_model: Make,
+    tuned_model: Make,
+    handled: Callable[[], Awaitable[None]],
+) -> Site:
+    """The site, with settings that lead a worker to the service."""
+    platform = platform_settings.model_copy(
+        update={"evaluation_url": str(user.base_url), "signing_key": principal_keys / "worker.json"}
+    )
+    return Site(user, ObjectStore(platform), events, platform, tmp_path, base_model, tuned_model, handled)

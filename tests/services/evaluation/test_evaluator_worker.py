@@ -6,36 +6,21 @@ import json
 import math
 import random
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from importlib.resources import files
-from io import BytesIO
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx2
-import polars
 import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
-from slm_evaluation.worker.settings import EvaluatorSettings
-from slm_evaluation.worker.supervisor import EvaluatorWork
 from slm_shared import manifest
-from slm_shared.events import EvaluationCompleted, EvaluationFailed, ModelRegistered
+from slm_shared.events import EvaluationCompleted, EvaluationFailed
 from slm_shared.ids import new_id
-from slm_shared.lease_client import LeaseClient
-from slm_shared.objects import ObjectStore
-from slm_shared.peers import Peer
-from slm_shared.principal import Principal, Role
-from slm_shared.settings import PlatformSettings
 from slm_shared.signing import ArtifactSigner
-from slm_shared.testing import EventLog, eventually
-from slm_shared.worker import Polling, Worker
+from slm_shared.testing import eventually
+from tests.support.evaluation import NANO, Rows, Site, evaluator
 
-NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
-WHOLE_S = 100.0
 METRICS = {
     "loss",
     "perplexity",
@@ -51,110 +36,11 @@ METRICS = {
     "latency_ms_p95",
     "tokens_per_s",
     "memory_bytes",
+    "peak_memory_bytes",
     "quality_score",
 }
 
-Rows = list[dict[str, str]]
-Make = Callable[..., ModelRegistered]
 RowOf = Callable[[str], Awaitable[dict[str, Any]]]
-
-
-@dataclass
-class Site:
-    """The running service, the stores around it, and where its workers keep their files."""
-
-    user: httpx2.AsyncClient
-    store: ObjectStore
-    events: EventLog
-    platform: PlatformSettings
-    folder: Path
-    base_model: Make
-    tuned_model: Make
-    handled: Callable[[], Awaitable[None]]
-
-    async def store_model(self, folder: Path) -> dict[str, str]:
-        """Store a model as an artifact of its own; the fields of its registration."""
-        prefix = f"models/{new_id()}"
-        stored = await manifest.upload(self.store, folder, prefix)
-        return {
-            "artifact_prefix": prefix,
-            "manifest_key": f"{prefix}/{manifest.MANIFEST_NAME}",
-            "manifest_sha256": stored.sha256,
-        }
-
-    async def queue(
-        self, *datasets: Rows, row_format: str = "prompt/completion", folder: Path = NANO
-    ) -> list[ModelRegistered]:
-        """Register a base and one tuned model per dataset; two evaluations are queued for each. Gives the tuned."""
-        base = self.base_model(**await self.store_model(folder))
-        await self.events.publish(base)
-        await self.handled()
-        tuned = []
-        for rows in datasets:
-            buffer = BytesIO()
-            polars.DataFrame(rows).write_parquet(buffer)
-            model = self.tuned_model(
-                base,
-                **await self.store_model(folder),
-                evaluation_dataset_sha256=sha256(buffer.getvalue()).hexdigest(),
-                evaluation_row_format=row_format,
-                evaluation_mapping={},
-            )
-            assert model.evaluation_dataset_key is not None
-            await self.store.put_bytes(model.evaluation_dataset_key, buffer.getvalue())
-            await self.events.publish(model)
-            await self.handled()
-            tuned.append(model)
-        return tuned
-
-    async def evaluations(self) -> list[dict[str, Any]]:
-        """Every evaluation, oldest first."""
-        items: list[dict[str, Any]] = (await self.user.get("/api/evaluations?limit=100")).json()["items"]
-        return items[::-1]
-
-    async def ended(self) -> list[dict[str, Any]]:
-        """Every evaluation, once all have come to their end."""
-
-        async def check() -> list[dict[str, Any]] | None:
-            found = await self.evaluations()
-            return found if all(item["status"] in ("completed", "failed") for item in found) else None
-
-        return await eventually(check, timeout_s=WHOLE_S)
-
-
-@pytest.fixture
-async def site(
-    user: httpx2.AsyncClient,
-    events: EventLog,
-    platform_settings: PlatformSettings,
-    principal_keys: Path,
-    tmp_path: Path,
-    base_model: Make,
-    tuned_model: Make,
-    handled: Callable[[], Awaitable[None]],
-) -> Site:
-    """The site, with settings that lead a worker to the service."""
-    platform = platform_settings.model_copy(
-        update={"evaluation_url": str(user.base_url), "signing_key": principal_keys / "worker.json"}
-    )
-    return Site(user, ObjectStore(platform), events, platform, tmp_path, base_model, tuned_model, handled)
-
-
-@contextlib.asynccontextmanager
-async def evaluator(site: Site, **settings: Any) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
-    """A running worker."""
-    chosen = EvaluatorSettings(work_dir=site.folder / "work", platform=site.platform, poll_s=0.2, **settings)
-    peer = Peer(site.platform, service="evaluation", principal=Principal(chosen.name, Role.WORKER))
-    leases = LeaseClient(peer, path="/api/evaluation-leases", key="evaluation_id", worker=chosen.name, pool=chosen.pool)
-    work = EvaluatorWork(chosen, store=ObjectStore(site.platform))
-    worker = Worker(chosen, leases=leases, work=work, wakeups=Polling(chosen.poll_s))
-    task = asyncio.create_task(worker.run())
-    try:
-        yield worker, task
-    finally:
-        worker.stop()
-        await task
-        await peer.close()
 
 
 def measuring_child() -> psutil.Process | None:
@@ -210,6 +96,7 @@ async def test_both_models_are_measured_from_end_to_end(site: Site) -> None:
         assert 0 <= metrics["token_accuracy"] <= 1
         assert 0 < metrics["latency_ms_p50"] <= metrics["latency_ms_p95"]
         assert metrics["tokens_per_s"] > 0
+        assert 0 < metrics["memory_bytes"] <= metrics["peak_memory_bytes"]
         page = (await site.user.get(f"/api/evaluations/{item['id']}/predictions")).json()
         assert page["total"] == 24
         assert [(each["prompt"], each["expected"]) for each in page["items"]] == [

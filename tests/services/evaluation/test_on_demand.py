@@ -266,6 +266,22 @@ async def test_a_model_worse_than_its_predecessor_is_told_of(
     assert 0 < told.low["loss"] <= told.differences["loss"] <= told.high["loss"]
 
 
+async def test_a_model_is_told_of_when_its_predecessor_is_measured_after_it(
+    successors: list[dict[str, Any]], tell: Tell, events: EventLog, platform_settings: PlatformSettings
+) -> None:
+    objects = ObjectStore(platform_settings)
+    _, first, second, third = successors
+    rows = [1.0 + n / 100 for n in range(40)]
+    await finish(third, tell, objects, [each + 0.5 for each in rows], exact=[1.0] * 40)
+    await finish(first, tell, objects, [each + 0.5 for each in rows], exact=[1.0] * 40)
+    assert await events.all(EvaluationRegressed) == []
+    await finish(second, tell, objects, rows, exact=[1.0] * 40)
+    told = await events.wait_for(EvaluationRegressed)
+    assert (told.model_name, str(told.evaluation_id)) == ("commands-v3", third["evaluation_id"])
+    assert told.predecessor_model_name == "commands-v2"
+    assert told.differences["loss"] == pytest.approx(0.25)
+
+
 async def test_predictions_are_read_worst_first_and_downloaded(
     user: httpx2.AsyncClient, successors: list[dict[str, Any]], tell: Tell, platform_settings: PlatformSettings
 ) -> None:

@@ -1,6 +1,7 @@
 """What an OpenLineage backend is told: each job once, in order, by the transport that is configured."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import httpx2
 from slm_registry.service.emitting import OpenLineageEmitter
 from slm_registry.settings import RegistrySettings
 from slm_shared.database import Database
-from slm_shared.events import EvaluationCompleted, ExperimentFailed, RunLaunched
+from slm_shared.events import EvaluationCompleted, EvaluationFailed, ExperimentFailed, RunLaunched
 from slm_shared.ids import new_id
 from slm_shared.testing import EventLog
 from tests.support.registry import Artifact, Settled, registered, scored
@@ -45,8 +46,22 @@ async def test_jobs_are_emitted_once(
     )
     await events.publish(failed)
     await settled(ExperimentFailed)
-    await events.publish(scored(made.model_id, made.name, None, "held-out-v1", loss=0.5))
+    began = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    done = scored(made.model_id, made.name, None, "held-out-v1", loss=0.5)
+    await events.publish(done.model_copy(update={"started_at": began}))
     await settled(EvaluationCompleted)
+    given_up = EvaluationFailed(
+        evaluation_id=new_id(),
+        model_id=made.model_id,
+        dataset_id=done.dataset_id,
+        code="child_died",
+        message="It ended.",
+        model_name=made.name,
+        dataset_name="held-out-v1",
+        started_at=began,
+    )
+    await events.publish(given_up)
+    await settled(EvaluationFailed)
     told = tmp_path / "events.jsonl"
     database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     transport = {"type": "file", "log_file_path": str(told), "append": True}
@@ -59,9 +74,15 @@ async def test_jobs_are_emitted_once(
         ("START", "train.In vain"),
         ("COMPLETE", "train.Commands, small"),
         ("FAIL", "train.In vain"),
+        ("START", "evaluate.commands-v1"),
         ("COMPLETE", "evaluate.commands-v1"),
+        ("START", "evaluate.commands-v1"),
+        ("FAIL", "evaluate.commands-v1"),
     ]
+    assert (lines[4]["eventTime"], lines[4]["inputs"][1]["name"]) == ("2026-01-02T03:04:05Z", "held-out-v1")
+    assert lines[7]["run"]["facets"]["errorMessage"]["message"] == "child_died: It ended."
     runs_told = [line["run"]["runId"] for line in lines]
+    assert runs_told[4:] == [str(done.evaluation_id)] * 2 + [str(given_up.evaluation_id)] * 2
     assert runs_told[:4] == [str(runs[0][1]), str(runs[1][1])] * 2
     assert "row_format" in lines[3]["run"]["facets"]["errorMessage"]["message"]
     assert await emitter.emit_some() == 0

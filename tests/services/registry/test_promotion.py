@@ -162,3 +162,31 @@ async def test_only_the_services_key_signs_artifacts(
     forged = stolen.sign(made.model_id, made.name, made.manifest_sha256)
     with pytest.raises(ArtifactMismatchError):
         verifier.verify(forged, made.model_id, made.name, made.manifest_sha256)
+
+
+async def test_a_model_from_before_signatures_is_signed_by_an_administrator_if_its_files_are_there(
+    client: httpx2.AsyncClient,
+    versions: list[ModelRegistered],
+    settings: RegistrySettings,
+    artifact: Artifact,
+    objects: ObjectStore,
+) -> None:
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE model SET signature = NULL WHERE name IN ('commands-v1', 'commands-v2')"))
+    assert (await client.get("/api/models/commands-v1/card")).json()["code"] == "artifact_mismatch"
+    signed = (await client.post("/api/models/commands-v1:sign")).json()
+    assert (signed["signed"], signed["intact"], signed["problems"]) == (True, True, [])
+    assert (await client.get("/api/models/commands-v1/card")).status_code == 200
+    assert (await model(client, "commands-v1"))["signature"] == versions[0].signature
+    timeline = (await client.get("/api/models/commands-v1/timeline")).json()
+    assert timeline["items"][0]["type"] == "model.signed"
+    path = artifact.files.files[0].path
+    await objects.put_bytes(f"{artifact.prefix}/{path}", b"something else")
+    refused = (await client.post("/api/models/commands-v2:sign")).json()
+    assert (refused["signed"], refused["problems"]) == (False, [f"The file {path} does not match the manifest."])
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE model SET signature = 'x.y.z' WHERE name = 'commands-v3'"))
+    assert (await client.post("/api/models/commands-v3:sign")).json()["intact"] is False
+    assert (await model(client, "commands-v3"))["signature"] == "x.y.z"
+    await database.close()

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, StreamingResponse
 from slm_evaluation import store
 from slm_evaluation.domain import EvaluationStatus
 from slm_evaluation.errors import EvaluationNotFoundError, EvaluationNotReadyError
-from slm_evaluation.schemas import Curves, Evaluation, EvaluationComparison, EvaluationCreate, Predictions
-from slm_evaluation.service import comparing, curves, ordering, predictions
+from slm_evaluation.schemas import Curves, Evaluation, EvaluationComparison, EvaluationCreate, Predictions, Suites
+from slm_evaluation.service import comparing, curves, ordering, predictions, suites
 from slm_evaluation.store import SORTS, Filters
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.access import Member, Viewer
@@ -80,6 +80,12 @@ async def compare_evaluations(
     async with read() as session:
         one, other = await _find(session, first), await _find(session, second)
     return await comparing.compare(objects, one, other)
+
+
+@routes.get("/api/evaluations:suites")
+def list_suites(request: Request, _: Viewer) -> Suites:
+    """The benchmark suites that may be asked for."""
+    return Suites(items=suites.list_suites(request.app.state.settings.suites_folder))
 
 
 @routes.get("/api/evaluations/{evaluation_id}")

@@ -8,9 +8,8 @@ from starlette.responses import JSONResponse
 from slm_evaluation import store
 from slm_evaluation.schemas import Claim, Completion, FailureReport, Fenced, Forget, Heartbeat, HeartbeatAnswer
 from slm_evaluation.service import leasing, regression
-from slm_evaluation.service.comparing import Difference
 from slm_evaluation.service.planning import predictions_key
-from slm_evaluation.tables import EvaluationRow
+from slm_evaluation.service.regression import Regression
 from slm_shared.access import Worker
 from slm_shared.database import Database
 from slm_shared.errors import FieldProblem, InvalidError
@@ -56,26 +55,26 @@ async def complete(evaluation_id: UUID, body: Completion, request: Request, _: W
         problem = FieldProblem("predictions_key", "must be predictions.jsonl under the lease's own prefix")
         raise InvalidError("The predictions are not under the lease's prefix.", errors=[problem])
     state = request.app.state
-    before, found = await _regressions(evaluation_id, body, state.database, state.objects)
+    found = await _regressions(evaluation_id, body, state.database, state.objects)
     async with state.database.transaction(answering=True) as session:
         price = state.settings.hourly_price
         row = await leasing.complete_evaluation(session, evaluation_id, body, hourly_price=price)
-        if row is not None and before is not None and found:
-            await regression.announce_regression(session, row, before, found)
+        for each in found if row is not None else ():
+            await regression.announce_regression(session, each)
 
 
 async def _regressions(
     evaluation_id: UUID, body: Completion, database: Database, objects: ObjectStore
-) -> tuple[EvaluationRow | None, dict[str, Difference]]:
-    """The predecessor's evaluation and what is worse than in it, read before the transaction begins."""
+) -> list[Regression]:
+    """What is worse than in the version before, here or in the version after; read before the transaction begins."""
     if body.predictions_key is None:
-        return None, {}
+        return []
     async with database.read(answering=True) as session:
         row = await store.find(session, evaluation_id)
-        before = await store.predecessor(session, row) if row is not None else None
-    if row is None or before is None:
-        return None, {}
-    return before, await regression.find_regressions(objects, before, body.predictions_key, row)
+        neighbours = await store.neighbours(session, row) if row is not None else None
+    if row is None or neighbours is None:
+        return []
+    return await regression.find_regressions(objects, row, body.predictions_key, neighbours)
 
 
 @routes.post(f"{PATH}/{{evaluation_id}}:fail", status_code=204)

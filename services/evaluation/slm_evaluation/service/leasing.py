@@ -79,6 +79,7 @@ async def complete_evaluation(
             dataset_name=row.dataset["name"],
             rows=completion.rows,
             metrics=metrics,
+            started_at=row.started_at,
         ),
     )
     return row
@@ -116,7 +117,8 @@ async def _end_badly(session: AsyncSession, row: EvaluationRow, error: dict[str,
     values = {"error": error, "completed_at": await database_now(session)}
     if await store.move(session, row, EvaluationStatus.FAILED, values=values):
         ids = {"evaluation_id": row.id, "model_id": row.model_id, "dataset_id": row.dataset_id}
-        event = EvaluationFailed.model_validate({**ids, "code": error["code"], "message": error["message"]})
+        names = {"model_name": row.model["name"], "dataset_name": row.dataset["name"], "started_at": row.started_at}
+        event = EvaluationFailed.model_validate({**ids, **names, "code": error["code"], "message": error["message"]})
         await outbox.append(session, event)
 
 

@@ -19,6 +19,7 @@ from slm_evaluation.errors import (
 )
 from slm_evaluation.schemas import EvaluationCreate
 from slm_evaluation.service.planning import MEASURED, queued
+from slm_evaluation.service.suites import read_suite
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.store import DATASET_FIELDS, MODEL_FIELDS
 from slm_evaluation.tables import EvaluationRow
@@ -82,6 +83,8 @@ async def order_evaluation(
     model = await store.find_model(session, inputs.model["id"])
     assert model is not None
     chosen = settings.model_dump(include=MEASURED) | request.chosen()
+    if request.suite is not None:
+        chosen["suite"] = read_suite(settings.suites_folder, request.suite)
     values = queued(model, inputs.dataset | {"id": str(inputs.dataset["id"])}, chosen)
     evaluation_id = await store.add_evaluation(session, values | {"owner": owner})
     row = await _find(session, evaluation_id)

@@ -1,5 +1,6 @@
 """The regression gate: a model that scores worse than its predecessor, beyond what chance explains."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -7,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation.domain import ANSWERS, TEACHER_FORCED
 from slm_evaluation.service.comparing import Difference, paired_differences, verdict
+from slm_evaluation.store import Neighbours
 from slm_evaluation.tables import EvaluationRow
 from slm_shared import outbox
 from slm_shared.errors import PlatformError
@@ -18,28 +20,46 @@ log = structlog.get_logger()
 GUARDED = frozenset({*TEACHER_FORCED, *ANSWERS})
 
 
+@dataclass(frozen=True)
+class Regression:
+    """What is worse in the evaluation of one model than in that of the version before it."""
+
+    before: EvaluationRow
+    now: EvaluationRow
+    differences: dict[str, Difference]
+
+
 async def find_regressions(
-    objects: ObjectStore, before: EvaluationRow, predictions_key: str, now: EvaluationRow
-) -> dict[str, Difference]:
-    """The metrics in which an evaluation that is about to complete is worse than its predecessor's.
+    objects: ObjectStore, row: EvaluationRow, predictions_key: str, neighbours: Neighbours
+) -> list[Regression]:
+    """What is worse in an evaluation that is about to complete than in its predecessor's, and in its successor's than
+    in this: versions are measured in any order.
 
     What cannot be compared is no regression; the object store being away raises UnavailableError.
     """
-    present: Any = EvaluationRow(dataset=now.dataset, predictions_key=predictions_key, status=now.status)
+    present: Any = EvaluationRow(dataset=row.dataset, predictions_key=predictions_key, status=row.status)
+    found = []
+    if neighbours.before is not None:
+        found.append(Regression(neighbours.before, row, await _worse(objects, neighbours.before, present)))
+    if neighbours.after is not None:
+        found.append(Regression(row, neighbours.after, await _worse(objects, present, neighbours.after)))
+    return [each for each in found if each.differences]
+
+
+async def _worse(objects: ObjectStore, before: EvaluationRow, now: EvaluationRow) -> dict[str, Difference]:
     try:
-        found = await paired_differences(objects, before, present)
+        found = await paired_differences(objects, before, now)
     except PlatformError as error:
         if error.status == 503:
             raise
-        log.info("regression.not_comparable", evaluation_id=str(now.id), why=error.message)
+        log.info("regression.not_comparable", before=before.predictions_key, why=error.message)
         return {}
     return {name: each for name, each in found.items() if name in GUARDED and verdict(name, each) == "worse"}
 
 
-async def announce_regression(
-    session: AsyncSession, row: EvaluationRow, before: EvaluationRow, found: dict[str, Difference]
-) -> None:
+async def announce_regression(session: AsyncSession, regression: Regression) -> None:
     """Publish `evaluation.regressed`."""
+    row, before, found = regression.now, regression.before, regression.differences
     event = EvaluationRegressed(
         evaluation_id=row.id,
         model_id=row.model_id,

@@ -6,13 +6,23 @@ It serves one job after the other until its supervisor ends it. It has no creden
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
-from slm_evaluation.worker.job import EvaluationJob
+from slm_evaluation.worker.job import EvaluationJob, SuiteRefusedError
 from slm_evaluation.worker.measuring import NotFiniteError, NothingToMeasureError, measure
 from slm_ml.encoding import RowFormatError
 from slm_shared.child import Parent
+
+NOT_INSTALLED = (
+    "The evaluation worker cannot run benchmark suites: install `slm-platform[suites]` where it runs, then try again."
+)
+
+Progress = Callable[[int, int], None]
 
 
 def main() -> None:
@@ -27,8 +37,11 @@ def main() -> None:
 
 def _serve(parent: Parent, job: EvaluationJob) -> None:
     try:
-        result = measure(job, lambda rows, total: parent.send("progress", rows=rows, total=total))
+        run = measure if job.lease.settings.suite is None else _suite_runner()
+        result = run(job, lambda rows, total: parent.send("progress", rows=rows, total=total))
         parent.send("result", result=result)
+    except SuiteRefusedError as error:
+        parent.send("error", code=error.code, message=str(error), blame="user")
     except NothingToMeasureError:
         parent.send("error", code="nothing_to_measure", message="No row leaves a token to score.", blame="user")
     except NotFiniteError:
@@ -40,6 +53,15 @@ def _serve(parent: Parent, job: EvaluationJob) -> None:
         traceback.print_exc()
         message = f"The evaluation ended with an unexpected {type(error).__name__}; the log has the details."
         parent.send("error", code="evaluation_error", message=message, blame="system")
+
+
+def _suite_runner() -> Callable[[EvaluationJob, Progress], dict[str, Any]]:
+    """What runs suites, imported with the first one: it takes seconds. Raises SuiteRefusedError where it is missing."""
+    if find_spec("lm_eval") is None:
+        raise SuiteRefusedError("suites_not_installed", NOT_INSTALLED)
+    runner: Callable[[EvaluationJob, Progress], dict[str, Any]]
+    runner = import_module("slm_evaluation.worker.suites").run_suite
+    return runner
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the lease says about an evaluation, and the job the supervisor hands to its child."""
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -31,13 +32,24 @@ class DatasetRef(_Message):
     mapping: dict[str, str]
 
 
+class SuiteRef(_Message):
+    """A benchmark suite: tasks of `lm-eval` by name, or written out and then about the rows of the dataset."""
+
+    name: str
+    tasks: list[str | dict[str, Any]]
+    few_shot: int
+    limit: int | None
+    chat: bool
+
+
 class Measuring(_Message):
-    """How to measure; lengths in tokens. Without `metrics` everything that applies is measured."""
+    """How to measure; lengths in tokens. Without `metrics` everything that applies is measured; a suite says itself."""
 
     max_length: int
     max_new_tokens: int
     generations: int
     metrics: list[str] | None = None
+    suite: SuiteRef | None = None
 
 
 class EvaluationLease(_Message):
@@ -59,3 +71,11 @@ class EvaluationJob(_Message):
     rows: Path
     predictions: Path
     index: Path
+
+
+class SuiteRefusedError(Exception):
+    """A benchmark suite cannot be run here; `code` says why, the message what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

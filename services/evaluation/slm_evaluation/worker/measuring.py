@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from slm_evaluation.domain import METRICS, SPEED, is_exact
 from slm_evaluation.worker.answering import answer_all, answer_limit, measure_speed
 from slm_evaluation.worker.job import EvaluationJob
+from slm_evaluation.worker.memory import forget_peak, peak_bytes
 from slm_evaluation.worker.metrics import means, score_corpus, score_rows
 from slm_evaluation.worker.predictions import write_index, write_predictions
 from slm_ml.data import read_rows
@@ -38,6 +39,7 @@ def measure(job: EvaluationJob, progress: Callable[[int, int], None]) -> dict[st
     `progress` is told how many rows are done, and of how many. Writes the predictions and their index. Raises
     NothingToMeasureError and NotFiniteError.
     """
+    forget_peak()
     tokenizer = load_tokenizer(job.model_folder)
     model = load_model(job.model_folder, dtype=torch.float32)
     model.train(False)
@@ -101,6 +103,7 @@ def _answer(
     if set(wanted) & set(SPEED):
         speed = measure_speed(model, tokenizer, examples, limit=limit)
         speed["memory_bytes"] = float(psutil.Process().memory_info().rss)
+        speed["peak_memory_bytes"] = float(peak_bytes())
         metrics |= speed
     return texts, columns, metrics
 

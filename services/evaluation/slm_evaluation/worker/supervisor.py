@@ -59,6 +59,8 @@ class EvaluatorWork:
             folder.mkdir(parents=True, exist_ok=True)
             job = await self._fetch(task, folder)
             result = await self._measure(job, lease)
+            if task.settings.suite is not None:
+                return result
             key = f"{task.predictions_prefix}/predictions.jsonl"
             index = f"{task.predictions_prefix}/index.json"
             await self._persist(lambda: self._store.put_file(index, job.index), what="predictions")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Query
+from fastapi import Query, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from slm_registry.api.reader import Reader
@@ -12,7 +12,8 @@ from slm_registry.errors import FileNotInModelError
 from slm_registry.schemas import Card, Reproduction, Verification
 from slm_registry.service import cards, reading
 from slm_registry.store.aliases import count_use
-from slm_shared.access import Viewer
+from slm_shared.access import Admin, Viewer
+from slm_shared.database import Database
 from slm_shared.web import OpenRead, router
 
 routes = router(tags=["models"])
@@ -58,6 +59,24 @@ async def verify_model(reference: str, _: Viewer, reader: Reader, read: OpenRead
     async with read() as session:
         row = await reading.get_model(session, reference)
     return await reader.verify(row)
+
+
+@routes.post("/api/models/{reference}:sign")
+async def sign_model(reference: str, request: Request, principal: Admin, reader: Reader) -> Verification:
+    """Vouch for a model that was registered before models were signed: every file is read back, then it is signed.
+
+    A model that has a signature is only verified.
+    """
+    database: Database = request.app.state.database
+    async with database.read(answering=True) as session:
+        row = await reading.get_model(session, reference)
+    found = await reader.verify(row, as_signed=row.signature is not None)
+    if row.signature is not None or not found.intact:
+        return found
+    async with database.transaction(answering=True) as session:
+        await request.app.state.registrar.sign(session, row, actor=principal.subject)
+    async with database.read(answering=True) as session:
+        return await reader.verify(await reading.get_model(session, str(row.id)))
 
 
 @routes.get("/api/models/{reference}/files/{path:path}", response_class=StreamingResponse)

@@ -86,8 +86,8 @@ async def get_timeline(
 async def _events(session: ReadSession, model_id: Any) -> list[dict[str, Any]]:
     """The jobs that made and measured a model, oldest first."""
     rows = await journal.facts_of_model(session, model_id, before=None, limit=1000)
-    found = (openlineage.run_event(row.subject, row.body, row.at) for row in reversed(rows))
-    return [openlineage.as_json(event) for event in found if event is not None]
+    found = (openlineage.run_events(row.subject, row.body, row.at) for row in reversed(rows))
+    return [openlineage.as_json(event) for events in found for event in events]
 
 
 def _shown(graph: Graph, format: str) -> Response:

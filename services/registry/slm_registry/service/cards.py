@@ -1,6 +1,5 @@
 """What the registry tells of a model in one place, and how to make it again."""
 
-from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
@@ -54,6 +53,7 @@ async def make_card(session: AsyncSession, row: ModelRow, artifact: Artifact) ->
         objective=OBJECTIVES.get((record.get("training_dataset") or {}).get("row_format", "")),
         parents=await _parents(session, row),
         versions={name: str(each) for name, each in (record.get("versions") or {}).items()},
+        code_version=code_version_of(row),
         regressions=[fact.body for fact in await journal.regressions_of(session, row.id)],
         signed=row.signature is not None,
         lineage=await drawing_of_model(session, row, at_most=MAX_DRAWN),
@@ -93,6 +93,12 @@ async def _parents(session: AsyncSession, row: ModelRow) -> list[Reference]:
     return found
 
 
+def code_version_of(row: ModelRow) -> str | None:
+    """The platform's code that trained a model, as its trainer said."""
+    found = (row.config or {}).get("version_slm-platform")
+    return None if found is None else str(found)
+
+
 async def reproduce(row: ModelRow, artifact: Artifact) -> Reproduction:
     """What it takes to make a model again. Raises NotReproducibleError for one that no training here made."""
     record = await artifact.json(RECORD)
@@ -109,7 +115,7 @@ async def reproduce(row: ModelRow, artifact: Artifact) -> Reproduction:
         evaluation_dataset=record.get("evaluation_dataset"),
         versions={name: str(each) for name, each in (record.get("versions") or {}).items()},
         precision=record.get("precision"),
-        platform_version=version("slm-platform"),
+        code_version=code_version_of(row),
         manifest_sha256=row.manifest_sha256,
     )
 

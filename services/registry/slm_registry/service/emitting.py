@@ -8,7 +8,7 @@ from anyio import to_thread
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import RunEvent
 
-from slm_registry.service.openlineage import run_event
+from slm_registry.service.openlineage import run_events
 from slm_registry.store import journal
 from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
@@ -52,7 +52,7 @@ class OpenLineageEmitter:
         """Emit the oldest facts that were not; returns how many facts were dealt with."""
         async with self._database.transaction() as session:
             rows = await journal.take_unemitted(session, limit=BATCH)
-            events = [event for row in rows if (event := run_event(row.subject, row.body, row.at)) is not None]
+            events = [event for row in rows for event in run_events(row.subject, row.body, row.at)]
             await to_thread.run_sync(self._emit, events)
             await journal.mark_emitted(session, [row.seq for row in rows])
         return len(rows)

@@ -21,10 +21,13 @@ PRODUCER = "urn:slm-platform"
 Facts = Mapping[str, Any]
 
 
-def run_event(subject: str, body: Facts, at: datetime) -> RunEvent | None:
-    """What a fact is in OpenLineage's words; None for what is no state of a job."""
+def run_events(subject: str, body: Facts, at: datetime) -> list[RunEvent]:
+    """What a fact is in OpenLineage's words; nothing for what is no state of a job.
+
+    An evaluation is heard of when it has ended: then its start is told too, with the time that it had.
+    """
     builder = _BUILDERS.get(subject)
-    return builder(body, at.isoformat()) if builder else None
+    return builder(body, at.isoformat()) if builder else []
 
 
 def as_json(event: RunEvent) -> dict[str, Any]:
@@ -32,31 +35,47 @@ def as_json(event: RunEvent) -> dict[str, Any]:
     return dict(Serde.to_dict(event))
 
 
-def _started(body: Facts, at: str) -> RunEvent:
+def _started(body: Facts, at: str) -> list[RunEvent]:
     inputs = [_input(body["base_model_name"])]
-    return _event(RunState.START, at, body["experiment_id"], _train(body["name"]), inputs=inputs)
+    return [_event(RunState.START, at, body["experiment_id"], _train(body["name"]), inputs=inputs)]
 
 
-def _registered(body: Facts, at: str) -> RunEvent | None:
+def _registered(body: Facts, at: str) -> list[RunEvent]:
     if not body.get("experiment_id"):
-        return None
+        return []
     inputs = [_input(each["name"], each.get("sha256")) for each in (body["training_dataset"], body["base_model"])]
     output = OutputDataset(NAMESPACE, body["name"], facets=_version(body["manifest_sha256"]))
     job = _train(body["run_name"])
-    return _event(RunState.COMPLETE, at, body["experiment_id"], job, inputs=inputs, outputs=[output])
+    return [_event(RunState.COMPLETE, at, body["experiment_id"], job, inputs=inputs, outputs=[output])]
 
 
-def _failed(body: Facts, at: str) -> RunEvent:
-    facet = ErrorMessageRunFacet(message=f"{body['code']}: {body['message']}", programmingLanguage="python")
+def _failed(body: Facts, at: str) -> list[RunEvent]:
     job = _train(body.get("name") or body["run_id"])
-    return _event(RunState.FAIL, at, body["experiment_id"], job, facets={"errorMessage": facet})
+    return [_event(RunState.FAIL, at, body["experiment_id"], job, facets=_message(body))]
 
 
-def _evaluated(body: Facts, at: str) -> RunEvent:
-    inputs = [_input(body["model_name"]), _input(body["dataset_name"])]
+def _evaluated(body: Facts, at: str) -> list[RunEvent]:
     output = OutputDataset(NAMESPACE, f"evaluations/{body['evaluation_id']}")
-    job = _job(f"evaluate.{body['model_name']}", "EVALUATION")
-    return _event(RunState.COMPLETE, at, body["evaluation_id"], job, inputs=inputs, outputs=[output])
+    return _measurement(body, at, RunState.COMPLETE, outputs=[output])
+
+
+def _not_evaluated(body: Facts, at: str) -> list[RunEvent]:
+    return _measurement(body, at, RunState.FAIL, facets=_message(body))
+
+
+def _measurement(body: Facts, at: str, end: RunState, **facts: Any) -> list[RunEvent]:
+    """Start and end of an evaluation; only its end where nobody noted when it began."""
+    job = _job(f"evaluate.{body.get('model_name') or body['model_id']}", "EVALUATION")
+    inputs = [_input(body.get(f"{each}_name") or body[f"{each}_id"]) for each in ("model", "dataset")]
+    events = [_event(end, at, body["evaluation_id"], job, inputs=inputs, **facts)]
+    if began := body.get("started_at"):
+        events.insert(0, _event(RunState.START, began, body["evaluation_id"], job, inputs=inputs))
+    return events
+
+
+def _message(body: Facts) -> dict[str, Any]:
+    text = f"{body['code']}: {body['message']}"
+    return {"errorMessage": ErrorMessageRunFacet(message=text, programmingLanguage="python")}
 
 
 def _event(
@@ -102,4 +121,5 @@ _BUILDERS = {
     "model.registered": _registered,
     "experiment.failed": _failed,
     "evaluation.completed": _evaluated,
+    "evaluation.failed": _not_evaluated,
 }

@@ -51,8 +51,11 @@ async def _rival(session: AsyncSession, row: ModelRow) -> ModelRow | None:
 
 
 def _scores(evaluations: Sequence[EvaluationRow]) -> Scores:
-    """Metrics by dataset; evaluations come oldest first, so the newest remains."""
-    return {each.dataset_name: dict(each.metrics) for each in evaluations}
+    """Metrics by dataset; evaluations come oldest first, so the newest value of each metric remains."""
+    found: dict[str, dict[str, float]] = {}
+    for each in evaluations:
+        found.setdefault(each.dataset_name, {}).update(each.metrics)
+    return found
 
 
 async def promote(

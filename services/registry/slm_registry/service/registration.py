@@ -6,11 +6,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry.domain import LATEST, model_name
+from slm_registry.errors import SigningKeyMissingError
 from slm_registry.service import journal
 from slm_registry.service.aliases import REGISTRY, move_alias
 from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
-from slm_shared import outbox
+from slm_shared import audit, outbox
 from slm_shared.bus import RetryLater
 from slm_shared.events import ExperimentCompleted, ModelRegistered
 from slm_shared.ids import new_id
@@ -75,6 +76,15 @@ class Registrar:
         await move_alias(session, newest or model, LATEST, actor=REGISTRY, reason="registered")
         await _announce(session, model, event)
         return model
+
+    async def sign(self, session: AsyncSession, row: ModelRow, *, actor: str) -> None:
+        """Sign a model that was registered before models were signed; its files have just been verified."""
+        if self._signer is None:
+            raise SigningKeyMissingError("The registry has no key to sign with.", hint="Set SLM_SIGNING_KEY.")
+        signature = self._signer.sign(row.id, row.name, row.manifest_sha256)
+        if await models.set_signature(session, row, signature):
+            await audit.append(session, "model.signed", actor=actor, object_id=row.id, name=row.name)
+            await journal.note(session, "model.signed", {"name": row.name, "by": actor}, model_id=row.id)
 
 
 def _plain(value: Any) -> Any:

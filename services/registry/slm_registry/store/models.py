@@ -202,6 +202,13 @@ async def edit_model(session: AsyncSession, row: ModelRow, values: Mapping[str, 
     return (await session.execute(statement)).first() is not None
 
 
+async def set_signature(session: AsyncSession, row: ModelRow, signature: str) -> bool:
+    """Sign a model that has no signature; False when it has one, or other files by now."""
+    here = (ModelRow.id == row.id, ModelRow.signature.is_(None), ModelRow.manifest_sha256 == row.manifest_sha256)
+    statement = update(ModelRow).where(*here).values(signature=signature).returning(ModelRow.id)
+    return (await session.execute(statement)).first() is not None
+
+
 async def bury_model(session: AsyncSession, row: ModelRow) -> bool:
     """Let a model be deleted; False when it was already."""
     here = (ModelRow.id == row.id, ModelRow.deleted_at.is_(None))

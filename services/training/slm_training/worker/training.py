@@ -16,6 +16,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils.logging import disable_progress_bar
 
 from slm_ml.model import parameter_count
+from slm_shared.code_version import code_version
 from slm_training.worker.artifact import library_versions, save_model, write_record
 from slm_training.worker.building import Material, make_trainer, read_material
 from slm_training.worker.checkpointing import Checkpointing
@@ -94,6 +95,7 @@ def _finish(job: TrainingJob, trainer: CompletionTrainer, outcome: Outcome) -> T
         outcome.reporter.metrics(steps, {"eval_loss": eval_loss})
     per_epoch = max(1, round(steps / float(trainer.state.epoch or job.run.config.epochs)))
     last_epoch = trainer.step_losses[-per_epoch:]
+    versions = {**library_versions(), "python": platform.python_version()}
     result = TrainingResult(
         steps=steps,
         train_loss=sum(last_epoch) / len(last_epoch),
@@ -101,9 +103,11 @@ def _finish(job: TrainingJob, trainer: CompletionTrainer, outcome: Outcome) -> T
         parameter_count=parameter_count(model),
         trained_tokens=trainer.seen_tokens,
         best_step=best if job.run.config.save_best_model else None,
-        versions={**library_versions(), "python": platform.python_version()},
+        versions=versions | {"slm-platform": code_version()},
     )
+    # The record is part of the artifact, whose hash must not differ between commits that train the same weights.
     facts = result.model_dump() | {
+        "versions": versions,
         "precision": outcome.choices.label,
         "chosen": {name: each["value"] for name, each in outcome.choices.reasons.items()},
         "step_losses_last": trainer.step_losses[-1],

@@ -48,7 +48,7 @@ async def test_a_wake_up_leads_to_a_stored_artifact(
     assert done["epoch"] == 1
     assert done["steps"] == 12
     assert done["manifest_key"] == f"{lease['artifact_prefix']}/manifest.json"
-    assert set(done["versions"]) == {"torch", "transformers", "trl", "peft", "python"}
+    assert set(done["versions"]) == {"torch", "transformers", "trl", "peft", "python", "slm-platform"}
     stored = await manifest.verify(store, lease["artifact_prefix"], done["manifest_sha256"])
     names = {file.path for file in stored.files}
     assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "training.json"} <= names

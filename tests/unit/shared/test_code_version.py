@@ -1,0 +1,33 @@
+"""Which code a checkout holds."""
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+from slm_shared.code_version import code_version, commit_of
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as somebody, without anybody's settings."""
+    who = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", "-C", str(folder), *who, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_checkout_tells_its_commit_and_whether_files_differ(tmp_path: Path) -> None:
+    assert commit_of(tmp_path) is None
+    git(tmp_path, "init", "--quiet")
+    assert commit_of(tmp_path) is None
+    (tmp_path / "code.py").write_text("1\n")
+    git(tmp_path, "add", "code.py")
+    git(tmp_path, "commit", "--quiet", "--message", "One")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert (len(commit), commit_of(tmp_path)) == (40, commit)
+    (tmp_path / "notes.txt").write_text("not part of it")
+    assert commit_of(tmp_path) == commit
+    (tmp_path / "code.py").write_text("2\n")
+    assert commit_of(tmp_path) == f"{commit}.dirty"
+
+
+def test_the_version_begins_with_the_packages() -> None:
+    assert code_version().split("+")[0] == version("slm-platform")
