@@ -147,9 +147,11 @@ class Cluster:
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a part and everything it started, whatever group that is in."""
         with contextlib.suppress(psutil.NoSuchProcess):  # it may have died by itself a moment ago
-            started = psutil.Process(self._processes[name].pid)
-            for process in (*started.children(recursive=True), started):
-                process.send_signal(number)
+            parent = psutil.Process(self._processes[name].pid)
+            # The parent first: it would replace children that it sees die.
+            for process in (parent, *parent.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
     async def kill(self, name: str) -> None:
         """`kill -9`."""
