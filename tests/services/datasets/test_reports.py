@@ -119,11 +119,11 @@ async def test_two_versions_are_compared(client: httpx2.AsyncClient) -> None:
 
 async def test_leakage_is_found_across_columns(client: httpx2.AsyncClient) -> None:
     await processed(client, b'{"question": "What is  2+2?", "answer": "4"}\n', name="train.jsonl")
-    await processed(client, b'{"prompt": "what is 2+2?", "completion": "4", "id": 1}\n', name="eval.jsonl")
+    await processed(client, b'{"prompt": "what is 2+2?", "note": "easy", "completion": "4"}\n', name="eval.jsonl")
     asked = (await client.post("/api/datasets/eval/comparisons", json={"other": "train"})).json()
     report = (await done(client, f"/api/datasets/eval/comparisons/{asked['id']}"))["report"]
     assert report["exact"] == {"rows": 1, "examples": [{"left": 0, "right": 0}]}
-    assert report["schema"]["removed"] == ["prompt", "completion", "id"]
+    assert report["schema"]["removed"] == ["prompt", "note", "completion"]
 
 
 async def test_card_and_croissant_tell_facts_only(client: httpx2.AsyncClient) -> None:

@@ -4,11 +4,14 @@ For two versions this is their difference; for training and evaluation data, wha
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from slm_datasets.domain.rows import FIELDS
 from slm_datasets.processing import near
 from slm_datasets.processing.reading import OnProgress
 from slm_datasets.processing.row_hash import normalised, row_hash, rows_of, text_of
@@ -16,14 +19,31 @@ from slm_datasets.processing.row_hash import normalised, row_hash, rows_of, text
 MAX_EXAMPLES = 10
 
 
-def compare(left: Path, right: Path, *, tell: OnProgress) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Side:
+    """A canonical Parquet file, and which of its columns hold what a model is trained on (`mapping`, by field)."""
+
+    path: Path
+    mapping: dict[str, str]
+
+    def texts(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """Every row with its text as it is compared: of what is trained on, or of all columns where that is unknown."""
+        names = pq.read_schema(self.path).names
+        trained = [self.mapping.get(field, field) for field in FIELDS]
+        kept = [name for name in trained if name in names] or names
+        for row in rows_of(self.path):
+            yield row, normalised(text_of({name: row[name] for name in kept}))
+
+
+def compare(left: Side, right: Side, *, tell: OnProgress) -> dict[str, Any]:
     """What differs between two canonical Parquet files and what they share; rows are compared as wholes, by hash.
 
-    `exact` counts rows of the left whose text is that of a row of the right, whatever their columns are named;
-    `near` those whose text nearly is, among a sample. Rows in examples count from 0.
+    `exact` counts rows of the left whose trained text is that of a row of the right, whatever their columns are named
+    and whatever other columns there are; `near` those whose text nearly is, among a sample. Rows in examples count from
+    0.
     """
-    schemas = [{field.name: str(field.type) for field in pq.read_schema(path)} for path in (left, right)]
-    counts = [pq.read_metadata(path).num_rows for path in (left, right)]
+    schemas = [{field.name: str(field.type) for field in pq.read_schema(each.path)} for each in (left, right)]
+    counts = [pq.read_metadata(each.path).num_rows for each in (left, right)]
     tell("comparing", 0, sum(counts))
     rows_left, texts_left, hashes_left = _read(left)
     tell("comparing", counts[0], sum(counts))
@@ -42,13 +62,12 @@ def compare(left: Path, right: Path, *, tell: OnProgress) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> tuple[Counter[bytes], dict[bytes, int], Counter[bytes]]:
+def _read(side: Side) -> tuple[Counter[bytes], dict[bytes, int], Counter[bytes]]:
     """Rows by the hash of their text, the first row with each such text, and rows by the hash of all of them."""
     texts: Counter[bytes] = Counter()
     first: dict[bytes, int] = {}
     hashes: Counter[bytes] = Counter()
-    for number, row in enumerate(rows_of(path)):
-        text = normalised(text_of(row))
+    for number, (row, text) in enumerate(side.texts()):
         hashes[row_hash(row)] += 1
         if text:
             key = row_hash({"": text})
@@ -75,7 +94,7 @@ def _examples(shared: dict[bytes, int], right: dict[bytes, int]) -> list[dict[st
     return sorted(pairs, key=lambda pair: pair["left"])[:MAX_EXAMPLES]
 
 
-def _near(left: Path, right: Path, texts_left: dict[bytes, int], texts_right: dict[bytes, int]) -> dict[str, Any]:
+def _near(left: Side, right: Side, texts_left: dict[bytes, int], texts_right: dict[bytes, int]) -> dict[str, Any]:
     """Rows of the left whose text nearly, but not exactly, is one of the right; of each 20,000 are looked at."""
     index = near.new_index()
     step = near.evenly(len(texts_left), near.MAX_ROWS)
@@ -95,7 +114,7 @@ def _near(left: Path, right: Path, texts_left: dict[bytes, int], texts_right: di
     return {"rows": count, "sampled_rows": looked_at, "threshold": near.THRESHOLD, "examples": examples}
 
 
-def _texts(path: Path, step: int) -> list[tuple[int, str]]:
+def _texts(side: Side, step: int) -> list[tuple[int, str]]:
     """Every `step`-th row with a text long enough to be compared."""
-    found = ((number, normalised(text_of(row))) for number, row in enumerate(rows_of(path)) if number % step == 0)
+    found = ((number, text) for number, (_, text) in enumerate(side.texts()) if number % step == 0)
     return [(number, text) for number, text in found if len(text) >= near.MIN_CHARACTERS]

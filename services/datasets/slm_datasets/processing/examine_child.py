@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from slm_datasets.processing.child import serve
-from slm_datasets.processing.comparing import compare
+from slm_datasets.processing.comparing import Side, compare
 from slm_datasets.processing.quality import examine
 from slm_datasets.processing.reading import OnProgress
 
@@ -22,7 +22,8 @@ def quality(job: dict[str, Any], tell: OnProgress) -> dict[str, Any]:
 
 def comparison(job: dict[str, Any], tell: OnProgress) -> dict[str, Any]:
     """Lay two datasets side by side."""
-    return compare(Path(job["source"]), Path(job["other"]), tell=tell)
+    left, right = Side(Path(job["source"]), job["mapping"]), Side(Path(job["other"]), job["other_mapping"])
+    return compare(left, right, tell=tell)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class JobQueue:
         other = await self._dataset(UUID(job.params["other_id"]))
         path = folder / "other.parquet"
         await self._objects.download(other.object_key or "", path)
-        return {"other": str(path)}
+        return {"other": str(path), "other_mapping": other.mapping}
 
     async def _note(self, job: JobRow, progress: dict[str, Any]) -> None:
         async with self._database.transaction() as session:

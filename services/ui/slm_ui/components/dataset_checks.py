@@ -97,9 +97,7 @@ def _quality(reference: str) -> None:
 def _personal(found: dict[str, Any]) -> list[tuple[str, cells.Cell]]:
     """How many rows seem to name whom."""
     return [
-        (f"Personal data: {formatting.words(name)}", formatting.as_text(value))
-        for name, value in found.items()
-        if isinstance(value, int)
+        (f"Rows with personal data: {formatting.words(name)}", f"{value['rows']:,}") for name, value in found.items()
     ]
 
 
