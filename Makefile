@@ -14,7 +14,7 @@ REPEAT ?= 5
 WHOLE_STACKS := $(wildcard tests/services/slm_local tests/services/ui tests/e2e tests/faults)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test faults lint types bench clean format extras constraints
+.PHONY: help demo up test faults lint types ray bench clean format extras constraints
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -46,6 +46,10 @@ types: $(INSTALLED) ## mypy --strict over everything
 extras: $(INSTALLED) ## Prove that each API extra installs alone, without torch
 	$(BIN)/python .ci/extras build/extras
 
+ray: $(INSTALLED) ## Install the extra for Ray clusters (80 MB more) and test it on two local nodes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	$(BIN)/pytest tests/services/training/worker/test_cluster.py tests/unit/training/test_cluster_failures.py
+
 bench: $(INSTALLED) ## Measure requests per second and latency against a running stack
 	$(BIN)/python benchmarks/control_plane.py
 
@@ -53,7 +57,8 @@ format: $(INSTALLED) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-constraints: $(INSTALLED) ## Write constraints.txt from what is installed
+constraints: $(INSTALLED) ## Write constraints.txt from what is installed, with the extras that `all` leaves out
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pii,ray]'
 	$(BIN)/python .ci/constraints > constraints.new && mv constraints.new constraints.txt
 
 clean: ## Remove the environment, caches and builds (data in .slm stays)

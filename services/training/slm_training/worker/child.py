@@ -11,7 +11,7 @@ import tempfile
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -30,6 +30,7 @@ from slm_training.worker.training import run_training
 EXIT_USER = 64
 EXIT_SUSPENDED = 75
 EXIT_FAILED = 1
+UNEXPECTED = "training_error"
 MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -45,7 +46,7 @@ def main() -> int:
         rehearse(Path(folder))
     while True:
         job = TrainingJob.model_validate(parent.receive()["job"])
-        if (status := _serve(job, parent)) is not None:
+        if (status := serve(job, parent)) is not None:
             return status
 
 
@@ -53,7 +54,17 @@ def _serve_in_group(job_file: Path) -> int:
     """Do a share of a job; only the first of the group speaks."""
     parent = Parent() if os.environ["RANK"] == "0" else Mute()
     warnings.simplefilter("ignore", FutureWarning)
-    return _serve(TrainingJob.model_validate_json(job_file.read_text()), parent) or 0
+    return serve(TrainingJob.model_validate_json(job_file.read_text()), parent) or 0
+
+
+class Voice(Protocol):
+    """What a training needs of the way to its supervisor."""
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Send one message."""
+
+    def waiting(self) -> bool:
+        """Whether the supervisor has said something since the job was given."""
 
 
 class Mute:
@@ -71,7 +82,7 @@ class Mute:
         return False
 
 
-def _serve(job: TrainingJob, parent: Parent | Mute) -> int | None:
+def serve(job: TrainingJob, parent: Voice) -> int | None:
     """Do one job; the exit status, or None when the process may take another: a plan leaves nothing behind."""
     try:
         if job.run.purpose == "plan":
@@ -81,31 +92,36 @@ def _serve(job: TrainingJob, parent: Parent | Mute) -> int | None:
     except SuspendedError:
         parent.send("suspended")
         return EXIT_SUSPENDED
-    except TrainingError as error:
-        return _failed(parent, error.code, error.message, blame="user")
-    except CheckpointError as error:
-        message = f"The training cannot go on: {error}."
-        return _failed(parent, "checkpoint_damaged", message, blame="system", retry=True)
-    except RowFormatError as error:
-        return _failed(parent, "row_format_not_trainable", f"Training is not possible: {error}.", blame="user")
     except Exception as error:  # noqa: BLE001  the edge of the child: whatever happened, the supervisor is told
-        traceback.print_exc()
-        if _is_out_of_memory(error):
-            message = "Training ran out of memory. Try a smaller batch_size or max_length."
-            return _failed(parent, "out_of_memory", message, blame="system", retry=True)
-        if is_disk_full(error):
-            return _failed(parent, DISK_FULL, DISK_FULL_MESSAGE, blame="infra", retry=True)
-        message = f"Training ended with an unexpected {type(error).__name__}; the log has the details."
-        return _failed(parent, "training_error", message, blame="system", retry=True)
+        return report_failure(error, parent)
     if result is not None:
         parent.send("result", result=result.model_dump())
     return 0
 
 
+def report_failure(error: Exception, parent: Voice) -> int:
+    """Say what an exception means to whoever waits for the job, while it is being handled; the exit status."""
+    if isinstance(error, TrainingError):
+        return _failed(parent, error.code, error.message, blame="user")
+    if isinstance(error, CheckpointError):
+        message = f"The training cannot go on: {error}."
+        return _failed(parent, "checkpoint_damaged", message, blame="system", retry=True)
+    if isinstance(error, RowFormatError):
+        return _failed(parent, "row_format_not_trainable", f"Training is not possible: {error}.", blame="user")
+    traceback.print_exc()
+    if _is_out_of_memory(error):
+        message = "Training ran out of memory. Try a smaller batch_size or max_length."
+        return _failed(parent, "out_of_memory", message, blame="system", retry=True)
+    if is_disk_full(error):
+        return _failed(parent, DISK_FULL, DISK_FULL_MESSAGE, blame="infra", retry=True)
+    message = f"Training ended with an unexpected {type(error).__name__}; the log has the details."
+    return _failed(parent, UNEXPECTED, message, blame="system", retry=True)
+
+
 class Supervisor:
     """The supervisor, as the training sees it."""
 
-    def __init__(self, parent: Parent | Mute) -> None:
+    def __init__(self, parent: Voice) -> None:
         self._parent = parent
 
     def send(self, kind: str, **fields: Any) -> None:
@@ -117,7 +133,7 @@ class Supervisor:
         return self._parent.waiting()
 
 
-def _failed(parent: Parent | Mute, code: str, message: str, *, blame: str, retry: bool = False) -> int:
+def _failed(parent: Voice, code: str, message: str, *, blame: str, retry: bool = False) -> int:
     parent.send("error", code=code, message=message, blame=blame, retry=retry)
     return EXIT_USER if blame == "user" else EXIT_FAILED
 

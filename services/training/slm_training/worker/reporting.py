@@ -47,13 +47,13 @@ class Reporter(TrainerCallback):
 
     def log(self, message: str, *, level: str = "info") -> None:
         """One line of the experiment's log."""
-        self._listener.send("log", level=level, message=message, time=_now())
+        self._listener.send("log", level=level, message=message, time=timestamp())
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Points of several series at one step; what is not finite is sent as null."""
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         self.latest.update(finite)
-        self._listener.send("metric", step=step, values=finite, time=_now())
+        self._listener.send("metric", step=step, values=finite, time=timestamp())
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -108,7 +108,7 @@ class Reporter(TrainerCallback):
             tokens_per_s=round(self.tokens_per_s, 1),
             eta_s=round(left / self._steps_per_s, 1) if self._steps_per_s else None,
             loss=losses[-1] if losses else None,
-            time=_now(),
+            time=timestamp(),
         )
 
 
@@ -130,5 +130,6 @@ class _DeviceUse:
         return {"memory_mb": round(memory / MEGABYTE, 1), "device_use": round(min(1.0, use), 3)}
 
 
-def _now() -> str:
+def timestamp() -> str:
+    """This moment, as messages carry it."""
     return datetime.now(UTC).isoformat()

@@ -44,7 +44,7 @@ class TrainerWork:
         self._suspended = asyncio.Event()
         self._replaying: asyncio.Task[None] | None = None
         self._inputs = Inputs(store, cache=settings.work_dir.absolute() / "base-models")
-        self._warm = WarmChild(settings.work_dir, timeout_s=settings.warm_timeout_s)
+        self._warm = WarmChild(settings.work_dir, timeout_s=settings.warm_timeout_s, cluster=settings.cluster)
         self._jobs = settings.work_dir.absolute() / "jobs"
 
     async def ready(self) -> None:
@@ -148,8 +148,8 @@ class TrainerWork:
             self._warm.start()
 
     async def _start(self, job: TrainingJob) -> Child:
-        """The child that does a job: the warm one, or a group of fresh ones."""
-        if job.run.config.num_processes > 1:
+        """The child that does a job: the warm one, or a group of fresh ones on this machine."""
+        if job.run.config.num_processes > 1 and self._settings.cluster is None:
             log_path = job.output_folder.with_name("processes.log")
             return await start_group(job, self._settings.work_dir.absolute(), log_path=log_path)
         child = await self._warm.take()

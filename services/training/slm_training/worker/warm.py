@@ -1,6 +1,7 @@
 """One child process, kept warm: its slow imports are done before there is a job."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -10,10 +11,13 @@ import structlog
 
 from slm_shared.child import Child, clean_environment
 from slm_shared.ids import new_id
+from slm_training.worker.cluster.options import ClusterOptions
 
 log = structlog.get_logger()
 
 MODULE = "slm_training.worker.child"
+DRIVER_MODULE = "slm_training.worker.cluster.driver"
+TOUCH_S = 10.0
 RESTART_DELAY_S = 2.0
 KEPT_LOGS = 10
 
@@ -25,12 +29,13 @@ class ChildNotReadyError(Exception):
 class WarmChild:
     """Holds the next child. `ready` waits for it, `take` hands it over, `start` begins the one after.
 
-    `facts` is what the last child said of the device it would train on.
+    The child trains here, or submits to `cluster`. `facts` is what it last said of what there is to train on.
     """
 
-    def __init__(self, work_dir: Path, *, timeout_s: float) -> None:
+    def __init__(self, work_dir: Path, *, timeout_s: float, cluster: ClusterOptions | None = None) -> None:
         self._work_dir = work_dir.absolute()
         self._timeout_s = timeout_s
+        self._cluster = cluster
         self._starting: asyncio.Task[Child] | None = None
         self.facts: dict[str, Any] = {}
 
@@ -51,10 +56,24 @@ class WarmChild:
                 self._starting = None
                 await asyncio.sleep(RESTART_DELAY_S)
                 continue
-            if child.exit_code is None:
+            if child.exit_code is None and await self._is_in_touch(child):
                 return
             log.warning("trainer.warm_child_died", exit_code=child.exit_code)
             self._starting = None
+
+    async def _is_in_touch(self, child: Child) -> bool:
+        """Whether a driver still answers for its cluster, which comes and goes without us; notes what it has now."""
+        if self._cluster is None:
+            return True
+        await child.send({"facts": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TOUCH_S):
+                message = await child.receive()
+            if message is not None:
+                self.facts = message["facts"]
+                return True
+        await child.stop(grace_s=0)
+        return False
 
     async def take(self) -> Child:
         """The warm child, which belongs to the caller from now on."""
@@ -87,7 +106,11 @@ class WarmChild:
         _prune(logs, keep=KEPT_LOGS)
         # One process trains on one device; which of several is the operator's to say.
         environment = {"CUDA_VISIBLE_DEVICES": "0", **child_environment(self._work_dir)}
-        child = await Child.start([sys.executable, "-m", MODULE], env=environment, log_path=logs / f"{new_id()}.log")
+        command = [sys.executable, "-m", MODULE]
+        if self._cluster is not None:
+            environment |= self._cluster.environment()
+            command = [sys.executable, "-m", DRIVER_MODULE, self._cluster.model_dump_json()]
+        child = await Child.start(command, env=environment, log_path=logs / f"{new_id()}.log")
         try:
             async with asyncio.timeout(self._timeout_s):
                 message = await child.receive()

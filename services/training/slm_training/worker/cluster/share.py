@@ -1,0 +1,145 @@
+"""One process of a training on a node of the cluster: what Ray Train calls there."""
+
+import os
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+import ray.train
+from torch import distributed
+
+from slm_training.worker.child import EXIT_SUSPENDED, report_failure, serve
+from slm_training.worker.cluster.parcels import RESULT, Parcel, files_below, pieces, unpacked
+from slm_training.worker.job import TrainingJob
+
+GROUP_VARIABLES = (
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "NODE_RANK",
+    "RANK",
+    "WORLD_SIZE",
+)
+FOLDER_PREFIX = "slm-share-"
+LOST_SIGNS = ("connection closed by peer", "connection reset by peer", "broken pipe", "socket timeout")
+
+
+class ShareFailedError(Exception):
+    """The process failed and has said why; Ray Train ends the others when it sees this."""
+
+
+def work(desk: Any, job: str, parcel: Parcel) -> None:
+    """Do a share of a job, which is given as JSON. Raises ShareFailedError when it came to a bad end."""
+    warnings.simplefilter("ignore", FutureWarning)
+    context = ray.train.get_context()
+    if context.get_world_size() == 1:
+        _leave_group()
+    folder = _fresh_folder()
+    voice = ShareVoice(desk, folder / RESULT, rank=context.get_world_rank())
+    try:
+        status = _serve(TrainingJob.model_validate_json(job), parcel, folder, voice)
+        voice.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if status not in (None, 0, EXIT_SUSPENDED):
+        raise ShareFailedError(f"The share ended with status {status} and has told why.")
+
+
+def _serve(job: TrainingJob, parcel: Parcel, folder: Path, voice: "ShareVoice") -> int | None:
+    try:
+        parcel.unpack(folder, ray.get)
+    except Exception as error:  # noqa: BLE001  the edge of the process: whatever happened, the driver is told
+        return report_failure(error, voice)
+    return serve(unpacked(job, folder), voice)
+
+
+class ShareVoice:
+    """The way to the driver: of all processes the first one speaks, of the others only who fails.
+
+    Messages and files go out in order and in the background; a second checkpoint waits until the first is on its way.
+    """
+
+    def __init__(self, desk: Any, result: Path, *, rank: int) -> None:
+        self._desk = desk
+        self._result = result
+        self._rank = rank
+        self._suspended = desk.suspended.remote()
+        self._outbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._checkpoint_sent = threading.Event()
+        self._checkpoint_sent.set()
+        self._sender = threading.Thread(target=self._deliver, name="voice", daemon=True)
+        self._sender.start()
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Leave a message at the desk; that of a checkpoint or of the result comes after its files."""
+        if kind == "error":
+            error = sys.exc_info()[1]
+            fields |= {"lost_peer": _is_lost_peer(error), "traceback": traceback.format_exc(), "rank": self._rank}
+        elif self._rank:
+            return
+        if kind == "checkpoint":
+            self._checkpoint_sent.wait()
+            self._checkpoint_sent.clear()
+        self._outbox.put({"kind": kind, **fields})
+
+    def waiting(self) -> bool:
+        """Whether the driver has asked for something, which can only be to suspend."""
+        ready, _ = ray.wait([self._suspended], timeout=0)
+        return bool(ready)
+
+    def close(self) -> None:
+        """Return when everything has been delivered."""
+        self._outbox.put(None)
+        self._sender.join()
+
+    def _deliver(self) -> None:
+        # When the desk is gone, so is the driver, and Ray ends this process.
+        while (message := self._outbox.get()) is not None:
+            if message["kind"] == "checkpoint":
+                folder = Path(message["folder"])
+                self._deliver_files(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                message["folder"] = folder.name
+                self._checkpoint_sent.set()
+            elif message["kind"] == "result":
+                self._deliver_files(self._result)
+            ray.get(self._desk.put.remote(message))
+
+    def _deliver_files(self, folder: Path) -> None:
+        for path in files_below(folder):
+            name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
+            for number, piece in enumerate(pieces(path)):
+                ray.get(self._desk.put.remote({"kind": "file", "path": name, "data": piece, "begins": number == 0}))
+
+
+def _is_lost_peer(error: BaseException | None) -> bool:
+    """Whether another process of the group is gone: gloo and NCCL notice it at the next exchange."""
+    if isinstance(error, distributed.DistBackendError | distributed.DistNetworkError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in LOST_SIGNS)
+
+
+def _leave_group() -> None:
+    """Make one process what it would be without Ray: libraries take it for a part of a group otherwise."""
+    distributed.destroy_process_group()
+    for name in GROUP_VARIABLES:
+        os.environ.pop(name, None)
+
+
+def _fresh_folder() -> Path:
+    """A folder of this process; those of processes that were killed are removed."""
+    top = Path(tempfile.gettempdir())
+    for left in top.glob(f"{FOLDER_PREFIX}*"):
+        owner = left.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))

@@ -1,0 +1,84 @@
+"""Files that travel with a training, and the desk that its words lie on."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slm_training.worker.cluster.desk import MAX_QUEUED, Desk
+from slm_training.worker.cluster.parcels import PIECE_BYTES, pack, pieces, unpacked, write_piece
+from tests.support.training_jobs import make_job
+
+ROWS = [{"prompt": "turn on", "completion": "yes"}]
+
+
+@given(sizes=st.lists(st.sampled_from([0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1]), max_size=3))
+def test_a_file_arrives_as_it_was(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
+    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
+    for number, size in enumerate(sizes):
+        (here / str(number)).write_bytes(bytes([number + 1]) * size)
+        parts = list(pieces(here / str(number)))
+        assert all(len(part) <= PIECE_BYTES for part in parts)
+        for index, part in enumerate(parts):
+            write_piece(there, f"deep/{number}", part, begins=index == 0)
+        assert (there / "deep" / str(number)).read_bytes() == (here / str(number)).read_bytes()
+
+
+def test_everything_a_job_reads_is_found_where_its_parcel_was_unpacked(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "here", ROWS, row_format="prompt/completion")
+    resume = tmp_path / "checkpoint"
+    resume.mkdir()
+    (resume / "rest.json").write_text("{}")
+    job = job.model_copy(update={"resume_folder": resume, "evaluation": job.training})
+    kept: list[bytes] = []
+
+    def put(piece: bytes) -> int:
+        kept.append(piece)
+        return len(kept) - 1
+
+    parcel = pack(job, put)
+    parcel.unpack(tmp_path / "there", kept.__getitem__)
+    there = unpacked(job, tmp_path / "there")
+    assert there.evaluation is not None
+    assert there.resume_folder is not None
+    assert there.training.path.read_bytes() == there.evaluation.path.read_bytes() == job.training.path.read_bytes()
+    assert (there.resume_folder / "rest.json").read_text() == "{}"
+    for file in job.base_folder.iterdir():
+        assert (there.base_folder / file.name).read_bytes() == file.read_bytes()
+    assert there.output_folder.parent == there.scratch_folder.parent == tmp_path / "there"
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "in/../../outside"])
+def test_nothing_is_written_outside_the_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "job"
+    with pytest.raises(ValueError, match="not below"):
+        write_piece(folder, name, b"x", begins=True)
+
+
+async def test_the_desk_keeps_the_order_and_lets_nobody_pile_up() -> None:
+    desk = Desk()
+
+    async def speak() -> None:
+        for number in range(3 * MAX_QUEUED):
+            await desk.put({"number": number})
+
+    speaking = asyncio.create_task(speak())
+    heard: list[dict[str, int]] = []
+    while len(heard) < 3 * MAX_QUEUED:
+        found = await desk.take(5.0)
+        assert 0 < len(found) <= MAX_QUEUED
+        heard += found
+    await speaking
+    assert [each["number"] for each in heard] == list(range(3 * MAX_QUEUED))
+    assert await desk.take(0.0) == []
+
+
+async def test_the_desk_tells_when_to_suspend() -> None:
+    desk = Desk()
+    asked = asyncio.create_task(desk.suspended())
+    await desk.take(0.0)
+    assert not asked.done()
+    await desk.suspend()
+    assert await asked
