@@ -187,6 +187,7 @@ async def test_a_completed_evaluation_is_announced_once(
         "dataset_name": "held-out-v1",
         "rows": 12,
         "metrics": metrics,
+        "started_at": evaluation["started_at"],
     }
     assert await claim() is None
 
@@ -257,9 +258,12 @@ async def test_an_attempt_that_failed_is_tried_again_until_it_is_the_last(
     assert failed.model_dump(mode="json") == {
         "evaluation_id": first["evaluation_id"],
         "model_id": first["model"]["id"],
+        "model_name": "nano-v1",
         "dataset_id": first["dataset"]["id"],
+        "dataset_name": "held-out-v1",
         "code": "child_died",
         "message": "It ended.",
+        "started_at": evaluation["started_at"],
     }
     assert code_of(await tell(third, "fail", **FAILURE)) == (409, "lease_lost")
     assert len(await events.all(EvaluationFailed)) == 1
@@ -312,7 +316,7 @@ async def test_a_restarted_worker_frees_only_its_own_evaluation(
         {"rows": "12"},
         {"rows": True},
         {"metrics": {"loss": "1.5"}},
-        {"metrics": {f"m{number}": 1.0 for number in range(51)}},
+        {"metrics": {f"m{number}": 1.0 for number in range(201)}},
         {"samples": [SAMPLE] * 21},
         {"samples": [{"prompt": "on"}]},
         {"status": "completed"},
