@@ -63,7 +63,7 @@ def test_a_big_file_that_broke_goes_on_where_it_was(
     page.app.session_state["upload:form"] = True
     page.app.run()
     page.app.file_uploader(key="upload:file").set_value(("resumed.jsonl", PAIRS.encode(), "application/json")).run()
-    front.refused = "POST .*/complete"
+    front.refused = "POST .*:complete"
     page.press("upload:send")
     assert page.errors
     assert "Upload goes on from there" in page.text
