@@ -35,6 +35,7 @@ from training import (  # type: ignore[import-not-found]  # beside this file
 
 from slm_client import SlmClient
 from slm_client.calls import UploadOptions
+from slm_client.models.experiments import MetricPoint
 
 LONG_ROWS = 100 * BATCH
 SHORT_ROWS = 2 * BATCH
@@ -92,9 +93,18 @@ def _launched(client: SlmClient, number: int) -> dict[str, float]:
     answered = datetime.now(UTC)
     done = client.experiments.wait(run.experiment_id)
     attempt = done.attempts[0]
-    first = client.experiments.metrics(run.experiment_id, name="loss").series["loss"][0]
+    first = _first_loss(client, run.experiment_id)
     moments = {"answer": answered, "claim": attempt.claimed_at, "begin": attempt.started_at, "first step": first.time}
     return {name: (moment - begun).total_seconds() * 1000 for name, moment in moments.items() if moment is not None}
+
+
+def _first_loss(client: SlmClient, experiment_id: str) -> MetricPoint:
+    """The first point of the training loss, which may be told a moment after the end of a run this short."""
+    for _ in range(100):
+        if points := client.experiments.metrics(experiment_id, name="loss").series.get("loss"):
+            return points[0]
+        time.sleep(0.05)
+    raise SystemExit("No training loss was told.")
 
 
 def _through_platform(client: SlmClient, number: int) -> float:
