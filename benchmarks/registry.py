@@ -45,6 +45,7 @@ from slm_shared.principal import HEADER, Principal, Role, Signer, generate_keys
 from slm_shared.settings import PlatformSettings
 from slm_shared.signing import signer_for
 from slm_shared.topology import migrate_topology
+from slm_shared.web import spare_garbage_collection
 
 REQUESTS = 200
 AT_ONCE = 50
@@ -93,6 +94,9 @@ SELECT dataset_id::text, id::text, 'measures', now() FROM evaluation WHERE model
 async def serving(settings: RegistrySettings) -> AsyncIterator[str]:
     """The registry on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
+    # As uvloop does for a service.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    spare_garbage_collection()
     server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

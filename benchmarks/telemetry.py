@@ -41,6 +41,7 @@ from slm_shared.principal import generate_keys
 from slm_shared.settings import PlatformSettings
 from slm_shared.testing import running
 from slm_shared.topology import TELEMETRY, migrate_topology
+from slm_shared.web import spare_garbage_collection
 from slm_training.app import create_app
 from slm_training.schemas.config import RunCreate
 from slm_training.schemas.leases import Claim
@@ -56,6 +57,7 @@ Numbers = dict[str, float]
 
 async def main() -> None:
     """Measure and print the table."""
+    spare_garbage_collection()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--series", type=int, default=1_000_000)

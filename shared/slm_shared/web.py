@@ -4,6 +4,7 @@
 below this file knows HTTP.
 """
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -33,6 +34,8 @@ __all__ = ["Objects", "OpenRead", "ReadSession", "WriteSession", "create_app", "
 
 GRACEFUL_SHUTDOWN_S = 5
 KEEP_ALIVE_S = 75
+# Allocations between collections of the young, and of those that are left; 700, 10, 10 by default.
+GC_THRESHOLDS = (50_000, 20, 50)
 
 Closer = Callable[[], Awaitable[None]]
 
@@ -134,8 +137,20 @@ async def ready(request: Request, _: Public) -> JSONResponse:
     return JSONResponse(body, status_code=503 if problems else 200)
 
 
+def spare_garbage_collection() -> None:
+    """Look for reference cycles rarely, and never again in what is there by now: the imports and the app.
+
+    A request that reads thousands of rows would start several full collections, which took 120 ms of the 180 ms that a
+    long metric series needed at the 95th percentile.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Serve an app until SIGTERM or SIGINT."""
+    spare_garbage_collection()
     uvicorn.run(
         app,
         host=settings.host,
