@@ -55,8 +55,8 @@ QUERIES = {
     "by eval_loss": "?sort=eval_loss",
     "by -name, page 2": "?sort=-name&limit=50",
     "fine-tuned of one base": "?kind=fine_tuned&base_model=nano-v1",
-    "one family": "?family=family-7",
-    "words": "?q=politely",
+    "one family": "?family=family-7&limit=1",
+    "words": "?q=politely&limit=1",
 }
 FILL = """
 INSERT INTO model (id, name, family, version, kind, base_model, training_dataset, artifact_prefix, manifest_key,
