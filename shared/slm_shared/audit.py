@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from alembic import op
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -101,6 +100,8 @@ class AuditEntry(BaseModel):
 
 def create_audit_tables() -> None:
     """For a service's migration."""
+    from alembic import op  # noqa: PLC0415  11 MiB that no running service needs
+
     for statement in _DEFINITION:
         op.execute(statement)
 

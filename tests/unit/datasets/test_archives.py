@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from slm_datasets.processing import images
+from slm_datasets.service.keys import THUMBNAILS
 from tests.support.processing import problem_of, problems_of, process
 
 
@@ -42,7 +42,7 @@ def test_folders_name_labels(tmp_path: Path) -> None:
     assert frame["label"].to_list() == ["cat", "dog"]
     assert [row["image"]["path"] for row in frame.to_dicts()] == ["cat/a.png", "dog/b.jpg"]
     assert all(opened(row).format == "PNG" for row in frame.to_dicts())
-    thumbnails = pl.read_parquet(tmp_path / images.THUMBNAILS)
+    thumbnails = pl.read_parquet(tmp_path / THUMBNAILS)
     assert len(thumbnails) == 2
 
 

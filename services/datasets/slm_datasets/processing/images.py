@@ -26,6 +26,7 @@ from slm_datasets.processing.archives import Archive
 from slm_datasets.processing.problems import FileProblemError, ProblemLog
 from slm_datasets.processing.profiling import profile
 from slm_datasets.processing.reading import BadRowsError, OnProgress, Reading, no_rows, outcome
+from slm_datasets.service.keys import THUMBNAILS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 DECODERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -37,7 +38,6 @@ MAX_METADATA_BYTES = 64 * 1024 * 1024
 THUMBNAIL_PIXELS = 128
 ROWS_PER_GROUP = 64
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-THUMBNAILS = "thumbnails.parquet"
 
 
 @dataclass

@@ -8,9 +8,8 @@ from typing import Any
 import structlog
 
 from slm_datasets.domain.states import MAX_ATTEMPTS, DatasetStatus, JobKind
-from slm_datasets.processing.images import THUMBNAILS
 from slm_datasets.processing.work import ProcessingError, WorkLoop, holding, run_child
-from slm_datasets.service.keys import canonical_key, raw_key, thumbnails_key
+from slm_datasets.service.keys import THUMBNAILS, canonical_key, raw_key, thumbnails_key
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets as store
 from slm_datasets.store import jobs

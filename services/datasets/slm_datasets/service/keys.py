@@ -2,6 +2,9 @@
 
 from uuid import UUID
 
+# What a child names its file of thumbnails, beside the rows.
+THUMBNAILS = "thumbnails.parquet"
+
 
 def raw_key(dataset_id: UUID) -> str:
     """The file as it was uploaded."""
