@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from sqlalchemy import text
+from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from slm_shared import manifest
@@ -34,11 +34,15 @@ class Verdict:
 
 
 class Books:
-    """The databases of all services, read directly; `open` notes where the outboxes stand."""
+    """The databases of all services, read directly; `open` notes where the outboxes stand.
+
+    A connection of its own for each query: the server may have been killed since the last.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._engines: dict[str, AsyncEngine] = {
-            name: create_async_engine(cluster.settings.database_url(database_name(name))) for name in SERVICES
+            name: create_async_engine(cluster.settings.database_url(database_name(name)), poolclass=NullPool)
+            for name in SERVICES
         }
         self._begins: dict[str, int] = {}
 
