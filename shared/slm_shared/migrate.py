@@ -45,8 +45,9 @@ async def create_database(settings: PlatformSettings, name: str, *, template: st
             there = await connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name})
             if there:
                 return False
-            suffix = f' TEMPLATE "{template}"' if template else ""
-            await connection.execute(text(f'CREATE DATABASE "{name}"{suffix}'))
+            # Whatever the server's own encoding is: JSON in another one cannot hold every text.
+            suffix = f'TEMPLATE "{template}"' if template else "TEMPLATE template0 ENCODING 'UTF8'"
+            await connection.execute(text(f'CREATE DATABASE "{name}" {suffix}'))
             return True
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in DUPLICATE_DATABASE:

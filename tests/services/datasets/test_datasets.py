@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
@@ -162,3 +163,24 @@ async def test_a_search_is_planned_for_its_own_words(datasets_settings: Datasets
         mode = await session.scalar(text("SHOW plan_cache_mode"))
     # A plan for any words at all reads every name for a word that is in every name.
     assert mode == "force_custom_plan"
+
+
+async def test_a_nul_that_json_may_escape_is_kept_in_the_rows(client: httpx2.AsyncClient) -> None:
+    made = await upload(client, b'{"prompt": "a\\u0000b", "completion": "c"}\n' * 2)
+    dataset = await ended(client, made.json()["id"])
+    assert (dataset["status"], dataset["rows"]) == ("processed", 2), dataset["error"]
+    rows = (await client.get(f"/api/datasets/{dataset['id']}/preview")).json()["items"]
+    assert rows[0]["prompt"] == "a\0b"
+
+
+async def test_what_nobody_thought_of_ends_all_the_same(
+    client: httpx2.AsyncClient, datasets_settings: DatasetsSettings
+) -> None:
+    engine = create_async_engine(datasets_settings.database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE dataset ADD CONSTRAINT never CHECK (status <> 'processed')"))
+    await engine.dispose()
+    made = await upload(client, JSONL)
+    dataset = await ended(client, made.json()["id"])
+    assert (dataset["status"], dataset["error"]["code"]) == ("error", "internal_error")
+    assert "never" not in json.dumps(dataset["error"])

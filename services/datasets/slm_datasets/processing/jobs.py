@@ -16,6 +16,7 @@ from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets, jobs
 from slm_datasets.tables import DatasetRow, JobRow
 from slm_shared.database import Database
+from slm_shared.errors import UnavailableError
 from slm_shared.ids import new_id
 from slm_shared.objects import ObjectMissingError, ObjectStore
 from slm_shared.peers import Peer
@@ -65,6 +66,11 @@ class JobQueue:
         except asyncio.CancelledError:
             await self._release(job)
             raise
+        except UnavailableError:
+            raise
+        except Exception:
+            log.exception("dataset.examination_failed", job_id=str(job.id))
+            await self._retry_or_give_up(job, "The examination failed unexpectedly.")
         finally:
             hold.cancel()
 

@@ -16,7 +16,7 @@ from slm_datasets.store import jobs
 from slm_datasets.tables import DatasetRow
 from slm_shared import outbox
 from slm_shared.database import Database
-from slm_shared.errors import is_disk_full
+from slm_shared.errors import UnavailableError, is_disk_full
 from slm_shared.events import DatasetFailed, DatasetProcessed
 from slm_shared.ids import new_id
 from slm_shared.objects import ObjectStore
@@ -85,6 +85,13 @@ class ProcessingQueue:
         except asyncio.CancelledError:
             await self._release(dataset)
             raise
+        except UnavailableError:
+            raise
+        except Exception:
+            # Nobody may wait for ever for what fails in a way that nobody thought of.
+            log.exception("dataset.processing_failed", dataset_id=str(dataset.id))
+            hint = "Try it again; if it ends like this again, the log of the datasets service says why."
+            await self._retry_or_give_up(dataset, "internal_error", "Processing failed unexpectedly.", hint=hint)
         finally:
             hold.cancel()
 

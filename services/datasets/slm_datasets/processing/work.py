@@ -111,7 +111,17 @@ async def run_child(
 async def _answer(child: Child, on_progress: Callable[[dict[str, Any]], Awaitable[None]]) -> dict[str, Any] | None:
     async for message in child.messages():
         if message["kind"] != "progress":
-            return message
+            storable: dict[str, Any] = without_nul(message)
+            return storable
         with contextlib.suppress(UnavailableError):
             await on_progress(message["progress"])
     return None
+
+
+def without_nul(value: Any) -> Any:
+    """The same JSON with U+FFFD for U+0000, which PostgreSQL's JSON cannot hold."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {without_nul(key): without_nul(each) for key, each in value.items()}
+    return [without_nul(each) for each in value] if isinstance(value, list) else value
