@@ -18,14 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_local.servers import Servers, embedded_servers
+from slm_local.servers import embedded_servers, settings_of
 from slm_shared import outbox
 from slm_shared.broker import Broker
 from slm_shared.bus import Bus
@@ -35,7 +34,6 @@ from slm_shared.ids import new_id
 from slm_shared.migrate import database_name, migrate_database
 from slm_shared.outbox import Relay
 from slm_shared.parts import running_parts
-from slm_shared.settings import PlatformSettings
 from slm_shared.topology import migrate_topology
 
 PAUSE_S = 0.01
@@ -63,18 +61,6 @@ class Effects:
         while len(self.at) < count:
             self.changed.clear()
             await self.changed.wait()
-
-
-def settings_of(servers: Servers) -> PlatformSettings:
-    """Settings that lead to the benchmark's own servers."""
-    return PlatformSettings(
-        nats_url=servers.nats_url,
-        postgres_url=servers.postgres_url,
-        postgres_password=SecretStr(servers.postgres_password),
-        s3_endpoint=servers.s3_endpoint,
-        s3_access_key=SecretStr(servers.s3_access_key),
-        s3_secret_key=SecretStr(servers.s3_secret_key),
-    )
 
 
 async def change(database: Database) -> tuple[UUID, float]:

@@ -39,7 +39,7 @@ from slm_client.models.experiments import MetricPoint
 
 LONG_ROWS = 100 * BATCH
 SHORT_ROWS = 2 * BATCH
-IDLE_S = 60.0
+IDLE_S, POLL_S = 60.0, 0.05
 
 
 def main() -> None:
@@ -74,20 +74,19 @@ def _config(name: str, dataset: str, **options: Any) -> dict[str, Any]:
 
 
 def _when_idle(client: SlmClient) -> None:
-    """Return once the trainer has a warm child and nothing to do."""
-    deadline = time.monotonic() + IDLE_S
+    """Return once the trainer has a warm child and nothing to do: only then it asks for work again."""
+    now, deadline = datetime.now(UTC), time.monotonic() + IDLE_S
     while time.monotonic() < deadline:
-        if any(worker.state == "idle" for worker in client.workers().items):
-            return
-        time.sleep(0.2)
+        for worker in client.workers().items:
+            if worker.state == "idle" and worker.last_seen_at is not None and worker.last_seen_at > now:
+                return
+        time.sleep(POLL_S)
     raise SystemExit("No trainer became idle.")
 
 
 def _launched(client: SlmClient, number: int) -> dict[str, float]:
     """Milliseconds from before the request to each stage of one run."""
     _when_idle(client)
-    # Its next child has to be warm: what is measured is an idle worker, not one that has just finished.
-    time.sleep(6)
     begun = datetime.now(UTC)
     run = client.runs.launch(_config(f"Short {number}", "short-v1"))
     answered = datetime.now(UTC)
@@ -103,14 +102,13 @@ def _first_loss(client: SlmClient, experiment_id: str) -> MetricPoint:
     for _ in range(100):
         if points := client.experiments.metrics(experiment_id, name="loss").series.get("loss"):
             return points[0]
-        time.sleep(0.05)
+        time.sleep(POLL_S)
     raise SystemExit("No training loss was told.")
 
 
 def _through_platform(client: SlmClient, number: int) -> float:
     """Seconds of a long run, from before the request until its status says that it is complete."""
     _when_idle(client)
-    time.sleep(6)
     begun = time.monotonic()
     options = {"packing": False, "precision": "fp32", "gradient_checkpointing": False}
     run = client.runs.launch(_config(f"Long {number}", "long-v1", **options))

@@ -25,11 +25,10 @@ from uuid import UUID
 
 import aiohttp
 import httpx2
-from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from slm_local.servers import Servers, embedded_servers
+from slm_local.servers import Servers, embedded_servers, settings_of
 from slm_shared.broker import Broker
 from slm_shared.cloudevents import MESSAGE_ID
 from slm_shared.database import Database
@@ -75,16 +74,7 @@ async def main() -> None:
 
 def _settings(servers: Servers, folder: Path) -> PlatformSettings:
     generate_keys(folder, dict(SIGNERS))
-    return PlatformSettings(
-        nats_url=servers.nats_url,
-        postgres_url=servers.postgres_url,
-        postgres_password=SecretStr(servers.postgres_password),
-        s3_endpoint=servers.s3_endpoint,
-        s3_access_key=SecretStr(servers.s3_access_key),
-        s3_secret_key=SecretStr(servers.s3_secret_key),
-        principal_keys=folder / "principals.json",
-        signing_key=folder / "service.json",
-    )
+    return settings_of(servers, principal_keys=folder / "principals.json", signing_key=folder / "service.json")
 
 
 async def _ours(settings: PlatformSettings, folder: Path, *, points: int, series: int) -> Numbers:

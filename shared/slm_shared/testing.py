@@ -21,12 +21,11 @@ import uvicorn
 from fastapi import FastAPI
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.types import ASGIApp
 
-from slm_local.servers import Servers, embedded_servers
+from slm_local.servers import Servers, embedded_servers, settings_of
 from slm_shared.broker import Broker
 from slm_shared.cloudevents import headers_of
 from slm_shared.events import Event
@@ -79,17 +78,8 @@ def _from_environment(nats_url: str, keys: Path) -> PlatformSettings:
 
 
 def _from_servers(servers: Servers, keys: Path) -> PlatformSettings:
-    return PlatformSettings(
-        nats_url=servers.nats_url,
-        postgres_url=servers.postgres_url,
-        postgres_password=SecretStr(servers.postgres_password),
-        s3_endpoint=servers.s3_endpoint,
-        s3_access_key=SecretStr(servers.s3_access_key),
-        s3_secret_key=SecretStr(servers.s3_secret_key),
-        principal_keys=keys / "principals.json",
-        signing_key=keys / "service.json",
-        answer_within_s=PATIENCE_S,
-    )
+    own = {"principal_keys": keys / "principals.json", "signing_key": keys / "service.json"}
+    return settings_of(servers, **own, answer_within_s=PATIENCE_S)
 
 
 async def _prepared(settings: PlatformSettings) -> PlatformSettings:

@@ -30,7 +30,16 @@ from slm_shared.web_routes import Objects, OpenRead, ReadSession, WriteSession, 
 
 log = structlog.get_logger()
 
-__all__ = ["Objects", "OpenRead", "ReadSession", "WriteSession", "create_app", "router", "serve"]
+__all__ = [
+    "Objects",
+    "OpenRead",
+    "ReadSession",
+    "WriteSession",
+    "create_app",
+    "router",
+    "serve",
+    "spare_garbage_collection",
+]
 
 GRACEFUL_SHUTDOWN_S = 5
 KEEP_ALIVE_S = 75

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +93,6 @@ def stored_locally(folder: Path) -> Callable[[], Awaitable[bool]]:
     """For `eventually`: the child wrote its record."""
 
     async def check() -> bool:
-        return any(glob(f"{folder}/work/jobs/*/result/training.json"))
+        return any((folder / "work" / "jobs").glob("*/result/training.json"))
 
     return check

@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from pydantic import SecretStr
 
 from slm_local.errors import first_error
 from slm_local.process import Process
 from slm_local.servers.nats import NatsServer, start_nats
 from slm_local.servers.postgres import PostgresServer, start_postgres
 from slm_local.servers.s3 import STOP_GRACE_S, S3Server, start_s3
+from slm_shared.settings import PlatformSettings
 
 
 class Server(Protocol):
@@ -47,6 +50,19 @@ def environment(servers: Servers) -> dict[str, str]:
         "SLM_S3_ACCESS_KEY": servers.s3_access_key,
         "SLM_S3_SECRET_KEY": servers.s3_secret_key,
     }
+
+
+def settings_of(servers: Servers, **more: Any) -> PlatformSettings:
+    """Settings that lead to the servers; `more` are further fields."""
+    return PlatformSettings(
+        nats_url=servers.nats_url,
+        postgres_url=servers.postgres_url,
+        postgres_password=SecretStr(servers.postgres_password),
+        s3_endpoint=servers.s3_endpoint,
+        s3_access_key=SecretStr(servers.s3_access_key),
+        s3_secret_key=SecretStr(servers.s3_secret_key),
+        **more,
+    )
 
 
 @asynccontextmanager

@@ -102,10 +102,8 @@ class AsyncModels(AsyncResource):
         The revision is pinned to the commit that it stands for now. The same files are registered once per family.
         Raises BaseModelError when there is no such model.
         """
-        source = brought(reference)
-        found = await asyncio.to_thread(source.__enter__)
         with contextlib.ExitStack() as stack:
-            stack.push(source.__exit__)
+            found = await asyncio.to_thread(stack.enter_context, brought(reference))
             family = family or found.family
             same = (await self.list(family=family, limit=KNOWN_VERSIONS)).items
             for model in same:

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -15,15 +16,18 @@ ROWS = [{"prompt": "turn on", "completion": "yes"}]
 
 
 @given(sizes=st.lists(st.sampled_from([0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1]), max_size=3))
-def test_a_file_arrives_as_it_was(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
-    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("there")
-    for number, size in enumerate(sizes):
-        (here / str(number)).write_bytes(bytes([number + 1]) * size)
-        parts = list(pieces(here / str(number)))
-        assert all(len(part) <= PIECE_BYTES for part in parts)
-        for index, part in enumerate(parts):
-            write_piece(there, f"deep/{number}", part, begins=index == 0)
-        assert (there / "deep" / str(number)).read_bytes() == (here / str(number)).read_bytes()
+def test_a_file_arrives_as_it_was(sizes: list[int]) -> None:
+    # Not `tmp_path`: each of a hundred examples would leave its files there until the end.
+    with TemporaryDirectory() as folder:
+        here, there = Path(folder, "here"), Path(folder, "there")
+        here.mkdir()
+        for number, size in enumerate(sizes):
+            (here / str(number)).write_bytes(bytes([number + 1]) * size)
+            parts = list(pieces(here / str(number)))
+            assert all(len(part) <= PIECE_BYTES for part in parts)
+            for index, part in enumerate(parts):
+                write_piece(there, f"deep/{number}", part, begins=index == 0)
+            assert (there / "deep" / str(number)).read_bytes() == (here / str(number)).read_bytes()
 
 
 def test_everything_a_job_reads_is_found_where_its_parcel_was_unpacked(tmp_path: Path) -> None:

@@ -77,11 +77,8 @@ class ProcessingQueue:
         except OSError as error:
             if not is_disk_full(error):
                 raise
-            why, hint = (
-                "The disk of the datasets service is full.",
-                "Make room there, then retry it: the upload is kept.",
-            )
-            await self._retry_or_give_up(dataset, "disk_full", why, hint=hint)
+            hint = "Make room there, then retry it: the upload is kept."
+            await self._retry_or_give_up(dataset, "disk_full", "The disk of the datasets service is full.", hint=hint)
         except asyncio.CancelledError:
             await self._release(dataset)
             raise
