@@ -20,6 +20,8 @@ from typing import Any
 
 import structlog
 
+from slm_shared.oom import OomKills
+
 log = structlog.get_logger()
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
@@ -60,24 +62,12 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {"OMP_WAIT_POLICY": "passive", "PYTHONHASHSEED": "0", **kept, **extra}
 
 
-def oom_kills() -> int:
-    """How many processes the Linux kernel has killed for want of memory since it started; 0 where it does not say.
-
-    The line `oom_kill` of /proc/vmstat, which also counts those of control groups (proc(5)).
-    """
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-
-
 class Child:
     """A running child process, as its supervisor sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process, log_path: Path) -> None:
         self._process = process
-        self._oom_kills = oom_kills()
+        self._oom_kills = OomKills()
         self.log_path = log_path
 
     @classmethod
@@ -108,8 +98,8 @@ class Child:
 
     @property
     def ran_out_of_memory(self) -> bool:
-        """Whether it was killed, and the kernel has killed somebody for want of memory since it was started."""
-        return self.exit_code == -signal.SIGKILL and oom_kills() > self._oom_kills
+        """Whether it was killed, and the kernel has killed something here for want of memory since it was started."""
+        return self.exit_code == -signal.SIGKILL and self._oom_kills.happened()
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send one JSON line; a child that is gone is found out by `messages` ending, not here."""

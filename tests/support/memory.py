@@ -1,6 +1,7 @@
 """Control groups with little memory, for what happens when the kernel kills."""
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,28 +9,48 @@ from pathlib import Path
 
 import pytest
 
-# Where the memory controller is, by version of control groups, and what its limit is called there.
-CONTROLLERS = ((Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"), (Path("/sys/fs/cgroup"), "memory.max"))
-RECLAIM_BYTES = 1 << 20
+from slm_shared.oom import CONTROLLERS, memory_group
+
+LIMITS = {"memory.oom_control": "memory.limit_in_bytes", "memory.events": "memory.max"}
+USAGES = {"memory.oom_control": "memory.usage_in_bytes", "memory.events": "memory.current"}
+# Of version 2: it counts nothing, so `memory_group` does not see it.
+OUTERMOST = CONTROLLERS[""][0]
+
+
+class MemoryGroup:
+    """A memory control group. This process is in it until it leaves; what it has started meanwhile stays."""
+
+    def __init__(self, folder: Path, home: Path, file: str) -> None:
+        self._folder, self._home, self._file = folder, home, file
+
+    def leave(self) -> None:
+        """Go back to where this process was."""
+        (self._home / "cgroup.procs").write_text(str(os.getpid()))
+
+    def limit(self, *, spare_bytes: int) -> None:
+        """Allow whoever is in it no more than this beyond what it uses now."""
+        used = int((self._folder / USAGES[self._file]).read_text())
+        (self._folder / LIMITS[self._file]).write_text(str(used + spare_bytes))
 
 
 @contextmanager
-def starved(pid: int) -> Iterator[None]:
-    """Let a process have hardly any more memory than it has; skips the test where limiting is not allowed."""
-    for controller, limit in CONTROLLERS:
-        group = controller / f"slm-{secrets.token_hex(4)}"
-        try:
-            group.mkdir()
-            (group / limit).write_text(str(RECLAIM_BYTES))
-            (group / "cgroup.procs").write_text(str(pid))
-        except OSError:
-            continue
-        break
-    else:
-        pytest.skip("limiting memory needs root, and a machine that allows it")
+def own_memory_group() -> Iterator[MemoryGroup]:
+    """Put this process into a new group; skips the test where that is not allowed."""
+    home = memory_group() or OUTERMOST
+    version = "memory" if (home / "memory.oom_control").exists() else ""
+    mounted, file = CONTROLLERS[version]
+    folder = mounted / f"slm-{secrets.token_hex(4)}"
     try:
-        yield
+        folder.mkdir()
+        (folder / LIMITS[file]).read_text()
+        (folder / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError:
+        pytest.skip("limiting memory needs root, and a machine that allows it")
+    group = MemoryGroup(folder, home, file)
+    try:
+        yield group
     finally:
-        # Empty again once the process is gone; the last to leave takes it away.
+        group.leave()
+        # Whatever has not ended yet keeps the group; the last to leave takes it away.
         with contextlib.suppress(OSError):
-            group.rmdir()
+            folder.rmdir()

@@ -20,7 +20,7 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.testing import EventLog, eventually
 from slm_shared.topology import TELEMETRY
 from tests.support.disks import small_disk
-from tests.support.memory import starved
+from tests.support.memory import own_memory_group
 from tests.support.trainer import gone, progressed, said, stored_locally, trainer, training_child
 
 MakeLease = Callable[..., Awaitable[dict[str, Any]]]
@@ -87,12 +87,11 @@ async def test_a_child_that_the_kernel_kills_for_its_memory_is_told_as_such(
     lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
 ) -> None:
     service, platform = lease_service
-    async with trainer(platform, tmp_path):
-        service.leases.append(await make_lease(rows=3000))
-        await eventually(progressed(service))
-        child = training_child()
-        assert child is not None
-        with starved(child.pid):
+    with own_memory_group() as group:
+        async with trainer(platform, tmp_path):
+            group.leave()
+            group.limit(spare_bytes=64 << 20)
+            service.leases.append(await make_lease(rows=2000, batch_size=1000))
             failed = await eventually(said(service, "fail"), timeout_s=60)
     assert (failed["code"], failed["blame"], failed["retry"]) == ("out_of_memory", "system", True)
     assert "smaller batch_size" in failed["message"]
