@@ -80,8 +80,11 @@ def _split_json(text: str, path: Path, data: DemoData) -> None:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise BadInputError(f"{path} is not JSON (line {error.lineno}, column {error.colno}).") from error
-    if not isinstance(content, list):
-        raise BadInputError(f"{path} does not hold a list of rows.", hint='write [{"prompt": …, "completion": …}, …]')
+    if isinstance(content, dict):
+        # As an upload reads it: each list of the object is a table of rows.
+        content = [row for table in content.values() if isinstance(table, list) for row in table]
+    if not isinstance(content, list) or not content:
+        raise BadInputError(f"{path} holds no list of rows.", hint='write [{"prompt": …, "completion": …}, …]')
     training, evaluation = _divide(content, path, key=lambda row: json.dumps(row, sort_keys=True))
     data.training.write_text(json.dumps(training, ensure_ascii=False), encoding="utf-8")
     data.evaluation.write_text(json.dumps(evaluation, ensure_ascii=False), encoding="utf-8")

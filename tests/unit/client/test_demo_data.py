@@ -57,6 +57,15 @@ def test_json_list_is_split_into_two_lists(tmp_path: Path) -> None:
     assert len(json.loads(data.training.read_text())) + len(json.loads(data.evaluation.read_text())) == 40
 
 
+def test_json_object_of_lists_is_split_as_one_list(tmp_path: Path) -> None:
+    source = tmp_path / "tables.json"
+    train, test = [{"text": f"row {n}"} for n in range(40)], [{"text": f"other {n}"} for n in range(8)]
+    source.write_text(json.dumps({"version": 1, "train": train, "test": test}))
+    data = split_file(source, tmp_path)
+    parts = [json.loads(path.read_text()) for path in (data.training, data.evaluation)]
+    assert sorted(row["text"] for part in parts for row in part) == sorted(row["text"] for row in train + test)
+
+
 def test_a_short_file_still_holds_a_row_out(tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "same.jsonl", [{"prompt": "same", "completion": "x"}] * 20)
     data = split_file(source, tmp_path)
