@@ -78,6 +78,22 @@ async def test_a_task_whose_data_cannot_be_had_says_what_to_do(site: Site) -> No
     assert "HF_HUB_OFFLINE" in found["error"]["message"]
 
 
+async def test_a_worker_without_the_extra_says_what_to_install(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What an interpreter runs first makes the package one that cannot be found.
+    (tmp_path / "sitecustomize.py").write_text('import sys\nsys.modules["lm_eval"] = None\n')
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    made = await ask(site, "answers")
+    async with evaluator(site):
+        await site.ended()
+    found = (await site.user.get(f"/api/evaluations/{made['id']}")).json()
+    assert (found["status"], found["error"]["code"], found["error"]["blame"]) == (
+        "failed", "suites_not_installed", "user",
+    )  # fmt: skip
+    assert "slm-platform[suites]" in found["error"]["message"]
+
+
 @WithFolder
 async def test_suites_are_listed(site: Site, as_role: Callable[[Role | None], Awaitable[Any]]) -> None:
     viewer = await as_role(Role.VIEWER)
