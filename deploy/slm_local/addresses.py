@@ -10,7 +10,7 @@ from slm_local.files import read_or_make_secret
 from slm_local.ports import LOOPBACK, claim
 from slm_local.servers import Servers, environment
 from slm_local.servers.postgres import USER
-from slm_local.servers.s3 import ACCESS_KEY, OFFSETS
+from slm_local.servers.s3 import ACCESS_KEY, claim_s3
 
 GATEWAY_PORT = 8000
 UI_PORT = 8501
@@ -49,7 +49,7 @@ def choose_addresses(
     wanted |= {name: port for name, port in chosen.items() if name in wanted and port is not None}
     ports: dict[str, int] = {}
     for name, port in wanted.items():
-        ports[name] = claim(name, port, offsets=OFFSETS if name == "s3" else (0,))
+        ports[name] = claim_s3(port) if name == "s3" else claim(name, port)
     schemes = {"nats": "nats://", "postgres": f"postgresql://{USER}@"}
     urls = {name: f"{schemes.get(name, 'http://')}{LOOPBACK}:{port}" for name, port in ports.items()} | given
     return Addresses(ports, urls, _variables(data_dir, ports, urls))

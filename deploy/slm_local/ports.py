@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from slm_local.errors import PortTakenError
 
@@ -28,10 +28,12 @@ def is_free(port: int) -> bool:
         return True
 
 
-def free_port(offsets: Sequence[int] = (0,)) -> int:
-    """A port from which all `offsets` lead to a free one."""
+def free_port(offsets: Sequence[int] = (0,), *, fits: Callable[[int], bool] = lambda _: True) -> int:
+    """A port that `fits` and from which all `offsets` lead to a free one."""
     for _ in range(ATTEMPTS):
         port = random.choice(FREE_PORTS)  # no secret: it only has to differ between test processes
+        if not fits(port):
+            continue
         if all(is_free(port + offset) for offset in offsets) and _reserve([port + offset for offset in offsets]):
             return port
     raise PortTakenError("a server", FREE_PORTS.start)

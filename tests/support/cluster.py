@@ -17,7 +17,7 @@ from slm_local.ports import claim
 from slm_local.process import Process
 from slm_local.servers.nats import start_nats
 from slm_local.servers.postgres import start_postgres
-from slm_local.servers.s3 import OFFSETS, start_s3
+from slm_local.servers.s3 import claim_s3, start_s3
 from slm_shared.keys import SIGNERS
 from slm_shared.principal import generate_keys
 from slm_shared.settings import PlatformSettings
@@ -43,7 +43,7 @@ class Cluster:
         self._env = env or {}
         self._logs = data_dir / "logs"
         self._addresses: Addresses = choose_addresses(data_dir, gateway_port=None, free=True)
-        self._real = {name: claim(name, None, offsets=OFFSETS if name == "s3" else (0,)) for name in SERVERS}
+        self._real = {name: claim_s3(None) if name == "s3" else claim(name, None) for name in SERVERS}
         self._gateway_port = claim("gateway", None)
         self._parts: dict[str, Part] = {}
         self._processes: dict[str, Process] = {}
