@@ -123,6 +123,9 @@ class DiskFullError(PlatformError):
     status, code, title = 507, "disk_full", "Disk full"
 
 
+# How a job ends on a machine without room; another one may have it.
+DISK_FULL = "worker_disk_full"
+DISK_FULL_MESSAGE = "The disk of the worker is full. Make room on it; what was stored before is kept."
 # What other languages' libraries say, whose errors carry no number.
 DISK_FULL_SIGNS = ("No space left on device", "Disk quota exceeded")
 

@@ -37,11 +37,6 @@ class RefusedError(UnavailableError):
     """The service does not take these words, and never will: saying them again is no use."""
 
 
-# How a job ends on a machine without room; another one may have it.
-DISK_FULL = "worker_disk_full"
-DISK_FULL_MESSAGE = "The disk of the worker is full. Make room on it; what was stored before is kept."
-
-
 class JobFailedError(Exception):
     """The work ended without a result.
 

@@ -20,10 +20,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slm_shared.broker import Broker
-from slm_shared.errors import UnavailableError, is_disk_full
+from slm_shared.errors import DISK_FULL, DISK_FULL_MESSAGE, UnavailableError, is_disk_full
 from slm_shared.lease_client import (
-    DISK_FULL,
-    DISK_FULL_MESSAGE,
     JobFailedError,
     Lease,
     LeaseClient,

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import sacrebleu
-from rouge_score.rouge_scorer import RougeScorer
 
 from slm_evaluation.domain import is_exact
 
@@ -47,7 +47,8 @@ def rouge_l(expected: str, generated: str) -> float:
 
 @cache
 def _rouge() -> Any:
-    return RougeScorer(["rougeL"], use_stemmer=False)
+    # It brings nltk, and that scikit-learn and pandas: nothing that a worker without text to compare should wait for.
+    return import_module("rouge_score.rouge_scorer").RougeScorer(["rougeL"], use_stemmer=False)
 
 
 def numeric_match(expected: str, generated: str) -> float | None:

@@ -17,8 +17,7 @@ import torch
 
 from slm_ml.encoding import RowFormatError
 from slm_shared.child import Parent, die_with_parent
-from slm_shared.errors import is_disk_full
-from slm_shared.lease_client import DISK_FULL, DISK_FULL_MESSAGE
+from slm_shared.errors import DISK_FULL, DISK_FULL_MESSAGE, is_disk_full
 from slm_training.worker.capabilities import facts_of_machine
 from slm_training.worker.errors import CheckpointError, SuspendedError, TrainingError
 from slm_training.worker.group import JOB_VARIABLE
