@@ -34,7 +34,7 @@ class Verdict:
 
 
 class Books:
-    """The databases of all services, read directly; `open` notes where the outboxes stand.
+    """The databases of all services, read directly; from `open` on, only what came after it.
 
     A connection of its own for each query: the server may have been killed since the last.
     """
@@ -44,7 +44,7 @@ class Books:
             name: create_async_engine(cluster.settings.database_url(database_name(name)), poolclass=NullPool)
             for name in SERVICES
         }
-        self._begins: dict[str, int] = {}
+        self._begins = dict.fromkeys(SERVICES, 0)
 
     async def open(self) -> None:
         """Note the last event of each service: what came before was examined before."""
@@ -52,7 +52,7 @@ class Books:
             self._begins[service] = await self.value(service, "SELECT coalesce(max(position), 0) FROM outbox")
 
     async def told(self, service: str, subject: str) -> list[str]:
-        """The identifiers of a service's events of one kind since `open`."""
+        """The identifiers of a service's events of one kind."""
         query = "SELECT event_id::text FROM outbox WHERE subject = :subject AND position > :begin"
         return [row[0] for row in await self.rows(service, query, subject=subject, begin=self._begins[service])]
 
