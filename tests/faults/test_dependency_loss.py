@@ -1,5 +1,6 @@
 """A server that is away or hangs: requests are refused at once and readably, and all is well again once it is back."""
 
+import secrets
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -59,9 +60,9 @@ async def refused(session: aiohttp.ClientSession, method: str, url: str, **argum
 
 
 def form() -> aiohttp.FormData:
-    """A small upload."""
+    """A small upload of content that was never sent before."""
     data = aiohttp.FormData({"name": "lost"})
-    data.add_field("file", ROWS.encode(), filename="rows.csv")
+    data.add_field("file", f"{ROWS}{secrets.token_hex()},new\n".encode(), filename="rows.csv")
     return data
 
 

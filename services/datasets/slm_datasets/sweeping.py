@@ -61,5 +61,6 @@ class Sweeper:
             due: Sequence[UploadRow] = await uploads.expire(session, limit=BATCH)
         for row in due:
             await ObjectParts(self._objects).abort(uploads.key_of(row), row.multipart_id)
+            await self._objects.remove(uploads.key_of(row))
             log.info("upload.expired", upload_id=str(row.id))
         return len(due)

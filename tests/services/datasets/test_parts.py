@@ -1,5 +1,6 @@
 """Uploads in parts: through the service or straight into the object store, resumed, completed, aborted, expired."""
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -49,6 +50,16 @@ async def test_parts_in_any_order_become_one_dataset(parted: httpx2.AsyncClient)
     assert (dataset["rows"], dataset["sha256"], dataset["size_bytes"]) == (len(BIG) // len(LINE), SHA256, len(BIG))
     assert (await parted.get("/api/datasets/big/download")).content == BIG
     assert (await complete(parted, state)).json()["id"] == dataset["id"]
+
+
+async def test_completed_by_several_at_once_it_is_one_dataset_with_its_file(parted: httpx2.AsyncClient) -> None:
+    state = (await begin(parted)).json()
+    for part in state["parts"]:
+        await put(parted, state, part)
+    answers = await asyncio.gather(*(complete(parted, state) for _ in range(4)))
+    assert {(answer.status_code, answer.json().get("name")) for answer in answers} == {(202, "big-v1")}
+    await ended(parted, answers[0].json()["id"])
+    assert (await parted.get("/api/datasets/big/download")).content == BIG
 
 
 async def test_only_what_is_missing_is_sent_again(parted: httpx2.AsyncClient) -> None:
@@ -141,17 +152,22 @@ async def test_parts_may_go_straight_into_the_object_store(
 
 
 async def test_an_upload_that_nobody_completes_ends_by_itself(
-    datasets_settings: DatasetsSettings, principal_keys: Any
+    datasets_settings: DatasetsSettings, platform_settings: PlatformSettings, principal_keys: Any
 ) -> None:
     settings = datasets_settings.model_copy(update={"upload_lifetime_s": 0.01})
     async with running(create_app(settings), principal_keys) as client:
         state = (await begin(client)).json()
+        # As after a completion that died between its file and its dataset.
+        objects = ObjectStore(platform_settings)
+        await objects.put_bytes(f"datasets/{state['id']}/raw", b"left behind")
 
         async def expired() -> bool | None:
             found = (await client.get(f"/api/datasets/uploads/{state['id']}")).json()
-            return found["status"] == "expired" or None
+            left = await objects.list(f"datasets/{state['id']}/")
+            return (found["status"] == "expired" and not left) or None
 
         assert await eventually(expired)
+        assert (await complete(client, state)).json()["code"] == "upload_not_found"
 
 
 async def test_a_foreign_upload_is_not_found(parted: httpx2.AsyncClient) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Literal
 
-from fastapi import Query, Request
+from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 
 from slm_datasets import rows
@@ -14,8 +14,7 @@ from slm_datasets.schemas import Preview
 from slm_datasets.service import reading
 from slm_datasets.service.keys import raw_key
 from slm_shared.access import Viewer
-from slm_shared.objects import ObjectStore
-from slm_shared.web import ReadSession, router
+from slm_shared.web import Objects, OpenRead, router
 
 routes = router(tags=["datasets"])
 
@@ -29,47 +28,46 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox
 @routes.get("/api/datasets/{reference}/preview")
 async def preview_dataset(
     reference: str,
-    request: Request,
     _: Viewer,
-    session: ReadSession,
+    objects: Objects,
+    read: OpenRead,
     offset: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Preview:
     """Some rows of a processed dataset; an image is shown as where its thumbnail is."""
-    dataset = await reading.get_processed(session, reference)
-    items = await rows.read_page(request.app.state.objects, dataset, offset=offset, limit=limit)
+    async with read() as session:
+        dataset = await reading.get_processed(session, reference)
+    items = await rows.read_page(objects, dataset, offset=offset, limit=limit)
     return Preview(items=items, offset=offset, total=dataset.rows or 0)
 
 
 @routes.get("/api/datasets/{reference}/thumbnails/{row}", response_class=Response)
-async def get_thumbnail(reference: str, row: int, request: Request, _: Viewer, session: ReadSession) -> Response:
+async def get_thumbnail(reference: str, row: int, _: Viewer, objects: Objects, read: OpenRead) -> Response:
     """The image of one row (from 0), at most 128 pixels wide and high, as PNG."""
-    dataset = await reading.get_processed(session, reference)
+    async with read() as session:
+        dataset = await reading.get_processed(session, reference)
     if dataset.row_format != IMAGES or not 0 <= row < (dataset.rows or 0):
         raise ImageNotFoundError("The row has no image.")
-    data = await rows.read_thumbnail(request.app.state.objects, dataset, row)
+    data = await rows.read_thumbnail(objects, dataset, row)
     return Response(data, media_type="image/png", headers={**SAFE, "Cache-Control": "private, max-age=86400"})
 
 
 @routes.get("/api/datasets/{reference}/download", response_class=StreamingResponse)
 async def download_dataset(
     reference: str,
-    request: Request,
     _: Viewer,
-    session: ReadSession,
+    objects: Objects,
+    read: OpenRead,
     format: Annotated[Literal["raw", "parquet", "jsonl", "csv"], Query()] = "raw",
 ) -> StreamingResponse:
     """The file as it was uploaded, or its rows as Parquet, JSONL or CSV."""
-    objects: ObjectStore = request.app.state.objects
-    if format == "raw":
+    async with read() as session:
         dataset = await reading.get_dataset(session, reference)
-        if dataset.derived is not None:
+        if format != "raw" or dataset.derived is not None:
             dataset = await reading.get_processed(session, reference)
-        suffix = SUFFIX_OF_FORMAT.get(dataset.format, dataset.format)
+    suffix = format if format != "raw" else SUFFIX_OF_FORMAT.get(dataset.format, dataset.format)
+    if format == "raw":
         suffix += SUFFIX_OF_COMPRESSION.get(dataset.compression or "", "")
-    else:
-        dataset = await reading.get_processed(session, reference)
-        suffix = format
     headers = {"Content-Disposition": f'attachment; filename="{dataset.name}.{suffix}"', **SAFE}
     if format in MEDIA_TYPES:
         body = rows.stream_rows(objects, dataset, file_format=format)

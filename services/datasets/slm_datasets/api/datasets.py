@@ -20,7 +20,7 @@ from slm_shared.idempotency import Idempotency
 from slm_shared.ids import new_id
 from slm_shared.object_parts import ObjectWriter
 from slm_shared.paging import Page, PageQuery
-from slm_shared.web import ReadSession, WriteSession, router
+from slm_shared.web import Objects, ReadSession, WriteSession, router
 
 routes = router(tags=["datasets"])
 
@@ -55,14 +55,14 @@ FORM: dict[str, Any] = {
 
 @routes.post("/api/datasets", status_code=202, response_model=Dataset, openapi_extra={"requestBody": FORM})
 @routes.post("/api/datasets/upload", status_code=202, response_model=Dataset, include_in_schema=False)
-async def upload_dataset(request: Request, principal: Member, once: Idempotency) -> JSONResponse:
+async def upload_dataset(request: Request, principal: Member, objects: Objects, once: Idempotency) -> JSONResponse:
     """Upload a file as the next version of a dataset; it is processed after the answer.
 
     The file goes to the object store as it arrives, and nothing refers to it before it is complete.
     """
     dataset_id, app = new_id(), request.app
     head = b""
-    async with ObjectWriter(app.state.objects, raw_key(dataset_id)) as writer:
+    async with ObjectWriter(objects, raw_key(dataset_id)) as writer:
 
         async def keep(piece: bytes) -> None:
             nonlocal head
@@ -89,7 +89,7 @@ async def upload_dataset(request: Request, principal: Member, once: Idempotency)
     try:
         return await once(work, of=canonical, status=202, location=lambda dataset: f"/api/datasets/{dataset.id}")
     except Exception:
-        await app.state.objects.remove(raw_key(dataset_id))
+        await objects.remove(raw_key(dataset_id))
         raise
 
 

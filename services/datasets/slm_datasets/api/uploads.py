@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Header, Path, Request
+from fastapi import Depends, Header, Path, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
@@ -16,17 +16,24 @@ from slm_shared.database import Database
 from slm_shared.errors import PlatformError
 from slm_shared.idempotency import Idempotency
 from slm_shared.ids import new_id
-from slm_shared.web import ReadSession, WriteSession, router
+from slm_shared.web import Objects, OpenRead, router
 
 routes = router(tags=["datasets"])
 
+
+async def _uploads(request: Request, _: Objects) -> parts.PartedUploads:
+    uploads: parts.PartedUploads = request.app.state.uploads
+    return uploads
+
+
+# With an object store that is known to answer.
+Uploads = Annotated[parts.PartedUploads, Depends(_uploads)]
 Checksum = Annotated[str | None, Header(alias="X-Content-SHA256", pattern=r"^[0-9a-fA-F]{64}$")]
 
 
 @routes.post("/api/datasets/uploads", status_code=201, response_model=UploadState)
-async def begin_upload(body: UploadRequest, request: Request, principal: Member, once: Idempotency) -> JSONResponse:
+async def begin_upload(body: UploadRequest, principal: Member, uploads: Uploads, once: Idempotency) -> JSONResponse:
     """Begin an upload in parts; the answer lists them. Nothing shows as a dataset before it is complete."""
-    uploads: parts.PartedUploads = request.app.state.uploads
     uploads.check(body)
     canonical = body.model_dump_json()
     if (stored := await once.stored(of=canonical)) is not None:
@@ -42,11 +49,11 @@ async def begin_upload(body: UploadRequest, request: Request, principal: Member,
 
 
 @routes.get("/api/datasets/uploads/{upload_id}")
-async def get_upload(upload_id: UUID, request: Request, principal: Member, session: ReadSession) -> UploadState:
+async def get_upload(upload_id: UUID, principal: Member, uploads: Uploads, read: OpenRead) -> UploadState:
     """Which parts of an upload are stored, and where the others go."""
-    upload = await parts.get_upload(session, upload_id, owner=principal.subject)
-    state: UploadState = await request.app.state.uploads.state(upload)
-    return state
+    async with read() as session:
+        upload = await parts.get_upload(session, upload_id, owner=principal.subject)
+    return await uploads.state(upload)
 
 
 @routes.put("/api/datasets/uploads/{upload_id}/parts/{number}")
@@ -55,29 +62,29 @@ async def put_part(
     number: Annotated[int, Path(ge=1, le=parts.MAX_PARTS)],
     request: Request,
     principal: Member,
-    session: ReadSession,
+    uploads: Uploads,
+    read: OpenRead,
     checksum: Checksum = None,
 ) -> UploadPart:
     """Store one part, sent as the body of the request; sending it again replaces it."""
-    upload = await parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
+    async with read() as session:
+        upload = await parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > upload.part_bytes:
             raise FileTooLargeError(f"A part of this upload has {upload.part_bytes} bytes at most.")
-    stored: UploadPart = await request.app.state.uploads.put(upload, number, bytes(data), sha256=checksum)
-    return stored
+    return await uploads.put(upload, number, bytes(data), sha256=checksum)
 
 
 @routes.post("/api/datasets/uploads/{upload_id}:complete", status_code=202, response_model=Dataset)
 async def complete_upload(
-    upload_id: UUID, body: CompleteRequest, request: Request, principal: Member, once: Idempotency
+    upload_id: UUID, body: CompleteRequest, request: Request, principal: Member, uploads: Uploads, once: Idempotency
 ) -> JSONResponse:
     """Put the parts together, check the whole, and make the next version of the dataset.
 
     Completing twice gives the same dataset. A file that is not the one announced ends the upload.
     """
-    uploads: parts.PartedUploads = request.app.state.uploads
     database: Database = request.app.state.database
     async with database.read() as session:
         upload = await parts.get_upload(session, upload_id, owner=principal.subject)
@@ -90,7 +97,11 @@ async def complete_upload(
         uploaded = await uploads.assemble(upload, body.sha256)
 
         async def work(session: AsyncSession) -> Dataset:
-            await store.close(session, upload.id, store.COMPLETED)
+            if not await store.close(session, upload.id, store.COMPLETED):
+                # Whoever was faster completed it too, or ended it.
+                if (made := await uploading.completed(session, upload_id)) is None:
+                    raise parts.not_open()
+                return Dataset.of(made)
             fields = parts.fields_of(upload)
             return Dataset.of(
                 await uploading.add_dataset(session, upload.id, fields, uploaded, owner=principal.subject)
@@ -99,16 +110,22 @@ async def complete_upload(
         location = f"/api/datasets/{upload_id}"
         return await once(work, of=f"complete {upload_id}", status=202, location=lambda _: location)
     except PlatformError as error:
-        if parts.ends_upload(error):
-            async with database.transaction() as session:
-                await store.close(session, upload.id, store.ABORTED)
+        if parts.ends_upload(error) and await _given_up(database, upload_id):
             await uploads.forget(upload)
         raise
 
 
 @routes.delete("/api/datasets/uploads/{upload_id}", status_code=204)
-async def abort_upload(upload_id: UUID, request: Request, principal: Member, session: WriteSession) -> None:
+async def abort_upload(upload_id: UUID, request: Request, principal: Member, uploads: Uploads, read: OpenRead) -> None:
     """Give up an upload; its parts are removed."""
-    upload = await parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
-    await store.close(session, upload.id, store.ABORTED)
-    await request.app.state.uploads.forget(upload)
+    async with read() as session:
+        upload = await parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
+    if not await _given_up(request.app.state.database, upload_id):
+        raise parts.not_open()
+    await uploads.forget(upload)
+
+
+async def _given_up(database: Database, upload_id: UUID) -> bool:
+    """End an open upload without a dataset; False when it has ended meanwhile: its file may be that of a dataset."""
+    async with database.transaction(answering=True) as session:
+        return await store.close(session, upload_id, store.ABORTED)

@@ -25,7 +25,7 @@ from slm_datasets.store import uploads as store
 from slm_datasets.tables import UploadRow
 from slm_shared.errors import FieldProblem, InvalidError, PlatformError
 from slm_shared.object_parts import ObjectParts, PartSigner
-from slm_shared.objects import ObjectStore
+from slm_shared.objects import ObjectMissingError, ObjectStore
 
 MAX_PARTS = 10_000
 OWN_FIELDS = {"file_name", "size_bytes", "sha256"}
@@ -123,7 +123,12 @@ class PartedUploads:
             raise InvalidError(f"sha256 {problem.message}.", errors=[problem])
         key = _key(upload.id)
         if await self._objects.stat(key) is None:
-            await self._put_together(upload, key)
+            try:
+                await self._put_together(upload, key)
+            except ObjectMissingError:
+                # Its parts are gone: put together by another request, or given up.
+                if await self._objects.stat(key) is None:
+                    raise not_open() from None
         found, size_bytes = await self._objects.sha256(key)
         if (found, size_bytes) != (expected, upload.size_bytes):
             raise ChecksumMismatchError("The file that arrived is not the one that was announced.", hint="Begin again.")

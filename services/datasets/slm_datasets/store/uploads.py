@@ -50,10 +50,10 @@ async def close(session: AsyncSession, upload_id: UUID, status: str) -> bool:
 
 
 async def expire(session: AsyncSession, *, limit: int) -> Sequence[UploadRow]:
-    """End uploads whose time is over, and return them."""
+    """End uploads whose time is over, and return them; given up ones too, of which something may be left."""
     late = (
         select(UploadRow.id)
-        .where(UploadRow.status == OPEN, UploadRow.expires_at < func.clock_timestamp())
+        .where(UploadRow.status.in_((OPEN, ABORTED)), UploadRow.expires_at < func.clock_timestamp())
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
