@@ -15,8 +15,9 @@ from slm_datasets.store import datasets as store
 from slm_datasets.store.pages import Sort, next_cursor
 from slm_shared.access import Member, Viewer
 from slm_shared.database import Database
+from slm_shared.errors import PlatformError, UnavailableError
 from slm_shared.events import Usage
-from slm_shared.idempotency import Idempotency
+from slm_shared.idempotency import REPLAYED, Idempotency
 from slm_shared.ids import new_id
 from slm_shared.object_parts import ObjectWriter
 from slm_shared.paging import Page, PageQuery
@@ -87,10 +88,15 @@ async def upload_dataset(request: Request, principal: Member, objects: Objects, 
         return Dataset.of(made)
 
     try:
-        return await once(work, of=canonical, status=202, location=lambda dataset: f"/api/datasets/{dataset.id}")
-    except Exception:
-        await objects.remove(raw_key(dataset_id))
+        answer = await once(work, of=canonical, status=202, location=lambda dataset: f"/api/datasets/{dataset.id}")
+    except PlatformError as error:
+        # Refused for certain. Of a database that fell silent nobody knows whether it kept the dataset.
+        if not isinstance(error, UnavailableError):
+            await objects.remove(raw_key(dataset_id))
         raise
+    if REPLAYED in answer.headers:
+        await objects.remove(raw_key(dataset_id))
+    return answer
 
 
 @routes.get("/api/datasets")
