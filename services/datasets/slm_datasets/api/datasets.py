@@ -1,6 +1,8 @@
 """Datasets: upload, list, show, retry, split and delete."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from fastapi import Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +22,7 @@ from slm_shared.events import Usage
 from slm_shared.idempotency import REPLAYED, Idempotency
 from slm_shared.ids import new_id
 from slm_shared.object_parts import ObjectWriter
+from slm_shared.objects import ObjectStore
 from slm_shared.paging import Page, PageQuery
 from slm_shared.web import Objects, ReadSession, WriteSession, router
 
@@ -87,8 +90,20 @@ async def upload_dataset(request: Request, principal: Member, objects: Objects, 
         made = await uploading.add_dataset(session, dataset_id, fields, uploaded, owner=principal.subject)
         return Dataset.of(made)
 
+    return await _with_its_file(once, work, of=canonical, objects=objects, dataset_id=dataset_id)
+
+
+async def _with_its_file(
+    once: Idempotency,
+    work: Callable[[AsyncSession], Awaitable[Dataset]],
+    *,
+    of: str,
+    objects: ObjectStore,
+    dataset_id: UUID,
+) -> JSONResponse:
+    """Add the dataset; its file, which is stored already, stays only where it may have been added."""
     try:
-        answer = await once(work, of=canonical, status=202, location=lambda dataset: f"/api/datasets/{dataset.id}")
+        answer = await once(work, of=of, status=202, location=lambda dataset: f"/api/datasets/{dataset.id}")
     except PlatformError as error:
         # Refused for certain. Of a database that fell silent nobody knows whether it kept the dataset.
         if not isinstance(error, UnavailableError):
