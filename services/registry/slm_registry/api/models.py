@@ -14,7 +14,7 @@ from slm_shared.database import Database
 from slm_shared.events import ModelKind
 from slm_shared.paging import Page, PageQuery
 from slm_shared.sorting import order_of, page_of_sorted
-from slm_shared.web import ReadSession, WriteSession, router
+from slm_shared.web import Objects, ReadSession, WriteSession, router
 
 routes = router(tags=["models"])
 
@@ -85,13 +85,13 @@ async def edit_model(
 
 
 @routes.delete("/api/models/{reference}", status_code=204)
-async def delete_model(reference: str, request: Request, principal: Member) -> None:
+async def delete_model(reference: str, request: Request, principal: Member, objects: Objects) -> None:
     """Delete a model that nothing refers to, and its files; its lineage stays."""
     database: Database = request.app.state.database
     async with database.transaction() as session:
         prefix = await editing.delete_model(session, reference, actor=principal.subject)
     if prefix is not None:
-        await request.app.state.objects.remove_prefix(f"{prefix}/")
+        await objects.remove_prefix(f"{prefix}/")
 
 
 @routes.get("/api/models/{reference}/usage")
