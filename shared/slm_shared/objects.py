@@ -25,6 +25,8 @@ READ_TIMEOUT_S = 60.0
 # Of a question that is answered in a millisecond, asked to know whether the store is there.
 PING_TIMEOUT_S = 1.5
 PING_EVERY_S = 5.0
+# While it is away, so that it is known at once when it is back.
+PING_AGAIN_S = 1.0
 CHUNK_BYTES = 256 * 1024
 PART_BYTES = 16 * 1024 * 1024
 THREADS = 16
@@ -85,14 +87,14 @@ class ObjectStore:
         return self._problem
 
     async def run(self) -> None:
-        """Ask the store every five seconds whether it is there, until cancelled."""
+        """Ask the store every five seconds whether it is there, every second while it is not, until cancelled."""
         while True:
             try:
                 await self.ping()
                 self._problem = None
             except UnavailableError:
                 self._problem = "does not answer"
-            await asyncio.sleep(PING_EVERY_S)
+            await asyncio.sleep(PING_EVERY_S if self._problem is None else PING_AGAIN_S)
 
     async def _call(self, work: Callable[[], T]) -> T:
         self._limiter = self._limiter or CapacityLimiter(THREADS)
