@@ -43,7 +43,7 @@ async def begin_upload(body: UploadRequest, principal: Member, uploads: Uploads,
 
     async def work(session: AsyncSession) -> UploadState:
         made = await uploads.begin(session, upload_id, body, multipart_id, owner=principal.subject)
-        return await uploads.state(made)
+        return uploads.fresh_state(made)
 
     return await once(work, of=canonical, location=lambda made: f"/api/datasets/uploads/{made.id}")
 

@@ -77,6 +77,13 @@ class PartedUploads:
         if upload.status == store.OPEN:
             found = await self._parts.list(_key(upload.id), upload.multipart_id)
             stored = {part.number: part.size_bytes for part in found}
+        return self._state(upload, stored)
+
+    def fresh_state(self, upload: UploadRow) -> UploadState:
+        """Where an upload stands that has only begun; the store need not be asked."""
+        return self._state(upload, {})
+
+    def _state(self, upload: UploadRow, stored: dict[int, int]) -> UploadState:
         return UploadState(
             id=upload.id,
             status=upload.status,
