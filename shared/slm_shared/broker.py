@@ -18,6 +18,8 @@ PING_INTERVAL_S = 10
 MAX_OUTSTANDING_PINGS = 2
 PUBLISH_TIMEOUT_S = 5.0
 PROBE_EVERY_S = 2.0
+# Unanswered questions after which a connection that looks well is made anew.
+DEAF_AFTER = 2
 
 
 class Broker:
@@ -37,15 +39,19 @@ class Broker:
 
     async def run(self) -> None:
         """Ask the server every two seconds whether it is there, until cancelled."""
+        unanswered = 0
         while True:
             try:
                 async with asyncio.timeout(PROBE_EVERY_S):
-                    await self.jetstream()
-                    await self._client.flush()
-                # While it reconnects, the client takes a flush for done.
-                self._problem = None if self.is_connected else "does not answer"
+                    # Not a flush: one that is given up and answered later ends the client's read loop.
+                    await (await self.jetstream()).account_info()
+                unanswered, self._problem = 0, None
             except (NatsError, OSError, TimeoutError):
-                self._problem = "does not answer"
+                unanswered, self._problem = unanswered + 1, "does not answer"
+            if unanswered >= DEAF_AFTER and self.is_connected:
+                # By itself the client would notice only after half a minute.
+                log.warning("nats.connection_deaf", unanswered=unanswered)
+                await self._client.force_reconnect()
             await asyncio.sleep(PROBE_EVERY_S)
 
     async def jetstream(self) -> JetStreamContext:

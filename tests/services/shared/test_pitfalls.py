@@ -1,13 +1,19 @@
 """What NATS and its client do by default and must not do here. `docs/reliability.md` lists them with their settings."""
 
 import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from nats.js.api import AckPolicy, StreamConfig
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_local.servers.nats import NatsServer, start_nats
 from slm_shared.broker import Broker
 from slm_shared.bus import RETRY_DELAYS_S, Bus
 from slm_shared.database import Database, inbox_table
@@ -98,3 +104,50 @@ async def test_a_client_never_gives_up_and_notices_a_silent_link(broker: Broker)
     options = jetstream._nc.options
     assert options["max_reconnect_attempts"] == -1
     assert options["ping_interval"] * options["max_outstanding_pings"] <= 30
+
+
+@pytest.fixture
+async def own_nats(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    """A NATS server that a test may stop."""
+    (tmp_path / "nats").mkdir()
+    server = await start_nats(tmp_path / "nats", logs=tmp_path)
+    yield server
+    await server.process.stop()
+
+
+async def is_away(broker: Broker) -> bool:
+    """Whether a connection is known not to work."""
+    return broker.problem() is not None
+
+
+async def is_back(broker: Broker) -> bool:
+    """Whether a connection is known to work."""
+    return broker.problem() is None
+
+
+async def test_an_answer_that_comes_too_late_does_not_make_the_connection_deaf(own_nats: NatsServer) -> None:
+    # A late answer to a flush that was given up ends the client's read loop, and from then on every flush succeeds.
+    broker = Broker(own_nats.url, name="test")
+    async with running_parts([broker]):
+        await (await broker.jetstream()).account_info()
+        os.kill(own_nats.process.pid, signal.SIGSTOP)
+        try:
+            await eventually(partial(is_away, broker))
+        finally:
+            os.kill(own_nats.process.pid, signal.SIGCONT)
+        await eventually(partial(is_back, broker), timeout_s=10)
+        assert (await (await broker.jetstream()).account_info()).streams == 0
+    await broker.close()
+
+
+async def test_a_deaf_connection_is_known_as_such_and_made_anew(own_nats: NatsServer) -> None:
+    # The client itself takes half a minute to notice that nobody reads what the server sends.
+    broker = Broker(own_nats.url, name="test")
+    async with running_parts([broker]):
+        jetstream = await broker.jetstream()
+        assert jetstream._nc._reading_task is not None
+        jetstream._nc._reading_task.cancel()
+        await eventually(partial(is_away, broker))
+        await eventually(partial(is_back, broker), timeout_s=10)
+        assert (await (await broker.jetstream()).account_info()).streams == 0
+    await broker.close()
