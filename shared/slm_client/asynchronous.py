@@ -41,13 +41,20 @@ class Download:
 class AsyncSlmClient:
     """One connection pool to one gateway; use it as an async context manager or call `aclose`.
 
-    Raises SlmError for whatever the platform refuses and UnreachableError when it does not answer.
+    Raises SlmError for whatever the platform refuses, and UnreachableError when it does not begin to answer within
+    `answer_within_s` seconds (ten minutes for an upload).
     """
 
-    def __init__(self, gateway: str | None = None, *, retry: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        gateway: str | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        answer_within_s: float = wire.READ_TIMEOUT_S,
+    ) -> None:
         self.address = wire.gateway_address(gateway)
         self._retry = retry or RetryPolicy()
-        self._http = httpx2.AsyncClient(**wire.client_options(self.address))
+        self._http = httpx2.AsyncClient(**wire.client_options(self.address, answer_within_s=answer_within_s))
         self.datasets = AsyncDatasets(self)
         self.runs = AsyncRuns(self)
         self.experiments = AsyncExperiments(self)

@@ -34,13 +34,20 @@ class Download:
 class SlmClient:
     """One connection pool to one gateway; use it as a context manager or call `close`.
 
-    Raises SlmError for whatever the platform refuses and UnreachableError when it does not answer.
+    Raises SlmError for whatever the platform refuses, and UnreachableError when it does not begin to answer within
+    `answer_within_s` seconds (ten minutes for an upload).
     """
 
-    def __init__(self, gateway: str | None = None, *, retry: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        gateway: str | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        answer_within_s: float = wire.READ_TIMEOUT_S,
+    ) -> None:
         self.address = wire.gateway_address(gateway)
         self._retry = retry or RetryPolicy()
-        self._http = httpx2.Client(**wire.client_options(self.address))
+        self._http = httpx2.Client(**wire.client_options(self.address, answer_within_s=answer_within_s))
         self.datasets = Datasets(self)
         self.runs = Runs(self)
         self.experiments = Experiments(self)

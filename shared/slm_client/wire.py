@@ -42,11 +42,11 @@ def gateway_address(given: str | None) -> str:
     return address
 
 
-def client_options(address: str) -> dict[str, Any]:
+def client_options(address: str, *, answer_within_s: float) -> dict[str, Any]:
     """How both HTTP clients are set up; a proxy from the environment is never asked for this very machine."""
     return {
         "base_url": address,
-        "timeout": httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        "timeout": httpx2.Timeout(answer_within_s, connect=CONNECT_TIMEOUT_S),
         "trust_env": httpx2.URL(address).host not in LOOPBACK_HOSTS,
         "headers": {"User-Agent": "slm-client", "Accept": "application/json"},
     }

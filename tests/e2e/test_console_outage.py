@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,17 @@ async def test_pages_say_so_and_come_back_by_themselves(cluster: Cluster, addres
         await expect(page.get_by_text(AWAY).first).to_be_visible()
     assert await page.get_by_text("Traceback").count() == 0
     await cluster.start_part("gateway")
+    await expect(page.get_by_text(AWAY)).to_have_count(0)
+    await expect(page.get_by_text("Upload a dataset").first).to_be_visible()
+
+
+async def test_a_gateway_that_hangs_is_told_of_too(cluster: Cluster, address: str, page: Page) -> None:
+    await page.goto(f"{address}/models")
+    await expect(page.get_by_role("link", name="nano-v1", exact=True)).to_be_visible()
+    cluster.signal("gateway", signal.SIGSTOP)
+    await page.get_by_test_id("stSidebarNav").get_by_role("link", name="Datasets", exact=True).click()
+    await expect(page.get_by_text(AWAY).first).to_be_visible()
+    cluster.signal("gateway", signal.SIGCONT)
     await expect(page.get_by_text(AWAY)).to_have_count(0)
     await expect(page.get_by_text("Upload a dataset").first).to_be_visible()
 

@@ -12,6 +12,8 @@ from slm_ui.settings import settings
 
 # Whoever waits in front of a page would rather be told than wait; pages try again by themselves.
 PATIENCE = RetryPolicy(attempts=2, first_delay_s=0.15, max_delay_s=0.15)
+# A gateway that hangs; one that works says within two seconds what is away.
+ANSWER_WITHIN_S = 10.0
 AWAY = {502, 503, 504}
 MAX_AT_ONCE = 16
 
@@ -25,7 +27,7 @@ def client() -> SlmClient:
 
 @st.cache_resource(show_spinner=False)
 def _client(address: str) -> SlmClient:
-    return SlmClient(address, retry=PATIENCE)
+    return SlmClient(address, retry=PATIENCE, answer_within_s=ANSWER_WITHIN_S)
 
 
 def soon(question: Callable[[SlmClient], T]) -> "Future[T]":
