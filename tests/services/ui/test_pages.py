@@ -39,6 +39,8 @@ def test_a_page_about_nothing_leads_to_the_list(name: str) -> None:
 def test_a_page_about_something_unknown_says_so(name: str) -> None:
     page = Page(name, id="0190f5fe-0000-7000-8000-000000000000")
     assert "There is no such" in page.errors[0]
+    # A command is of no use in a browser.
+    assert "`" not in page.errors[0]
     assert page.app.button(key="show:all").label == f"Show all {'training run' if name == 'run' else name}s"
     assert not page.app.exception
 
