@@ -5,13 +5,16 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Test processes at once; each starts servers of its own.
-JOBS ?= 2
+# Test processes at once; each starts servers of its own, and waits for them now and then.
+JOBS ?= 3
 # Of each fault under load: acknowledged writes, and times that it happens.
 WRITES ?= 2000
 REPEAT ?= 5
 # Whole stacks: one after the other, after everything that is quick.
 WHOLE_STACKS := $(wildcard tests/services/slm_local tests/services/ui tests/e2e tests/faults)
+
+# Dozens of processes would compile the same modules again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test faults lint types ray bench clean format extras constraints
@@ -27,7 +30,7 @@ up: $(INSTALLED) ## Start everything and leave it running: http://127.0.0.1:8501
 	$(BIN)/python -m slm_local up
 
 test: lint types extras ## Everything CI runs
-	$(BIN)/pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(WHOLE_STACKS)) tests
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(WHOLE_STACKS)) tests
 	$(if $(WHOLE_STACKS),$(BIN)/pytest $(WHOLE_STACKS))
 
 faults: $(INSTALLED) ## The whole fault suite: hours (SEED=n repeats one)
@@ -68,5 +71,7 @@ clean: ## Remove the environment, caches and builds (data in .slm stays)
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[all,dev]'
+	@# What pip would do with one core; packages may contain files for other versions of Python.
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@

@@ -7,11 +7,13 @@ empty streams.
 
 import asyncio
 import os
+import shutil
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 from uuid import UUID
 
@@ -41,6 +43,9 @@ DEADLINE_S = 60.0
 # What a request may wait for its database here: a machine that tests may be busy, and nobody waits.
 PATIENCE_S = 20.0
 POLL_S = 0.03
+# A file system in memory, where there is one, and what a test process may fill of it.
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 2**30
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -55,14 +60,32 @@ async def eventually(check: Callable[[], Awaitable[T | None]], *, timeout_s: flo
 
 
 @pytest.fixture(scope="session")
-async def platform_settings(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PlatformSettings]:
+def _servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the servers keep their data: the databases in memory, where there is room.
+
+    Each test makes and drops databases of 300 files. To make one, ext4 looks at every inode around that was freed
+    within the last minute: on a disk this takes longer than the tests.
+    """
+    folder = tmp_path_factory.mktemp("servers")
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < 2 * MEMORY_BYTES:
+        yield folder
+        return
+    with TemporaryDirectory(prefix="slm-tests-", dir=MEMORY) as memory:
+        (folder / "postgres").symlink_to(memory)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+async def platform_settings(
+    tmp_path_factory: pytest.TempPathFactory, _servers_folder: Path
+) -> AsyncIterator[PlatformSettings]:
     """Settings that lead to real servers with bucket, streams and signing keys in place."""
     keys = tmp_path_factory.mktemp("keys")
     generate_keys(keys, dict(SIGNERS))
     if nats_url := os.environ.get("SLM_TEST_NATS_URL"):
         yield await _prepared(_from_environment(nats_url, keys))
         return
-    async with embedded_servers(tmp_path_factory.mktemp("servers"), durable=False) as servers:
+    async with embedded_servers(_servers_folder, durable=False) as servers:
         yield await _prepared(_from_servers(servers, keys))
 
 

@@ -18,7 +18,7 @@ USER = "slm"
 MAJOR = "18"
 STALE_TIMEOUT_S = 10.0
 STATUS_LINE = 7
-FOR_TESTS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+FOR_TESTS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=128MB")
 SETTINGS = (
     "unix_socket_directories=",
     "max_connections=200",

@@ -67,44 +67,74 @@ class Outcome:
 
 
 Train = Callable[..., Awaitable[Outcome]]
+Know = Callable[[str, bool], Awaitable[Outcome]]
+
+
+async def run_child(
+    folder: Path,
+    *,
+    base: Path = NANO,
+    checkpoint_s: float = 300.0,
+    resume: dict[str, Any] | None = None,
+    kill_at: int | None = None,
+    suspend: bool = False,
+    fp32: bool = False,
+    **config: Any,
+) -> Outcome:
+    """Run one child to its end, in a new folder."""
+    rows = _stored_rows(folder)
+    child = await Child.start(
+        [sys.executable, "-m", "slm_training.worker.child"],
+        env=clean_environment(HF_HUB_OFFLINE="1", **({"SLM_TRAINER_PRECISION": "fp32"} if fp32 else {})),
+        log_path=folder / "log",
+    )
+    job = _job(base, rows, folder / "result", {**CONFIG, **config})
+    await child.send({"job": job | {"checkpoint_s": checkpoint_s} | (resume or {})})
+    if suspend:
+        await child.send({"suspend": True})
+    messages = []
+    async for message in child.messages():
+        messages.append(message)
+        if message["kind"] == "checkpoint" and message["step"] == kill_at:
+            os.killpg(child.pid, signal.SIGKILL)
+    return Outcome(messages, await child.wait(), folder / "result")
 
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
     """`await train("a", learning_rate=1e-3)`: run one child to its end, in the folder `a`."""
 
-    async def run(
-        name: str,
-        *,
-        base: Path = NANO,
-        checkpoint_s: float = 300.0,
-        resume: dict[str, Any] | None = None,
-        kill_at: int | None = None,
-        suspend: bool = False,
-        fp32: bool = False,
-        **config: Any,
-    ) -> Outcome:
-        folder = tmp_path / name
-        folder.mkdir()
-        rows = folder / "rows.parquet"
-        polars.DataFrame(ROWS).write_parquet(rows)
-        child = await Child.start(
-            [sys.executable, "-m", "slm_training.worker.child"],
-            env=clean_environment(HF_HUB_OFFLINE="1", **({"SLM_TRAINER_PRECISION": "fp32"} if fp32 else {})),
-            log_path=folder / "log",
-        )
-        job = _job(base, rows, folder / "result", {**CONFIG, **config})
-        await child.send({"job": job | {"checkpoint_s": checkpoint_s} | (resume or {})})
-        if suspend:
-            await child.send({"suspend": True})
-        messages = []
-        async for message in child.messages():
-            messages.append(message)
-            if message["kind"] == "checkpoint" and message["step"] == kill_at:
-                os.killpg(child.pid, signal.SIGKILL)
-        return Outcome(messages, await child.wait(), folder / "result")
+    async def run(name: str, **settings: Any) -> Outcome:
+        return await run_child(tmp_path / name, **settings)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Know:
+    """`await whole("lora", False)`: a training from beginning to end, by method and whether in fp32; each once."""
+    known: dict[tuple[str, bool], Outcome] = {}
+
+    async def run(method: str, fp32: bool) -> Outcome:
+        if (method, fp32) not in known:
+            folder = tmp_path_factory.mktemp("whole") / "training"
+            known[method, fp32] = await run_child(folder, method=method, fp32=fp32)
+        return known[method, fp32]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+async def killed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """A training that was killed at its second step."""
+    return await run_child(tmp_path_factory.mktemp("killed") / "training", checkpoint_s=0, kill_at=2)
+
+
+def _stored_rows(folder: Path) -> Path:
+    folder.mkdir()
+    rows = folder / "rows.parquet"
+    polars.DataFrame(ROWS).write_parquet(rows)
+    return rows
 
 
 def _job(base: Path, rows: Path, result: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -125,8 +155,8 @@ def _job(base: Path, rows: Path, result: Path, config: dict[str, Any]) -> dict[s
     }
 
 
-async def test_the_same_seed_gives_the_same_model_to_the_last_bit(train: Train) -> None:
-    first, again = await train("first"), await train("again")
+async def test_the_same_seed_gives_the_same_model_to_the_last_bit(train: Train, whole: Know) -> None:
+    first, again = await whole("full", False), await train("again")
     assert first.last["kind"] == "result"
     assert first.exit_code == 0
     losses = first.values("loss")
@@ -143,32 +173,31 @@ async def test_the_same_seed_gives_the_same_model_to_the_last_bit(train: Train) 
     ("method", "fp32", "killed_at"), [("full", True, 3), ("full", False, 6), ("lora", True, 8), ("lora", False, 1)]
 )
 async def test_a_killed_and_resumed_training_equals_the_uninterrupted_one(
-    train: Train, method: str, fp32: bool, killed_at: int
+    train: Train, whole: Know, method: str, fp32: bool, killed_at: int
 ) -> None:
-    whole = await train("whole", method=method, fp32=fp32)
+    uninterrupted = await whole(method, fp32)
     killed = await train("killed", method=method, fp32=fp32, checkpoint_s=0, kill_at=killed_at)
     assert killed.exit_code == -signal.SIGKILL
     stored = killed.told("checkpoint")[-1]
     resume = {"resume_folder": stored["folder"], "resume_step": stored["step"]}
     resumed = await train("resumed", method=method, fp32=fp32, resume=resume)
     assert resumed.last["kind"] == "result", resumed.last
-    assert whole.last["result"] == resumed.last["result"]
+    assert uninterrupted.last["result"] == resumed.last["result"]
     for name in ("model.safetensors", "training.json"):
-        assert (whole.folder / name).read_bytes() == (resumed.folder / name).read_bytes()
-    assert resumed.values("loss") == whole.values("loss")[stored["step"] :]
+        assert (uninterrupted.folder / name).read_bytes() == (resumed.folder / name).read_bytes()
+    assert resumed.values("loss") == uninterrupted.values("loss")[stored["step"] :]
 
 
-async def test_a_suspended_training_stops_at_a_checkpoint_and_goes_on_from_there(train: Train) -> None:
+async def test_a_suspended_training_stops_at_a_checkpoint_and_goes_on_from_there(train: Train, whole: Know) -> None:
     suspended = await train("suspended", suspend=True)
     assert (suspended.last["kind"], suspended.exit_code) == ("suspended", 75)
     (stored,) = suspended.told("checkpoint")
     assert not suspended.folder.exists()
     resumed = await train("resumed", resume={"resume_folder": stored["folder"], "resume_step": stored["step"]})
-    assert resumed.last["result"] == (await train("whole")).last["result"]
+    assert resumed.last["result"] == (await whole("full", False)).last["result"]
 
 
-async def test_nothing_in_a_checkpoint_is_pickled(train: Train) -> None:
-    killed = await train("killed", checkpoint_s=0, kill_at=2)
+async def test_nothing_in_a_checkpoint_is_pickled(killed: Outcome) -> None:
     assert suffixes_in(killed.told("checkpoint")[-1]["folder"]) == {".safetensors", ".json"}
 
 
@@ -176,15 +205,14 @@ def suffixes_in(folder: str) -> set[str]:
     return {path.suffix for path in Path(folder).iterdir()}
 
 
-async def test_a_checkpoint_of_another_step_is_refused(train: Train) -> None:
-    killed = await train("killed", checkpoint_s=0, kill_at=2)
+async def test_a_checkpoint_of_another_step_is_refused(train: Train, killed: Outcome) -> None:
     folder = killed.told("checkpoint")[-1]["folder"]
     refused = await train("refused", resume={"resume_folder": folder, "resume_step": 7})
     assert (refused.last["code"], refused.last["blame"]) == ("checkpoint_damaged", "system")
 
 
-async def test_a_merged_lora_model_loads_and_its_adapter_is_kept(train: Train) -> None:
-    outcome = await train("lora", method="lora")
+async def test_a_merged_lora_model_loads_and_its_adapter_is_kept(whole: Know) -> None:
+    outcome = await whole("lora", False)
     assert outcome.last["kind"] == "result"
     weights, base = load_file(outcome.folder / "model.safetensors"), load_file(NANO / "model.safetensors")
     assert set(weights) == set(base)
