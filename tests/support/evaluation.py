@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -123,13 +125,37 @@ class Site:
         return await eventually(check, timeout_s=WHOLE_S)
 
 
+class WarmWork(EvaluatorWork):
+    """Keeps its child, which takes seconds to start, from one worker to the next; `end` ends it."""
+
+    async def close(self) -> None:
+        """Leave the child to the next worker."""
+
+    async def end(self) -> None:
+        """Stop the child."""
+        await super().close()
+
+
+def command_rows(count: int) -> Rows:
+    """Plain-language commands and their JSON."""
+    chance = random.Random(1)
+    rows = []
+    for number in range(count):
+        device, room = chance.choice(["light", "fan", "heater"]), chance.choice(["kitchen", "hall", "office"])
+        completion = json.dumps({"device": device, "room": room})
+        rows.append({"prompt": f"{number}: turn on the {device} in the {room}", "completion": completion})
+    return rows
+
+
 @contextlib.asynccontextmanager
-async def evaluator(site: Site, **settings: Any) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
-    """A running worker."""
+async def evaluator(
+    site: Site, *, work: EvaluatorWork | None = None, **settings: Any
+) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
+    """A running worker, with a child of its own unless it is given some `work`."""
     chosen = EvaluatorSettings(work_dir=site.folder / "work", platform=site.platform, poll_s=0.2, **settings)
     peer = Peer(site.platform, service="evaluation", principal=Principal(chosen.name, Role.WORKER))
     leases = LeaseClient(peer, path="/api/evaluation-leases", key="evaluation_id", worker=chosen.name, pool=chosen.pool)
-    work = EvaluatorWork(chosen, store=ObjectStore(site.platform))
+    work = work or EvaluatorWork(chosen, store=ObjectStore(site.platform))
     worker = Worker(chosen, leases=leases, work=work, wakeups=Polling(chosen.poll_s))
     task = asyncio.create_task(worker.run())
     try:

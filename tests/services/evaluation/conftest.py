@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from slm_evaluation.app import create_app
 from slm_evaluation.settings import EvaluationSettings
+from slm_evaluation.worker.settings import EvaluatorSettings
 from slm_shared.broker import Broker
 from slm_shared.events import ModelRegistered
 from slm_shared.ids import new_id
@@ -22,7 +23,7 @@ from slm_shared.principal import HEADER, Principal, Role, Signer
 from slm_shared.settings import PlatformSettings
 from slm_shared.testing import DEADLINE_S, EventLog, eventually, running
 from slm_shared.topology import EVENTS, durable_name
-from tests.support.evaluation import Make, Site
+from tests.support.evaluation import Make, Site, WarmWork
 
 LEASES = "/api/evaluation-leases"
 
@@ -266,3 +267,14 @@ async def site(
         update={"evaluation_url": str(user.base_url), "signing_key": principal_keys / "worker.json"}
     )
     return Site(user, ObjectStore(platform), events, platform, tmp_path, base_model, tuned_model, handled)
+
+
+@pytest.fixture(scope="module")
+async def warm(
+    platform_settings: PlatformSettings, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[WarmWork]:
+    """What the workers of a file do, with one child for all of them."""
+    settings = EvaluatorSettings(work_dir=tmp_path_factory.mktemp("evaluator"), platform=platform_settings)
+    work = WarmWork(settings, store=ObjectStore(platform_settings))
+    yield work
+    await work.end()

@@ -1,16 +1,11 @@
 """The whole worker on the real service, with a real child that really measures."""
 
-import asyncio
-import contextlib
-import json
 import math
-import random
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -18,8 +13,7 @@ from slm_shared import manifest
 from slm_shared.events import EvaluationCompleted, EvaluationFailed
 from slm_shared.ids import new_id
 from slm_shared.signing import ArtifactSigner
-from slm_shared.testing import eventually
-from tests.support.evaluation import NANO, Rows, Site, evaluator
+from tests.support.evaluation import NANO, Rows, Site, WarmWork, command_rows, evaluator
 
 METRICS = {
     "loss",
@@ -40,50 +34,16 @@ METRICS = {
     "quality_score",
 }
 
-RowOf = Callable[[str], Awaitable[dict[str, Any]]]
-
-
-def measuring_child() -> psutil.Process | None:
-    """The child of the worker, if it runs."""
-    for child in psutil.Process().children():
-        # One that ends while we look is none.
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if "slm_evaluation.worker.child" in child.cmdline():
-                return child
-    return None
-
-
-def command_rows(count: int) -> Rows:
-    """Plain-language commands and their JSON."""
-    chance = random.Random(1)
-    rows = []
-    for number in range(count):
-        device, room = chance.choice(["light", "fan", "heater"]), chance.choice(["kitchen", "hall", "office"])
-        completion = json.dumps({"device": device, "room": room})
-        rows.append({"prompt": f"{number}: turn on the {device} in the {room}", "completion": completion})
-    return rows
-
-
-async def in_the_middle(site: Site, row_of: RowOf) -> psutil.Process:
-    """The child, once the first evaluation has told of some progress and is not done."""
-    evaluation_id = (await site.evaluations())[0]["id"]
-
-    async def check() -> psutil.Process | None:
-        row = await row_of(evaluation_id)
-        return measuring_child() if row["status"] == "running" and row["done_rows"] else None
-
-    return await eventually(check, timeout_s=60)
-
 
 def losses(evaluations: Sequence[dict[str, Any]]) -> list[float]:
     """The loss of each."""
     return [item["metrics"]["loss"] for item in evaluations]
 
 
-async def test_both_models_are_measured_from_end_to_end(site: Site) -> None:
+async def test_both_models_are_measured_from_end_to_end(site: Site, warm: WarmWork) -> None:
     rows = command_rows(24)
     (tuned,) = await site.queue(rows)
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         baseline, measured = await site.ended()
     assert measured["baseline_evaluation_id"] == baseline["id"]
     for item in (baseline, measured):
@@ -112,10 +72,10 @@ async def test_both_models_are_measured_from_end_to_end(site: Site) -> None:
     assert (announced[1].model_id, announced[1].dataset_id) == (tuned.model_id, tuned.evaluation_dataset_id)
 
 
-async def test_the_same_model_and_rows_give_the_same_numbers(site: Site) -> None:
+async def test_the_same_model_and_rows_give_the_same_numbers(site: Site, warm: WarmWork) -> None:
     rows = command_rows(16)
     await site.queue(rows, rows)
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         evaluations = await site.ended()
     assert [item["status"] for item in evaluations] == ["completed"] * 4
     assert len({item["dataset"]["id"] for item in evaluations}) == 2
@@ -124,19 +84,19 @@ async def test_the_same_model_and_rows_give_the_same_numbers(site: Site) -> None
     assert generated == [generated[0]] * 4
 
 
-async def test_other_rows_give_another_loss(site: Site) -> None:
+async def test_other_rows_give_another_loss(site: Site, warm: WarmWork) -> None:
     rows = command_rows(16)
     await site.queue(rows, [row | {"completion": "?!" + row["prompt"][::-1]} for row in rows])
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         evaluations = await site.ended()
     first, _, second, _ = losses(evaluations)
     assert first < second
 
 
 @pytest.mark.parametrize("overrides", [{"generations": 0}], ids=["no-answers"])
-async def test_without_answers_there_is_only_the_loss(site: Site) -> None:
+async def test_without_answers_there_is_only_the_loss(site: Site, warm: WarmWork) -> None:
     await site.queue(command_rows(8))
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         evaluations = await site.ended()
     for item in evaluations:
         assert (item["status"], item["samples"]) == ("completed", [])
@@ -145,68 +105,11 @@ async def test_without_answers_there_is_only_the_loss(site: Site) -> None:
         assert page == {"items": [], "offset": 0, "total": 0}
 
 
-@pytest.mark.parametrize("overrides", [{"generations": 0}], ids=["no-answers"])
-async def test_a_killed_child_is_reported_and_the_evaluation_done_again(site: Site, row_of: RowOf) -> None:
-    await site.queue(command_rows(1200))
-    async with evaluator(site):
-        child = await in_the_middle(site, row_of)
-        child.kill()
-        baseline, measured = await site.ended()
-    for item, epoch in ((baseline, 2), (measured, 1)):
-        assert (item["status"], item["rows"]) == ("completed", 1200)
-        row = await row_of(item["id"])
-        assert (row["epoch"], row["attempt"]) == (epoch, epoch)
-    # The base was tried again once its pause was over, after the other model.
-    assert measured["completed_at"] < baseline["completed_at"]
-
-
-@pytest.mark.parametrize("overrides", [{"generations": 0}], ids=["no-answers"])
-async def test_an_evaluation_whose_child_always_dies_ends(site: Site, row_of: RowOf) -> None:
-    await site.queue(command_rows(1200))
-    async with evaluator(site):
-        for _ in range(3):
-            (await in_the_middle(site, row_of)).kill()
-
-            async def is_put_down() -> bool:
-                return bool((await site.evaluations())[0]["status"] != "running")
-
-            await eventually(is_put_down)
-        baseline, measured = await site.ended()
-    assert (baseline["status"], measured["status"]) == ("failed", "completed")
-    assert (baseline["error"]["code"], baseline["error"]["blame"]) == ("child_died", "infra")
-    assert str((await site.events.wait_for(EvaluationFailed)).evaluation_id) == baseline["id"]
-
-
-async def test_a_stopped_worker_gives_its_evaluation_back(site: Site, row_of: RowOf) -> None:
-    await site.queue(command_rows(2000))
-    async with evaluator(site) as (worker, task):
-        child = await in_the_middle(site, row_of)
-        worker.stop()
-        await asyncio.wait_for(task, 15)
-    assert not child.is_running()
-    baseline, _ = await site.evaluations()
-    assert baseline["status"] == "queued"
-    assert (await row_of(baseline["id"]))["attempt"] == 0
-    assert list((site.folder / "work" / "jobs").iterdir()) == []
-
-
-async def test_an_idle_child_is_ended(site: Site) -> None:
-    await site.queue(command_rows(4))
-    async with evaluator(site, idle_s=0.1):
-        evaluations = await site.ended()
-
-        async def is_gone() -> bool:
-            return measuring_child() is None
-
-        assert await eventually(is_gone)
-    assert [item["status"] for item in evaluations] == ["completed"] * 2
-
-
-async def test_damaged_rows_are_not_measured(site: Site) -> None:
+async def test_damaged_rows_are_not_measured(site: Site, warm: WarmWork) -> None:
     (tuned,) = await site.queue(command_rows(4))
     assert tuned.evaluation_dataset_key is not None
     await site.store.put_bytes(tuned.evaluation_dataset_key, b"something else")
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         evaluations = await site.ended()
     for item in evaluations:
         assert (item["status"], item["metrics"]) == ("failed", {})
@@ -215,10 +118,10 @@ async def test_damaged_rows_are_not_measured(site: Site) -> None:
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", manifest.MANIFEST_NAME])
-async def test_a_damaged_model_is_not_measured(site: Site, file: str) -> None:
+async def test_a_damaged_model_is_not_measured(site: Site, warm: WarmWork, file: str) -> None:
     (tuned,) = await site.queue(command_rows(4))
     await site.store.put_bytes(f"{tuned.artifact_prefix}/{file}", b"something else")
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         baseline, measured = await site.ended()
     assert baseline["status"] == "completed"
     assert (measured["status"], measured["error"]["code"]) == ("failed", "input_damaged")
@@ -227,7 +130,9 @@ async def test_a_damaged_model_is_not_measured(site: Site, file: str) -> None:
 
 
 @pytest.mark.parametrize("overrides", [{"generations": 0}], ids=["no-answers"])
-async def test_a_model_with_another_models_signature_is_not_measured(site: Site, principal_keys: Path) -> None:
+async def test_a_model_with_another_models_signature_is_not_measured(
+    site: Site, warm: WarmWork, principal_keys: Path
+) -> None:
     (tuned,) = await site.queue(command_rows(4))
     genuine, forged = (tuned.model_copy(update={"model_id": new_id(), "name": name}) for name in ("good-v1", "bad-v1"))
     signer = ArtifactSigner(principal_keys / "service.json")
@@ -235,7 +140,7 @@ async def test_a_model_with_another_models_signature_is_not_measured(site: Site,
     for model in (genuine, forged):
         await site.events.publish(model.model_copy(update={"signature": signature}))
     await site.handled()
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         ended = {item["model"]["name"]: item for item in await site.ended()}
     assert ended["good-v1"]["status"] == "completed"
     assert (ended["bad-v1"]["status"], ended["bad-v1"]["error"]["code"]) == ("failed", "input_damaged")
@@ -251,17 +156,17 @@ async def test_a_model_with_another_models_signature_is_not_measured(site: Site,
     ids=["too-long", "empty", "other-format"],
 )
 async def test_rows_that_cannot_be_measured_are_the_users_to_mend(
-    site: Site, rows: Rows, row_format: str, code: str
+    site: Site, warm: WarmWork, rows: Rows, row_format: str, code: str
 ) -> None:
     await site.queue(rows, row_format=row_format)
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         evaluations = await site.ended()
     for item in evaluations:
         assert (item["status"], item["metrics"], item["rows"]) == ("failed", {}, None)
         assert (item["error"]["code"], item["error"]["blame"]) == (code, "user")
 
 
-async def test_what_json_and_the_database_cannot_hold_does_not_hang_the_worker(site: Site) -> None:
+async def test_what_json_and_the_database_cannot_hold_does_not_hang_the_worker(site: Site, warm: WarmWork) -> None:
     long = [{"prompt": f"p{number}", "completion": "\U0001f600" * 20_000} for number in range(5)]
     await site.queue([{"prompt": "a\x00b", "completion": "yes"}, *command_rows(3)], long)
     async with evaluator(site, no_contact_s=5.0):
@@ -269,11 +174,11 @@ async def test_what_json_and_the_database_cannot_hold_does_not_hang_the_worker(s
     assert {item["status"] for item in ended} == {"completed"}
 
 
-async def test_a_model_of_numbers_that_are_none_says_so(site: Site, tmp_path: Path) -> None:
+async def test_a_model_of_numbers_that_are_none_says_so(site: Site, warm: WarmWork, tmp_path: Path) -> None:
     weights = {name: tensor.fill_(float("nan")) for name, tensor in load_file(NANO / "model.safetensors").items()}
     broken = Path(shutil.copytree(NANO, tmp_path / "broken"))
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     await site.queue(command_rows(3), folder=broken)
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         ended = await site.ended()
     assert {(item["error"]["code"], item["error"]["blame"]) for item in ended} == {("model_not_finite", "user")}

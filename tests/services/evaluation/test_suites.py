@@ -10,7 +10,7 @@ import pytest
 
 from slm_shared.events import EvaluationCompleted
 from slm_shared.principal import Role
-from tests.support.evaluation import Rows, Site, evaluator
+from tests.support.evaluation import Rows, Site, WarmWork, evaluator
 
 FOLDER = Path(__file__).parent / "suites"
 ROWS: Rows = [
@@ -34,9 +34,9 @@ async def ask(site: Site, suite: str) -> dict[str, Any]:
     return made
 
 
-async def test_a_suite_is_run_and_stored_like_any_evaluation(site: Site) -> None:
+async def test_a_suite_is_run_and_stored_like_any_evaluation(site: Site, warm: WarmWork) -> None:
     made = await ask(site, "answers")
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         await site.ended()
     found = (await site.user.get(f"/api/evaluations/{made['id']}")).json()
     assert (found["status"], found["rows"], found["error"]) == ("completed", 36, None)
@@ -57,9 +57,9 @@ async def test_a_suite_is_run_and_stored_like_any_evaluation(site: Site) -> None
 
 
 @WithFolder
-async def test_the_suites_of_a_folder_say_how_they_are_run(site: Site) -> None:
+async def test_the_suites_of_a_folder_say_how_they_are_run(site: Site, warm: WarmWork) -> None:
     made = await ask(site, "few")
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         await site.ended()
     found = (await site.user.get(f"/api/evaluations/{made['id']}")).json()
     task = found["report"]["tasks"]["timers"]
@@ -67,9 +67,9 @@ async def test_the_suites_of_a_folder_say_how_they_are_run(site: Site) -> None:
 
 
 @WithFolder
-async def test_a_task_whose_data_cannot_be_had_says_what_to_do(site: Site) -> None:
+async def test_a_task_whose_data_cannot_be_had_says_what_to_do(site: Site, warm: WarmWork) -> None:
     made = await ask(site, "hub")
-    async with evaluator(site):
+    async with evaluator(site, work=warm):
         await site.ended()
     found = (await site.user.get(f"/api/evaluations/{made['id']}")).json()
     assert (found["status"], found["error"]["code"], found["error"]["blame"]) == (

@@ -89,14 +89,18 @@ class EvaluatorWork:
 
     async def _measure(self, job: EvaluationJob, lease: Lease) -> dict[str, Any]:
         child = await self._take_child()
-        finished = False
+        usable = False
         try:
             await child.send({"job": job.model_dump(mode="json")})
             result = await self._follow(child, lease)
-            finished = True
+            usable = True
             return result
+        except JobFailedError as error:
+            # It said so itself, and waits for the next job.
+            usable = error.blame == "user"
+            raise
         finally:
-            if not finished:
+            if not usable:
                 await child.stop(grace_s=0)
                 self._child = None
             self._idle = asyncio.create_task(self._end_when_idle())
