@@ -5,8 +5,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Test processes at once, beside the one with the whole stacks; each starts servers of its own and waits for them.
-JOBS ?= 3
+# Test processes at once, beside the one with the whole stacks; each starts servers of its own.
+JOBS ?= 2
 # Of each fault under load: acknowledged writes, and times that it happens.
 WRITES ?= 2000
 REPEAT ?= 5
