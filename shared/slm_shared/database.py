@@ -38,8 +38,9 @@ ANSWER_MARGIN_S = 0.25
 CLOSE_TIMEOUT_S = 0.2
 STATEMENT_TIMEOUT_MS = 10_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
-# Connection-level failures as PostgreSQL classes them: 08 connection, 53 resources, 57P shutdown, 40 serialisation.
-TRANSIENT_SQLSTATES = ("08", "53", "57P", "40")
+# Failures of the moment as PostgreSQL classes them: 08 connection, 53 resources, 57P shutdown, 57014 statement timeout,
+# 40 serialisation.
+TRANSIENT_SQLSTATES = ("08", "53", "57P", "57014", "40")
 # Key in `session.info` that says the transaction holds an outbox row.
 PUBLISHES = "publishes"
 
