@@ -42,7 +42,7 @@ def tell(error: SlmError, *, what: str | None = None) -> None:
     """One readable message: what happened, where, and what to do."""
     lines = [plain(error.message)]
     lines += [f"- **{plain(words(entry.field))}**: {plain(entry.message)}" for entry in error.errors]
-    if hint := _in_a_browser(error):
+    if hint := _hint_for_a_browser(error):
         lines.append(plain(hint))
     title = what or ("The platform does not answer" if api.is_away(error) else "This did not work")
     st.error("\n\n".join(lines), title=title, icon=":material/error:")
@@ -50,7 +50,7 @@ def tell(error: SlmError, *, what: str | None = None) -> None:
         st.caption(f"`{error.code}` · request `{error.request_id}`")
 
 
-def _in_a_browser(error: SlmError) -> str | None:
+def _hint_for_a_browser(error: SlmError) -> str | None:
     """What to do, for somebody without a terminal: pages offer what the commands of most hints would show."""
     if isinstance(error, UnreachableError):
         return "The console asks at SLM_GATEWAY_URL; the gateway's log tells more to whoever runs the platform."
