@@ -46,8 +46,11 @@ class Broker:
                     # Not a flush: one that is given up and answered later ends the client's read loop.
                     await (await self.jetstream()).account_info()
                 unanswered, self._problem = 0, None
-            except (NatsError, OSError, TimeoutError):
+            except TimeoutError:
                 unanswered, self._problem = unanswered + 1, "does not answer"
+            except (NatsError, OSError):
+                # An answer, though not the wanted one, or no connection, which the client makes anew by itself.
+                unanswered, self._problem = 0, "does not answer"
             if unanswered >= DEAF_AFTER and self.is_connected:
                 # By itself the client would notice only after half a minute.
                 log.warning("nats.connection_deaf", unanswered=unanswered)

@@ -8,13 +8,18 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+import httpx2
 import pytest
 from nats.js.api import AckPolicy, StreamConfig
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_local.ports import LOOPBACK, free_port
+from slm_local.probes import http_ok
+from slm_local.process import Process
+from slm_local.programs import script
 from slm_local.servers.nats import NatsServer, start_nats
-from slm_shared.broker import Broker
+from slm_shared.broker import DEAF_AFTER, Broker
 from slm_shared.bus import RETRY_DELAYS_S, Bus
 from slm_shared.database import Database, inbox_table
 from slm_shared.events import DatasetDeleted
@@ -151,3 +156,22 @@ async def test_a_deaf_connection_is_known_as_such_and_made_anew(own_nats: NatsSe
         await eventually(partial(is_back, broker), timeout_s=10)
         assert (await (await broker.jetstream()).account_info()).streams == 0
     await broker.close()
+
+
+async def test_a_server_that_refuses_is_not_taken_for_a_deaf_connection(tmp_path: Path) -> None:
+    # As when a full disk switched JetStream off: a connection made anew every two seconds would mend nothing.
+    port, monitoring = free_port(), free_port()
+    argv = (str(script("nats-server")), "-a", LOOPBACK, "-p", str(port), "-m", str(monitoring))
+    server = await Process.start("nats", argv, log_path=tmp_path / "nats.log")
+    await server.wait_ready(lambda: http_ok(f"http://{LOOPBACK}:{monitoring}/healthz"))
+    broker = Broker(f"nats://{LOOPBACK}:{port}", name="test")
+    async with running_parts([broker]), httpx2.AsyncClient() as client:
+
+        async def asked_often() -> dict[str, int] | None:
+            known: dict[str, int] = (await client.get(f"http://{LOOPBACK}:{monitoring}/varz")).json()
+            return known if known["in_msgs"] > 2 * DEAF_AFTER else None
+
+        assert (await eventually(asked_often))["total_connections"] == 1
+        assert broker.problem() is not None
+    await broker.close()
+    await server.stop()
