@@ -79,7 +79,7 @@ class ObjectStore:
             retries=urllib3.Retry(total=1, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
         )
         self._client = _client(settings, self._http)
-        quick = urllib3.PoolManager(timeout=urllib3.Timeout(PING_TIMEOUT_S), retries=urllib3.Retry(0))
+        quick = urllib3.PoolManager(maxsize=THREADS, timeout=urllib3.Timeout(PING_TIMEOUT_S), retries=urllib3.Retry(0))
         self._prober = _client(settings, quick)
 
     def problem(self) -> str | None:

@@ -8,7 +8,10 @@ import httpx2
 import pytest
 
 from slm_datasets.app import create_app
+from slm_datasets.service.parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
+from slm_datasets.tables import UploadRow
+from slm_shared.ids import new_id
 from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
 from slm_shared.testing import eventually, running
@@ -60,6 +63,20 @@ async def test_completed_by_several_at_once_it_is_one_dataset_with_its_file(part
     assert {(answer.status_code, answer.json().get("name")) for answer in answers} == {(202, "big-v1")}
     await ended(parted, answers[0].json()["id"])
     assert (await parted.get("/api/datasets/big/download")).content == BIG
+
+
+async def test_nobody_who_completes_is_told_of_parts_that_another_has_just_put_together(
+    platform_settings: PlatformSettings,
+) -> None:
+    """For a moment the store knows the upload but none of its parts; many small uploads make a look then likely."""
+    parts = PartedUploads(ObjectStore(platform_settings), DatasetsSettings())
+    for _ in range(40):
+        upload = UploadRow(id=new_id(), file_name="small.jsonl", size_bytes=len(LINE), part_bytes=PART_BYTES)
+        upload.multipart_id = await parts.begin_object(upload.id)
+        await parts.put(upload, 1, LINE, sha256=None)
+        sha256 = hashlib.sha256(LINE).hexdigest()
+        found = await asyncio.gather(*(parts.assemble(upload, sha256) for _ in range(8)))
+        assert {file.sha256 for file in found} == {sha256}
 
 
 async def test_only_what_is_missing_is_sent_again(parted: httpx2.AsyncClient) -> None:

@@ -132,10 +132,10 @@ class PartedUploads:
         if await self._objects.stat(key) is None:
             try:
                 await self._put_together(upload, key)
-            except ObjectMissingError:
-                # Its parts are gone: put together by another request, or given up.
+            except (ObjectMissingError, OffsetMismatchError) as error:
+                # Parts go when another request puts them together, some before the others; or the upload was given up.
                 if await self._objects.stat(key) is None:
-                    raise not_open() from None
+                    raise (not_open() if isinstance(error, ObjectMissingError) else error) from None
         found, size_bytes = await self._objects.sha256(key)
         if (found, size_bytes) != (expected, upload.size_bytes):
             raise ChecksumMismatchError("The file that arrived is not the one that was announced.", hint="Begin again.")
