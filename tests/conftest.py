@@ -1,5 +1,6 @@
 """Every test may use the real servers of `slm_shared.testing`. Faults: `--faults` of them, drawn by `--seed`."""
 
+import gc
 import random
 import secrets
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import pytest
 from tests.support.report import Injected, table_of
 
 pytest_plugins = ["slm_shared.testing"]
+
+# Until everything is imported: half of the time that collecting the tests takes went into looking for garbage.
+gc.disable()
 
 # Files whose tests start children that import torch: begun first, so that no process is left alone with them.
 LONGEST = ("tests/services/training/worker/", "tests/services/evaluation/")
@@ -46,6 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = {id(item) for index, item in enumerate(faults) if index not in kept}
     config.hook.pytest_deselected(items=[item for item in items if id(item) in left])
     items[:] = [item for item in items if id(item) not in left]
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage; what was imported is none and is not looked at again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,16 +6,17 @@ soon as all at once, and leave a core to the trainer, whose start takes longest.
 """
 
 import fcntl
-import importlib
 import os
 import sys
+
+from slm_shared.run_module import load
 
 
 def main(gate: int, lock: str, module: str, *arguments: str) -> None:
     """Import, wait, run."""
     with open(lock, "a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        loaded = importlib.import_module(module)
+        loaded = load(module)
     os.read(gate, 1)
     os.close(gate)
     sys.argv = [module, *arguments]

@@ -24,6 +24,8 @@ from slm_shared.oom import OomKills
 
 log = structlog.get_logger()
 
+# Before the name of the module that a child is.
+RUN_MODULE = (sys.executable, "-m", "slm_shared.run_module")
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 LOG_TAIL_BYTES = 16 * 1024
 LOG_TAIL_LINES = 40

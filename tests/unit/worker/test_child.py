@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from slm_shared.child import EXIT_ORPHANED, Child, clean_environment
+from slm_shared.child import EXIT_ORPHANED, RUN_MODULE, Child, clean_environment
 from slm_shared.testing import eventually
 
 ECHO = """
@@ -49,6 +50,14 @@ async def main():
 asyncio.run(main())
 """
 
+MODULE = """
+import gc, sys
+AT_IMPORT = gc.isenabled()
+def main():
+    print(AT_IMPORT, gc.isenabled(), sys.argv, gc.get_freeze_count() > 0)
+    return 1 / int(sys.argv[1]) and 7
+"""
+
 
 async def start(code: str, folder: Path) -> Child:
     """A child that runs `code`."""
@@ -62,6 +71,18 @@ async def test_messages_pass_both_ways_and_prints_do_not_disturb_them(tmp_path: 
     assert [message async for message in child.messages()] == [{"kind": "echo", "message": {"job": "ä"}}]
     assert await child.wait() == 0
     assert child.log_tail().splitlines() == ["a library prints", "last words"]
+
+
+@pytest.mark.parametrize(("argument", "status", "last_words"), [("1", 7, []), ("0", 1, ["ZeroDivisionError"])])
+def test_a_module_is_imported_without_collecting_garbage_and_gives_its_status(
+    tmp_path: Path, argument: str, status: int, last_words: list[str]
+) -> None:
+    (tmp_path / "some_module.py").write_text(MODULE)
+    environment = clean_environment(PYTHONPATH=str(tmp_path))
+    command = [*RUN_MODULE, "some_module", argument]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [f"False True ['some_module', '{argument}'] True"]
+    assert (done.returncode, [line.split(":")[0] for line in done.stderr.splitlines()][-1:]) == (status, last_words)
 
 
 async def test_stop_ends_the_whole_group_even_if_it_ignores_sigterm(tmp_path: Path) -> None:

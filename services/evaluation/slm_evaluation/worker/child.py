@@ -1,10 +1,8 @@
-"""The child process that measures: `python -m slm_evaluation.worker.child`, started by the supervisor only.
+"""The child process that measures, started by the supervisor only, through `slm_shared.run_module`.
 
 It serves one job after the other until its supervisor ends it. It has no credentials and no network.
 """
 
-import os
-import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
@@ -62,11 +60,3 @@ def _suite_runner() -> Callable[[EvaluationJob, Progress], dict[str, Any]]:
     runner: Callable[[EvaluationJob, Progress], dict[str, Any]]
     runner = import_module("slm_evaluation.worker.suites").run_suite
     return runner
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    finally:
-        sys.stderr.flush()
-        os._exit(1)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ import structlog
 from slm_evaluation.worker.job import EvaluationJob, EvaluationLease
 from slm_evaluation.worker.settings import EvaluatorSettings
 from slm_shared import manifest
-from slm_shared.child import Child, clean_environment
+from slm_shared.child import RUN_MODULE, Child, clean_environment
 from slm_shared.ids import new_id
 from slm_shared.lease_client import JobFailedError, Lease, NoContactError, persist
 from slm_shared.manifest import ArtifactMismatchError
@@ -25,7 +24,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-CHILD = (sys.executable, "-m", "slm_evaluation.worker.child")
+CHILD = (*RUN_MODULE, "slm_evaluation.worker.child")
 
 
 class EvaluatorWork:

@@ -1,4 +1,4 @@
-"""The child process that trains: `python -m slm_training.worker.child`, started by the supervisor only.
+"""The child process that trains, started by the supervisor only, through `slm_shared.run_module`.
 
 It imports everything slow, says `ready`, waits for a job, trains and exits; of plans it makes as many as it is asked
 for. It speaks JSON lines and reads and writes
@@ -6,7 +6,6 @@ files; it has no credentials and no network.
 """
 
 import os
-import sys
 import tempfile
 import traceback
 import warnings
@@ -141,10 +140,3 @@ def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in MEMORY_SIGNS)
-
-
-if __name__ == "__main__":
-    status = main()
-    sys.stderr.flush()
-    # Everything is written and said; taking the interpreter and torch apart would only take another second.
-    os._exit(status)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from slm_shared.child import Child
+from slm_shared.child import RUN_MODULE, Child
 from slm_training.worker.job import TrainingJob
 from slm_training.worker.warm import MODULE, child_environment
 
@@ -20,4 +20,4 @@ async def start_group(job: TrainingJob, work_dir: Path, *, log_path: Path) -> Ch
     processes = job.run.config.num_processes
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     environment = {**child_environment(work_dir), JOB_VARIABLE: str(job_file)}
-    return await Child.start([*command, "-m", MODULE], env=environment, log_path=log_path)
+    return await Child.start([*command, *RUN_MODULE[1:], MODULE], env=environment, log_path=log_path)

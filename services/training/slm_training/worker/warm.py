@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from slm_shared.child import Child, clean_environment
+from slm_shared.child import RUN_MODULE, Child, clean_environment
 from slm_shared.ids import new_id
 from slm_training.worker.cluster.options import ClusterOptions
 
@@ -106,7 +106,7 @@ class WarmChild:
         _prune(logs, keep=KEPT_LOGS)
         # One process trains on one device; which of several is the operator's to say.
         environment = {"CUDA_VISIBLE_DEVICES": "0", **child_environment(self._work_dir)}
-        command = [sys.executable, "-m", MODULE]
+        command = [*RUN_MODULE, MODULE]
         if self._cluster is not None:
             environment |= self._cluster.environment()
             command = [sys.executable, "-m", DRIVER_MODULE, self._cluster.model_dump_json()]

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from slm_ml.model import load_model, load_tokenizer
-from slm_shared.child import Child, clean_environment
+from slm_shared.child import RUN_MODULE, Child, clean_environment
 
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 SOMEBODY = str(UUID(int=1))
@@ -84,7 +83,7 @@ async def run_child(
     """Run one child to its end, in a new folder."""
     rows = _stored_rows(folder)
     child = await Child.start(
-        [sys.executable, "-m", "slm_training.worker.child"],
+        [*RUN_MODULE, "slm_training.worker.child"],
         env=clean_environment(HF_HUB_OFFLINE="1", **({"SLM_TRAINER_PRECISION": "fp32"} if fp32 else {})),
         log_path=folder / "log",
     )
