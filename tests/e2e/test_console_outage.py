@@ -5,7 +5,6 @@ import shutil
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
@@ -20,22 +19,23 @@ pytestmark = pytest.mark.timeout(240)
 AWAY = "The platform does not answer"
 
 
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    """A platform whose gateway may be killed."""
-    running = Cluster(tmp_path / "cluster")
+@pytest.fixture(scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """A platform whose gateway may be killed; every test brings it back."""
+    running = Cluster(tmp_path_factory.mktemp("cluster"))
     await running.start()
     yield running
     await running.stop()
 
 
-@pytest.fixture
-async def address(cluster: Cluster, tmp_path: Path) -> AsyncIterator[str]:
+@pytest.fixture(scope="module")
+async def address(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A console in front of it."""
-    addresses = choose_addresses(tmp_path / "console", gateway_port=None, free=True, with_ui=True)
+    folder = tmp_path_factory.mktemp("console")
+    addresses = choose_addresses(folder, gateway_port=None, free=True, with_ui=True)
     part = console(addresses)[0]
     part = replace(part, env={**part.env, "SLM_GATEWAY_URL": cluster.gateway_url})
-    process = await Process.start("ui", python(part.module), log_path=tmp_path / "ui.log", env=part.env)
+    process = await Process.start("ui", python(part.module), log_path=folder / "ui.log", env=part.env)
     await process.wait_ready(part.ready)
     yield addresses.url("ui")
     await process.stop()
