@@ -17,7 +17,7 @@ WHOLE_STACKS := $(wildcard tests/services/slm_local tests/services/ui tests/e2e 
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test parts faults lint types ray bench clean format extras constraints
+.PHONY: help demo up test faults lint types ray bench clean format extras constraints
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -29,12 +29,10 @@ demo: $(INSTALLED) ## Start everything and fine-tune a real model (DATA=file for
 up: $(INSTALLED) ## Start everything and leave it running: http://127.0.0.1:8501
 	$(BIN)/python -m slm_local up
 
-test: lint extras ## Everything CI runs
-	$(MAKE) --no-print-directory -j 2 types parts
-	$(if $(WHOLE_STACKS),$(BIN)/pytest $(WHOLE_STACKS))
-
-parts: $(INSTALLED) # What needs no whole stack, several at once
+test: lint ## Everything CI runs
+	$(MAKE) --no-print-directory -j 2 types extras
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(WHOLE_STACKS)) tests
+	$(if $(WHOLE_STACKS),$(BIN)/pytest $(WHOLE_STACKS))
 
 faults: $(INSTALLED) ## The whole fault suite: hours (SEED=n repeats one)
 	$(BIN)/pytest tests/faults --faults=all --writes $(WRITES) --repeat $(REPEAT) --report build/faults.md \
@@ -47,8 +45,7 @@ lint: $(INSTALLED) ## Style, format, and the rules of the house
 	$(BIN)/pytest -q tests/architecture
 
 types: $(INSTALLED) ## mypy --strict over everything
-	@# Behind the tests that it runs beside: it takes what they leave.
-	nice -n 19 $(BIN)/mypy deploy services shared tests $(wildcard benchmarks)
+	$(BIN)/mypy deploy services shared tests $(wildcard benchmarks)
 
 extras: $(INSTALLED) ## Prove that each API extra installs alone, without torch
 	$(BIN)/python .ci/extras build/extras
