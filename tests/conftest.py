@@ -22,7 +22,7 @@ LONGEST = ("tests/services/training/worker/", "tests/services/evaluation/")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the fault suite."""
     parser.addoption("--faults", default="2", help="how many faults to inject: a number, or all")
-    parser.addoption("--writes", type=int, default=300, help="acknowledged writes per fault under load, at least")
+    parser.addoption("--writes", type=int, default=100, help="acknowledged writes per fault under load, at least")
     parser.addoption("--repeat", type=int, default=1, help="how often each fault under load is injected")
     parser.addoption("--report", type=Path, default=None, help="write a table of the faults under load here")
     parser.addoption("--seed", type=int, default=None, help="draws the faults and their moments again")
