@@ -3,6 +3,7 @@
 import os
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ def sockets(port: int) -> list[Path]:
 @pytest.fixture
 def taken() -> Iterator[tuple[int, Path]]:
     """A port, and a file of this user that stands where SeaweedFS would listen for it."""
-    port = claim_s3(None)
+    # Servers that were killed have left theirs, which their own user may use again.
+    port = next(port for port in iter(partial(claim_s3, None), None) if not sockets(port))
     path = Path(f"/tmp/seaweedfs-master-grpc-{port + GRPC_OFFSET + LISTENERS.index('master')}.sock")
     path.touch()
     yield port, path
