@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ import pytest
 from slm_datasets.app import create_app
 from slm_datasets.service.parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
+from slm_datasets.store import uploads as store
 from slm_datasets.tables import UploadRow
 from slm_shared.ids import new_id
 from slm_shared.objects import ObjectStore
@@ -65,18 +67,35 @@ async def test_completed_by_several_at_once_it_is_one_dataset_with_its_file(part
     assert (await parted.get("/api/datasets/big/download")).content == BIG
 
 
-async def test_nobody_who_completes_is_told_of_parts_that_another_has_just_put_together(
-    platform_settings: PlatformSettings,
-) -> None:
+@pytest.fixture
+def uploads(platform_settings: PlatformSettings) -> PartedUploads:
+    """The use cases themselves, without the service around them."""
+    return PartedUploads(ObjectStore(platform_settings), DatasetsSettings())
+
+
+async def one_part(uploads: PartedUploads) -> UploadRow:
+    """An upload whose only part is stored."""
+    upload = UploadRow(id=new_id(), file_name="small.jsonl", size_bytes=len(LINE), part_bytes=PART_BYTES)
+    upload.status, upload.expires_at = store.OPEN, datetime.now(UTC)
+    upload.multipart_id = await uploads.begin_object(upload.id)
+    await uploads.put(upload, 1, LINE, sha256=None)
+    return upload
+
+
+async def test_nobody_who_completes_is_told_of_parts_that_another_has_just_put_together(uploads: PartedUploads) -> None:
     """For a moment the store knows the upload but none of its parts; many small uploads make a look then likely."""
-    parts = PartedUploads(ObjectStore(platform_settings), DatasetsSettings())
+    sha256 = hashlib.sha256(LINE).hexdigest()
     for _ in range(40):
-        upload = UploadRow(id=new_id(), file_name="small.jsonl", size_bytes=len(LINE), part_bytes=PART_BYTES)
-        upload.multipart_id = await parts.begin_object(upload.id)
-        await parts.put(upload, 1, LINE, sha256=None)
-        sha256 = hashlib.sha256(LINE).hexdigest()
-        found = await asyncio.gather(*(parts.assemble(upload, sha256) for _ in range(8)))
+        upload = await one_part(uploads)
+        found = await asyncio.gather(*(uploads.assemble(upload, sha256) for _ in range(8)))
         assert {file.sha256 for file in found} == {sha256}
+
+
+async def test_an_upload_put_together_has_all_its_parts_before_that_is_noted(uploads: PartedUploads) -> None:
+    """As while its file is read, or when the service died meanwhile: whoever asks must not send them again."""
+    upload = await one_part(uploads)
+    await uploads.assemble(upload, hashlib.sha256(LINE).hexdigest())
+    assert [part.is_stored for part in (await uploads.state(upload)).parts] == [True]
 
 
 async def test_only_what_is_missing_is_sent_again(parted: httpx2.AsyncClient) -> None:

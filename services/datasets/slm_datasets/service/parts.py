@@ -1,6 +1,8 @@
 """Uploads that arrive in parts: begin, store parts in any order and again, complete with the checksum, or abort."""
 
+import contextlib
 import hashlib
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -73,30 +75,27 @@ class PartedUploads:
 
     async def state(self, upload: UploadRow) -> UploadState:
         """Where an upload stands: each part, whether the store has it, and where to put it."""
-        stored: dict[int, int] = {}
-        if upload.status == store.OPEN:
-            found = await self._parts.list(_key(upload.id), upload.multipart_id)
-            stored = {part.number: part.size_bytes for part in found}
-        return self._state(upload, stored)
+        tags = await self._tags(upload) if upload.status == store.OPEN else {}
+        return self._state(upload, _numbers(upload) if tags is None else tags)
 
     def fresh_state(self, upload: UploadRow) -> UploadState:
         """Where an upload stands that has only begun; the store need not be asked."""
-        return self._state(upload, {})
+        return self._state(upload, ())
 
-    def _state(self, upload: UploadRow, stored: dict[int, int]) -> UploadState:
+    def _state(self, upload: UploadRow, stored: Collection[int]) -> UploadState:
         return UploadState(
             id=upload.id,
             status=upload.status,
             file_name=shown_file_name(upload.file_name),
             size_bytes=upload.size_bytes,
             part_bytes=upload.part_bytes,
-            parts=[self._part(upload, number, stored) for number in range(1, part_count(upload) + 1)],
+            parts=[self._part(upload, number, stored) for number in _numbers(upload)],
             expires_at=upload.expires_at,
         )
 
-    def _part(self, upload: UploadRow, number: int, stored: dict[int, int]) -> UploadPart:
+    def _part(self, upload: UploadRow, number: int, stored: Collection[int]) -> UploadPart:
         size = part_size(upload, number)
-        is_stored = upload.status == store.COMPLETED or stored.get(number) == size
+        is_stored = upload.status == store.COMPLETED or number in stored
         url = None
         if self._signer is not None and upload.status == store.OPEN and not is_stored:
             lifetime_s = self._settings.upload_lifetime_s
@@ -114,7 +113,7 @@ class PartedUploads:
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256.lower():
             raise ChecksumMismatchError(f"Part {number} does not have its checksum.", hint="Send it again.")
         await self._parts.put(_key(upload.id), upload.multipart_id, number, data)
-        return self._part(upload, number, {number: size})
+        return self._part(upload, number, (number,))
 
     async def assemble(self, upload: UploadRow, sha256: str | None) -> uploading.UploadedFile:
         """Make the file of its parts and read it back.
@@ -129,27 +128,41 @@ class PartedUploads:
             )
             raise InvalidError(f"sha256 {problem.message}.", errors=[problem])
         key = _key(upload.id)
-        if await self._objects.stat(key) is None:
-            try:
-                await self._put_together(upload, key)
-            except (ObjectMissingError, OffsetMismatchError) as error:
-                # Parts go when another request puts them together, some before the others; or the upload was given up.
-                if await self._objects.stat(key) is None:
-                    raise (not_open() if isinstance(error, ObjectMissingError) else error) from None
+        if (tags := await self._tags(upload)) is not None:
+            await self._put_together(upload, tags)
         found, size_bytes = await self._objects.sha256(key)
         if (found, size_bytes) != (expected, upload.size_bytes):
             raise ChecksumMismatchError("The file that arrived is not the one that was announced.", hint="Begin again.")
         head = await self._parts.read(key, offset=0, length=min(uploading.HEAD_BYTES, size_bytes))
         return uploading.described(upload.file_name, size_bytes=size_bytes, sha256=found, head=head)
 
-    async def _put_together(self, upload: UploadRow, key: str) -> None:
-        parts = await self._parts.list(key, upload.multipart_id)
-        good = {part.number: part.tag for part in parts if part.size_bytes == part_size(upload, part.number)}
-        wanted = range(1, part_count(upload) + 1)
-        if missing := [number for number in wanted if number not in good]:
+    async def _tags(self, upload: UploadRow) -> dict[int, str] | None:
+        """The tags of the parts that are stored, by number; None once they have been put together.
+
+        Raises UploadNotFoundError when the store has neither the parts nor the file.
+        """
+        tags: dict[int, str] | None = None
+        with contextlib.suppress(ObjectMissingError):
+            parts = await self._parts.list(_key(upload.id), upload.multipart_id)
+            tags = {part.number: part.tag for part in parts if part.size_bytes == part_size(upload, part.number)}
+        # Parts go when they are put together, some before the others.
+        if (tags is None or len(tags) < part_count(upload)) and await self._objects.stat(_key(upload.id)) is not None:
+            return None
+        if tags is None:
+            raise not_open()
+        return tags
+
+    async def _put_together(self, upload: UploadRow, tags: Mapping[int, str]) -> None:
+        if missing := [number for number in _numbers(upload) if number not in tags]:
             shown = ", ".join(map(str, missing[:20]))
             raise OffsetMismatchError(f"Parts are missing: {shown}.", hint="Send them, then complete again.")
-        await self._parts.complete(key, upload.multipart_id, [good[number] for number in wanted])
+        key = _key(upload.id)
+        try:
+            await self._parts.complete(key, upload.multipart_id, [tags[number] for number in _numbers(upload)])
+        except ObjectMissingError:
+            # Put together by another request meanwhile, or given up.
+            if await self._objects.stat(key) is None:
+                raise not_open() from None
 
     async def forget(self, upload: UploadRow) -> None:
         """Remove whatever of an upload is in the store."""
@@ -185,6 +198,10 @@ def fields_of(upload: UploadRow) -> UploadFields:
 def part_count(upload: UploadRow) -> int:
     """Into how many parts the file is cut."""
     return -(-upload.size_bytes // upload.part_bytes)
+
+
+def _numbers(upload: UploadRow) -> range:
+    return range(1, part_count(upload) + 1)
 
 
 def part_size(upload: UploadRow, number: int) -> int:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NoReturn
 
 from transformers.utils.logging import disable_progress_bar
 
@@ -23,7 +23,7 @@ NOT_INSTALLED = (
 Progress = Callable[[int, int], None]
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Serve jobs for ever."""
     parent = Parent()
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it without types

@@ -1,8 +1,7 @@
 """The child process that trains, started by the supervisor only, through `slm_shared.run_module`.
 
 It imports everything slow, says `ready`, waits for a job, trains and exits; of plans it makes as many as it is asked
-for. It speaks JSON lines and reads and writes
-files; it has no credentials and no network.
+for. It speaks JSON lines and reads and writes files; it has no credentials and no network.
 """
 
 import os
