@@ -33,7 +33,7 @@ from rich.table import Table
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slm_local.record import read_record
-from slm_shared.principal import HEADER, Principal, Role, Signer
+from slm_shared.identity.principal import HEADER, Principal, Role, Signer
 
 MODEL = "/api/models/nano-v1"
 CONCURRENCIES = (1, 16)

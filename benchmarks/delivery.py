@@ -25,16 +25,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_local.servers import embedded_servers, settings_of
-from slm_shared import outbox
-from slm_shared.broker import Broker
-from slm_shared.bus import Bus
-from slm_shared.database import Database
-from slm_shared.events import DatasetDeleted
-from slm_shared.ids import new_id
+from slm_shared.background import running_in_background
+from slm_shared.delivery import outbox
+from slm_shared.delivery.broker import Broker
+from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.outbox import Relay
+from slm_shared.events.catalogue import DatasetDeleted
+from slm_shared.events.topology import migrate_topology
 from slm_shared.migrate import database_name, migrate_database
-from slm_shared.outbox import Relay
-from slm_shared.parts import running_parts
-from slm_shared.topology import migrate_topology
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
 
 PAUSE_S = 0.01
 BATCH = 500
@@ -138,8 +138,8 @@ async def measure(events: int, waiting: int) -> None:
             await migrate_topology(await broker.jetstream())
             effects, bus = Effects(), Bus(target, broker, service="training")
             bus.on(DatasetDeleted, effects.take)
-            async with running_parts([bus]):
-                async with running_parts([Relay(source, broker, source="datasets")]):
+            async with running_in_background([bus]):
+                async with running_in_background([Relay(source, broker, source="datasets")]):
                     await one_by_one(source, effects, 50)
                     taken = await one_by_one(source, effects, events)
                 commits, publishes = await bare_commits(target, events), await bare_publishes(broker, events)

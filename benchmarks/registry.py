@@ -33,19 +33,19 @@ from slm_local.servers import embedded_servers
 from slm_registry.app import create_app
 from slm_registry.service.registration import Registrar
 from slm_registry.settings import RegistrySettings
-from slm_shared.broker import Broker
-from slm_shared.database import Database
+from slm_shared.delivery.broker import Broker
 from slm_shared.errors import UnavailableError
-from slm_shared.events import ExperimentCompleted
-from slm_shared.ids import new_id
-from slm_shared.keys import SIGNERS
+from slm_shared.events.catalogue import ExperimentCompleted
+from slm_shared.events.topology import migrate_topology
+from slm_shared.http.app import spare_garbage_collection
+from slm_shared.identity.keys import SIGNERS
+from slm_shared.identity.principal import HEADER, Principal, Role, Signer, generate_keys
 from slm_shared.migrate import create_database, migrate_database
-from slm_shared.objects import ObjectStore
-from slm_shared.principal import HEADER, Principal, Role, Signer, generate_keys
 from slm_shared.settings import PlatformSettings
-from slm_shared.signing import signer_for
-from slm_shared.topology import migrate_topology
-from slm_shared.web import spare_garbage_collection
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_shared.storage.signing import signer_for
 
 REQUESTS = 200
 AT_ONCE = 50

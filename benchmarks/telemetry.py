@@ -29,18 +29,18 @@ from rich.console import Console
 from rich.table import Table
 
 from slm_local.servers import Servers, embedded_servers, settings_of
-from slm_shared.broker import Broker
-from slm_shared.cloudevents import MESSAGE_ID
-from slm_shared.database import Database
-from slm_shared.events import MetricPoint, TelemetryBatch, telemetry_subject
-from slm_shared.ids import new_id
-from slm_shared.keys import SIGNERS
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.catalogue import MetricPoint, TelemetryBatch, telemetry_subject
+from slm_shared.events.cloudevents import MESSAGE_ID
+from slm_shared.events.topology import TELEMETRY, migrate_topology
+from slm_shared.http.app import spare_garbage_collection
+from slm_shared.identity.keys import SIGNERS
+from slm_shared.identity.principal import generate_keys
 from slm_shared.migrate import create_database, database_name, migrate_database
-from slm_shared.principal import generate_keys
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import running
-from slm_shared.topology import TELEMETRY, migrate_topology
-from slm_shared.web import spare_garbage_collection
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import running
 from slm_training.app import create_app
 from slm_training.schemas.config import RunCreate
 from slm_training.schemas.leases import Claim

@@ -1,4 +1,4 @@
-"""Every test may use the real servers of `slm_shared.testing`. Faults: `--faults` of them, drawn by `--seed`."""
+"""Every test may use the real servers of `slm_testing.plugin`. Faults: `--faults` of them, drawn by `--seed`."""
 
 import gc
 import random
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.report import Injected, table_of
 
-pytest_plugins = ["slm_shared.testing"]
+pytest_plugins = ["slm_testing.plugin"]
 
 # Until everything is imported: half of the time that collecting the tests takes went into looking for garbage.
 gc.disable()

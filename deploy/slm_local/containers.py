@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 
 from slm_local.files import read_or_make_secret
-from slm_shared.keys import SIGNERS
-from slm_shared.principal import generate_keys
+from slm_shared.identity.keys import SIGNERS
+from slm_shared.identity.principal import generate_keys
 
 # The user of our own images, of NATS and of SeaweedFS; PostgreSQL starts as root and reads everything.
 USER_ID = 10001

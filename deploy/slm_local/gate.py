@@ -9,7 +9,7 @@ import fcntl
 import os
 import sys
 
-from slm_shared.run_module import load
+from slm_shared.jobs.run_module import load
 
 
 def main(gate: int, lock: str, module: str, *arguments: str) -> None:

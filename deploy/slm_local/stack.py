@@ -8,9 +8,9 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from slm_local.addresses import SERVER_PORTS, Addresses
+from slm_local.components import Component, base_environment, console, keys_folder, python, services, workers
 from slm_local.errors import PartError, StackError, first_error
 from slm_local.output import Clock, part_line, say
-from slm_local.parts import Part, base_environment, console, keys_folder, python, services, workers
 from slm_local.process import Gate, Process
 from slm_local.record import PartRecord, StackRecord, remove_record, write_record
 from slm_local.servers import Server
@@ -70,11 +70,11 @@ class Stack:
                 await self._make_keys()
                 # Workers wait for what they need by themselves; the others import meanwhile and wait at a gate.
                 for part in workers(self._data_dir, self._addresses):
-                    group.create_task(self._start_part(part, self._workers))
+                    group.create_task(self._start_component(part, self._workers))
                 migrated = group.create_task(self._step("migrations", "slm_shared.migrate", gate=migrations))
                 for part in [*services(self._data_dir, self._addresses), *console(self._addresses)]:
                     layer = self._workers if part.name in ("gateway", "ui") else self._services
-                    group.create_task(self._start_part(part, layer, gate=service_gate))
+                    group.create_task(self._start_component(part, layer, gate=service_gate))
                 await asyncio.gather(*servers)
                 migrations.open()
                 await migrated
@@ -98,18 +98,18 @@ class Stack:
         self._watch(server.process, self._servers)
         self._note(name, server.process)
 
-    async def _start_part(self, part: Part, layer: list[Process], *, gate: Gate | None = None) -> None:
-        log_path = self._logs / f"{part.name}.log"
-        argv = python(part.module, gate=gate)
-        process = await Process.start(part.name, argv, log_path=log_path, env=part.env, gate=gate)
+    async def _start_component(self, component: Component, layer: list[Process], *, gate: Gate | None = None) -> None:
+        log_path = self._logs / f"{component.name}.log"
+        argv = python(component.module, gate=gate)
+        process = await Process.start(component.name, argv, log_path=log_path, env=component.env, gate=gate)
         self._watch(process, layer)
-        await process.wait_ready(part.ready)
-        self._note(part.name, process)
+        await process.wait_ready(component.ready)
+        self._note(component.name, process)
 
     async def _make_keys(self) -> None:
         folder = keys_folder(self._data_dir)
         if not (folder / "principals.json").exists():
-            await self._step("keys", "slm_shared.keys", str(folder))
+            await self._step("keys", "slm_shared.identity.keys", str(folder))
 
     async def _step(self, name: str, module: str, *arguments: str, gate: Gate | None = None) -> None:
         """Run something that ends by itself before the next begins."""

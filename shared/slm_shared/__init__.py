@@ -1,6 +1,7 @@
-"""Contracts and plumbing of every service: settings, errors, events, delivery, web edge, objects.
+"""Contracts and plumbing of every service; imports no service and nothing of the torch side.
 
-Owns the event catalogue (`events`) and the delivery of events (`outbox`, `inbox`, `bus`, `topology`), leases of long
-work (`leases`), the web edge (`web`, `principal`, `peers`, `paging`) and the object store (`objects`, `manifest`).
-Imports no service and nothing of the torch side.
+Rooms: `events` (the catalogue and its streams), `delivery` (outbox, bus, inbox, dead letters), `http` (the web edge),
+`jobs` (leased work and its workers), `storage` (database, object store, manifests, audit log), `identity` (principals
+and keys), `observability` (logs and traces). Beside them: `settings`, `errors`, `background` (tasks beside the
+requests), `peers` (other services' REST) and `migrate` (databases, streams and bucket brought to this version).
 """

@@ -17,11 +17,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from slm_shared.broker import Broker
-from slm_shared.objects import ObjectStore
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.topology import migrate_topology
+from slm_shared.observability.logging import configure_logging
 from slm_shared.settings import PlatformSettings
-from slm_shared.telemetry import configure_logging
-from slm_shared.topology import migrate_topology
+from slm_shared.storage.objects import ObjectStore
 
 log = structlog.get_logger()
 

@@ -6,9 +6,9 @@ from typing import Any
 import aiohttp
 
 from slm_shared.errors import UnavailableError
-from slm_shared.principal import HEADER, Principal, Role, Signer
+from slm_shared.identity.principal import HEADER, Principal, Role, Signer
+from slm_shared.observability.tracing import current_traceparent
 from slm_shared.settings import PlatformSettings
-from slm_shared.telemetry import current_traceparent
 
 TIMEOUT_S = 2.0
 DOWNLOAD_TIMEOUT_S = 60.0

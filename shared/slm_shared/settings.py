@@ -17,7 +17,7 @@ class PlatformSettings(BaseSettings):
     """Addresses and credentials every process shares; environment prefix `SLM_`.
 
     `postgres_url` names the server without a database (each service has its own). `principal_keys` and `signing_key`
-    are files made by `python -m slm_shared.keys`. `answer_within_s` is what a request may wait for its
+    are files made by `python -m slm_shared.identity.keys`. `answer_within_s` is what a request may wait for its
     database. Secrets may also be files in the folder `SLM_SECRETS_DIR`.
     """
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slm_shared.asyncapi import render
-from slm_shared.events import CATALOGUE, Event
+from slm_shared.events.asyncapi import render
+from slm_shared.events.catalogue import CATALOGUE, Event
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -32,4 +32,4 @@ def test_fields_of_a_later_version_are_ignored(event: type[Event]) -> None:
 
 def test_the_committed_asyncapi_document_is_the_exported_one() -> None:
     committed = (ROOT / "docs" / "asyncapi.json").read_text()
-    assert committed == render(), "run: python -m slm_shared.asyncapi > docs/asyncapi.json"
+    assert committed == render(), "run: python -m slm_shared.events.asyncapi > docs/asyncapi.json"

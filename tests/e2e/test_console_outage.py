@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from slm_local.addresses import choose_addresses
-from slm_local.parts import console, python
+from slm_local.components import console, python
 from slm_local.process import Process
 from tests.support.browser import NAMES, PATIENCE_MS
 from tests.support.cluster import Cluster

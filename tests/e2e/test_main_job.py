@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from slm_client import SlmClient
-from slm_shared.testing import eventually
+from slm_testing.plugin import eventually
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 80

@@ -12,14 +12,14 @@ import psutil
 from pydantic import SecretStr
 
 from slm_local.addresses import Addresses, choose_addresses
-from slm_local.parts import Part, base_environment, keys_folder, python, services
+from slm_local.components import Component, base_environment, keys_folder, python, services
 from slm_local.ports import claim
 from slm_local.process import Process
 from slm_local.servers.nats import start_nats
 from slm_local.servers.postgres import start_postgres
 from slm_local.servers.s3 import claim_s3, start_s3
-from slm_shared.keys import SIGNERS
-from slm_shared.principal import generate_keys
+from slm_shared.identity.keys import SIGNERS
+from slm_shared.identity.principal import generate_keys
 from slm_shared.settings import PlatformSettings
 from tests.support.proxy import Proxy
 
@@ -45,7 +45,7 @@ class Cluster:
         self._addresses: Addresses = choose_addresses(data_dir, gateway_port=None, free=True)
         self._real = {name: claim_s3(None) if name == "s3" else claim(name, None) for name in SERVERS}
         self._gateway_port = claim("gateway", None)
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, Component] = {}
         self._processes: dict[str, Process] = {}
         self.proxies = {name: Proxy(self._addresses.ports[name], port) for name, port in self._real.items()}
         self.proxies["gateway"] = Proxy(self._gateway_port, self._addresses.ports["gateway"])

@@ -17,16 +17,16 @@ import polars
 
 from slm_evaluation.worker.settings import EvaluatorSettings
 from slm_evaluation.worker.supervisor import EvaluatorWork
-from slm_shared import manifest
-from slm_shared.events import DatasetProcessed, ModelRegistered
-from slm_shared.ids import new_id
-from slm_shared.lease_client import LeaseClient
-from slm_shared.objects import ObjectStore
+from slm_shared.events.catalogue import DatasetProcessed, ModelRegistered
+from slm_shared.identity.principal import Principal, Role
+from slm_shared.jobs.client import LeaseClient
+from slm_shared.jobs.worker import Polling, Worker
 from slm_shared.peers import Peer
-from slm_shared.principal import Principal, Role
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, eventually
-from slm_shared.worker import Polling, Worker
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import EventLog, eventually
 
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 WHOLE_S = 100.0

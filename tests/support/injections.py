@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from slm_shared.broker import Broker
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.topology import EVENTS, STREAMS
 from slm_shared.migrate import database_name
-from slm_shared.topology import EVENTS, STREAMS
 from tests.support.cluster import Cluster
 
 Injection = Callable[[Cluster, random.Random], Awaitable[None]]

@@ -9,11 +9,11 @@ import aiohttp
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from slm_shared import manifest
-from slm_shared.manifest import ArtifactMismatchError
+from slm_shared.events.topology import CONSUMERS, EVENTS, TRAINER_WAKE_UP
 from slm_shared.migrate import database_name
-from slm_shared.objects import ObjectStore
-from slm_shared.topology import CONSUMERS, EVENTS, TRAINER_WAKE_UP
+from slm_shared.storage import manifest
+from slm_shared.storage.manifest import ArtifactMismatchError
+from slm_shared.storage.objects import ObjectStore
 from tests.support.cluster import Cluster
 from tests.support.load import Oracle
 

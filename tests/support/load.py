@@ -12,10 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from slm_shared import manifest
 from slm_shared.errors import UnavailableError
-from slm_shared.ids import new_id
-from slm_shared.lease_client import (
+from slm_shared.identity.principal import Principal, Role
+from slm_shared.jobs.client import (
     JobFailedError,
     Lease,
     LeaseClient,
@@ -24,10 +23,11 @@ from slm_shared.lease_client import (
     RefusedError,
     persist,
 )
-from slm_shared.objects import ObjectStore
 from slm_shared.peers import Peer
-from slm_shared.principal import Principal, Role
 from slm_shared.settings import PlatformSettings
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
 
 ANSWER_TIMEOUT_S = 10.0
 RETRY_S = 0.1

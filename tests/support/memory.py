@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slm_shared.oom import CONTROLLERS, memory_group
+from slm_shared.jobs.oom import CONTROLLERS, memory_group
 
 LIMITS = {"memory.oom_control": "memory.limit_in_bytes", "memory.events": "memory.max"}
 USAGES = {"memory.oom_control": "memory.usage_in_bytes", "memory.events": "memory.current"}

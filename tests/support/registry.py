@@ -10,12 +10,12 @@ import httpx2
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo, SequenceInfo
 
-from slm_shared.events import EvaluationCompleted, Event, ExperimentCompleted, ModelRegistered
-from slm_shared.ids import new_id
-from slm_shared.manifest import Manifest
-from slm_shared.objects import CHUNK_BYTES
-from slm_shared.testing import EventLog, eventually
-from slm_shared.topology import EVENTS, durable_name
+from slm_shared.events.catalogue import EvaluationCompleted, Event, ExperimentCompleted, ModelRegistered
+from slm_shared.events.topology import EVENTS, durable_name
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.manifest import Manifest
+from slm_shared.storage.objects import CHUNK_BYTES
+from slm_testing.plugin import EventLog, eventually
 
 CONTENT = {
     "config.json": b'{"model_type": "llama"}\n',

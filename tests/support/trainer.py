@@ -8,14 +8,14 @@ from typing import Any
 
 import psutil
 
-from slm_shared.broker import Broker
-from slm_shared.lease_client import LeaseClient
-from slm_shared.objects import ObjectStore
+from slm_shared.delivery.broker import Broker
+from slm_shared.identity.principal import Principal, Role
+from slm_shared.jobs.client import LeaseClient
+from slm_shared.jobs.worker import WakeUps, Worker
 from slm_shared.peers import Peer
-from slm_shared.principal import Principal, Role
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import eventually
-from slm_shared.worker import WakeUps, Worker
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import eventually
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor import TrainerWork
 

@@ -2,7 +2,7 @@
 
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
-from slm_shared.web import serve
+from slm_shared.http.app import serve
 
 
 def main() -> None:

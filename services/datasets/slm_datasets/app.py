@@ -9,14 +9,14 @@ from slm_datasets.processing.queue import ProcessingQueue
 from slm_datasets.service.parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.sweeping import Sweeper
-from slm_shared.auditor import Auditor
-from slm_shared.broker import Broker
-from slm_shared.bus import Bus
-from slm_shared.database import Database
-from slm_shared.objects import ObjectStore
-from slm_shared.outbox import Relay
+from slm_shared.delivery.broker import Broker
+from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.outbox import Relay
+from slm_shared.delivery.reconciler import Reconciler
+from slm_shared.http.app import create_app as create_service
 from slm_shared.peers import Peer
-from slm_shared.web import create_app as create_service
+from slm_shared.storage.database import Database
+from slm_shared.storage.objects import ObjectStore
 
 
 def create_app(settings: DatasetsSettings) -> FastAPI:
@@ -35,11 +35,11 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
         database=database,
         # An upload has an id of its own kind: its routes are looked at before those of datasets by any name.
         routers=[uploads.routes, datasets.routes, contents.routes, reports.routes],
-        parts=[
+        background=[
             broker,
             objects,
             Relay(database, broker, source="datasets"),
-            Auditor(database, settings.platform, source="datasets"),
+            Reconciler(database, settings.platform, source="datasets"),
             bus,
             ProcessingQueue(database, objects, settings),
             JobQueue(database, objects, registry, settings),

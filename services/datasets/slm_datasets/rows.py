@@ -12,8 +12,8 @@ from anyio import to_thread
 from slm_datasets.domain.rows import IMAGES
 from slm_datasets.service.keys import thumbnails_key
 from slm_datasets.tables import DatasetRow
-from slm_shared.object_parts import open_object
-from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_shared.storage.multipart import open_object
+from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 
 ROWS_PER_CHUNK = 2000
 JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME

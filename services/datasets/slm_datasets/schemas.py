@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from slm_datasets.domain.rows import FIELDS
 from slm_datasets.tables import DatasetRow
-from slm_shared.events import Usage
-from slm_shared.requests import Body
+from slm_shared.events.catalogue import Usage
+from slm_shared.http.requests import Body
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 Origin = Literal["uploaded", "distilled", "synthetic", "imported"]

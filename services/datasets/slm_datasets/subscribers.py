@@ -3,8 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_datasets.store import uses
-from slm_shared.bus import Bus
-from slm_shared.events import ExperimentCancelled, ExperimentCompleted, ExperimentFailed, RunLaunched
+from slm_shared.delivery.bus import Bus
+from slm_shared.events.catalogue import ExperimentCancelled, ExperimentCompleted, ExperimentFailed, RunLaunched
 
 
 async def hold_datasets(session: AsyncSession, event: RunLaunched) -> None:

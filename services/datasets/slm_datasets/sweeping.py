@@ -8,10 +8,10 @@ import structlog
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets, uploads, uses
 from slm_datasets.tables import DatasetRow, UploadRow
-from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
-from slm_shared.object_parts import ObjectParts
-from slm_shared.objects import ObjectStore
+from slm_shared.storage.database import Database
+from slm_shared.storage.multipart import ObjectParts
+from slm_shared.storage.objects import ObjectStore
 
 log = structlog.get_logger()
 BATCH = 50

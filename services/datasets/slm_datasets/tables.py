@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Boolean, Index, Text, UniqueConstraint, Uuid,
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
 
-from slm_shared.leases import LeaseColumns
+from slm_shared.jobs.leases import LeaseColumns
 
 Moment = TIMESTAMP(timezone=True)
 Json = dict[str, Any]

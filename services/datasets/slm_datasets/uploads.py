@@ -15,7 +15,7 @@ from python_multipart.multipart import MultipartParser
 from slm_datasets.errors import FileMissingError, FileTooLargeError, MultipartInvalidError
 from slm_datasets.schemas import UploadFields
 from slm_shared.errors import FieldProblem
-from slm_shared.problems import invalid_request
+from slm_shared.http.problems import invalid_request
 
 MAX_FIELDS = 20
 MAX_FIELD_BYTES = 64 * 1024

@@ -2,7 +2,7 @@
 
 from slm_evaluation.app import create_app
 from slm_evaluation.settings import EvaluationSettings
-from slm_shared.web import serve
+from slm_shared.http.app import serve
 
 
 def main() -> None:

@@ -7,15 +7,15 @@ from slm_evaluation.api import evaluations, leases
 from slm_evaluation.service import leasing
 from slm_evaluation.service.ordering import Resolver
 from slm_evaluation.settings import EvaluationSettings
-from slm_shared.auditor import Auditor
-from slm_shared.broker import Broker
-from slm_shared.bus import Bus
-from slm_shared.database import Database
-from slm_shared.objects import ObjectStore
-from slm_shared.outbox import Relay
+from slm_shared.delivery.broker import Broker
+from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.outbox import Relay
+from slm_shared.delivery.reconciler import Reconciler
+from slm_shared.http.app import create_app as create_service
+from slm_shared.jobs.reaper import Reaper
 from slm_shared.peers import Peer
-from slm_shared.reaper import Reaper
-from slm_shared.web import create_app as create_service
+from slm_shared.storage.database import Database
+from slm_shared.storage.objects import ObjectStore
 
 
 def create_app(settings: EvaluationSettings) -> FastAPI:
@@ -33,10 +33,10 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
         settings=settings,
         database=database,
         routers=[evaluations.routes, leases.routes],
-        parts=[
+        background=[
             broker,
             Relay(database, broker, source="evaluation"),
-            Auditor(database, settings.platform, source="evaluation"),
+            Reconciler(database, settings.platform, source="evaluation"),
             bus,
             Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
         ],

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, model_validator
 
 from slm_evaluation.tables import EvaluationRow
-from slm_shared.requests import Body
+from slm_shared.http.requests import Body
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Text = Annotated[str, Field(max_length=20_000)]

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation.domain import RETRYABLE, EvaluationStatus, statuses_before
 from slm_evaluation.tables import DatasetRow, EvaluationRow, ModelRow
-from slm_shared import leases
-from slm_shared.paging import PageRequest
-from slm_shared.sorting import Order, Sort, sorted_page
+from slm_shared.http.paging import PageRequest
+from slm_shared.http.sorting import Order, Sort, sorted_page
+from slm_shared.jobs import leases
 
 MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256", "family", "version", "signature")
 DATASET_FIELDS = ("id", "name", "object_key", "sha256", "row_format", "mapping")

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_evaluation import store
 from slm_evaluation.service import planning
 from slm_evaluation.settings import EvaluationSettings
-from slm_shared.bus import Bus
-from slm_shared.events import DatasetProcessed, ModelDeleted, ModelRegistered
+from slm_shared.delivery.bus import Bus
+from slm_shared.events.catalogue import DatasetProcessed, ModelDeleted, ModelRegistered
 
 
 async def forget_model(session: AsyncSession, event: ModelDeleted) -> None:

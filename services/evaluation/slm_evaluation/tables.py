@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from slm_shared.leases import LeaseColumns
+from slm_shared.jobs.leases import LeaseColumns
 
 Moment = TIMESTAMP(timezone=True)
 

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from slm_gateway.app import create_app
 from slm_gateway.settings import GatewaySettings
-from slm_shared.telemetry import configure_logging
-from slm_shared.web import serve
+from slm_shared.http.app import serve
+from slm_shared.observability.logging import configure_logging
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from slm_gateway.service.documents import ApiDescription
 from slm_gateway.service.upstreams import Upstreams
 from slm_gateway.settings import GatewaySettings
 from slm_gateway.subscribers import LiveFeed
-from slm_shared import web
-from slm_shared.broker import Broker
+from slm_shared.delivery.broker import Broker
+from slm_shared.http import app as web
 
 DESCRIPTION = """Turn data into small language models: upload a dataset, launch a run, watch the experiment, get a
 registered and evaluated model. Errors are `application/problem+json` with a stable `code`."""

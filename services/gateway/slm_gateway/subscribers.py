@@ -15,8 +15,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import FetchTimeoutError
 
 from slm_gateway.errors import FeedUnavailableError
-from slm_shared.broker import Broker
-from slm_shared.topology import EVENTS
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.topology import EVENTS
 
 log = structlog.get_logger()
 CONNECT_TIMEOUT_S = 2.0

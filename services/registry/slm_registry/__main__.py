@@ -2,7 +2,7 @@
 
 from slm_registry.app import create_app
 from slm_registry.settings import RegistrySettings
-from slm_shared.web import serve
+from slm_shared.http.app import serve
 
 
 def main() -> None:

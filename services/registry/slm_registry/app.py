@@ -9,14 +9,14 @@ from slm_registry.service.emitting import OpenLineageEmitter
 from slm_registry.service.journal import Projections
 from slm_registry.service.registration import Registrar
 from slm_registry.settings import RegistrySettings
-from slm_shared.auditor import Auditor
-from slm_shared.broker import Broker
-from slm_shared.bus import Bus
-from slm_shared.database import Database
-from slm_shared.objects import ObjectStore
-from slm_shared.outbox import Relay
-from slm_shared.signing import signer_for, verifier_for
-from slm_shared.web import create_app as create_service
+from slm_shared.delivery.broker import Broker
+from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.outbox import Relay
+from slm_shared.delivery.reconciler import Reconciler
+from slm_shared.http.app import create_app as create_service
+from slm_shared.storage.database import Database
+from slm_shared.storage.objects import ObjectStore
+from slm_shared.storage.signing import signer_for, verifier_for
 
 
 def create_app(settings: RegistrySettings) -> FastAPI:
@@ -34,11 +34,11 @@ def create_app(settings: RegistrySettings) -> FastAPI:
         settings=settings,
         database=database,
         routers=[models.routes, aliases.routes, files.routes, lineage.routes, promotion.routes, uploads.routes],
-        parts=[
+        background=[
             broker,
             objects,
             Relay(database, broker, source="registry"),
-            Auditor(database, settings.platform, source="registry"),
+            Reconciler(database, settings.platform, source="registry"),
             bus,
             Projections(database),
             Builtins(database, objects, settings.builtin_dir, registrar),

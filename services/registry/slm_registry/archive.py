@@ -4,8 +4,8 @@ import hashlib
 import tarfile
 from collections.abc import AsyncIterator, Sequence
 
-from slm_shared.manifest import ArtifactMismatchError, Manifest, ManifestFile
-from slm_shared.objects import ObjectStore
+from slm_shared.storage.manifest import ArtifactMismatchError, Manifest, ManifestFile
+from slm_shared.storage.objects import ObjectStore
 
 
 async def stream_file(objects: ObjectStore, prefix: str, file: ManifestFile) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from slm_registry.domain import parse_model_name
 from slm_registry.tables import AliasMoveRow, EvaluationRow, ModelRow, UsageRow
-from slm_shared.requests import Body
+from slm_shared.http.requests import Body
 
 Tag = Annotated[str, Field(min_length=1, max_length=60)]
 

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_registry.service import journal
 from slm_registry.service.registration import Registrar
 from slm_registry.store import aliases, lineage, models
-from slm_shared.bus import Bus
-from slm_shared.events import (
+from slm_shared.delivery.bus import Bus
+from slm_shared.events.catalogue import (
     DatasetProcessed,
     EvaluationCompleted,
     EvaluationFailed,

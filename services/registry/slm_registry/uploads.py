@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException
 from slm_registry.errors import ArchiveMissingError, ArchiveTooLargeError, MultipartInvalidError
 from slm_registry.schemas import UploadFields
 from slm_shared.errors import FieldProblem
-from slm_shared.problems import invalid_request
+from slm_shared.http.problems import invalid_request
 
 # What the form's own headers and fields may add to the archive.
 FORM_OVERHEAD_BYTES = 1024 * 1024

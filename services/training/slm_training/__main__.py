@@ -1,6 +1,6 @@
 """Serve the training service: `python -m slm_training`."""
 
-from slm_shared.web import serve
+from slm_shared.http.app import serve
 from slm_training.app import create_app
 from slm_training.settings import TrainingSettings
 

@@ -2,15 +2,15 @@
 
 from fastapi import FastAPI
 
-from slm_shared.auditor import Auditor
-from slm_shared.broker import Broker
-from slm_shared.bus import Bus
-from slm_shared.database import Database
-from slm_shared.objects import ObjectStore
-from slm_shared.outbox import Relay
+from slm_shared.delivery.broker import Broker
+from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.outbox import Relay
+from slm_shared.delivery.reconciler import Reconciler
+from slm_shared.http.app import create_app as create_service
+from slm_shared.jobs.reaper import Reaper
 from slm_shared.peers import Peer
-from slm_shared.reaper import Reaper
-from slm_shared.web import create_app as create_service
+from slm_shared.storage.database import Database
+from slm_shared.storage.objects import ObjectStore
 from slm_training import subscribers
 from slm_training.api import experiments, leases, live, plans, runs, workers
 from slm_training.service import leasing
@@ -36,10 +36,10 @@ def create_app(settings: TrainingSettings) -> FastAPI:
         settings=settings,
         database=database,
         routers=[runs.routes, plans.routes, experiments.routes, live.routes, workers.routes, leases.routes],
-        parts=[
+        background=[
             broker,
             Relay(database, broker, source="training"),
-            Auditor(database, settings.platform, source="training"),
+            Reconciler(database, settings.platform, source="training"),
             bus,
             TelemetryIntake(database, broker),
             Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),

@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.bus import Bus
-from slm_shared.events import DatasetDeleted, DatasetProcessed
+from slm_shared.delivery.bus import Bus
+from slm_shared.events.catalogue import DatasetDeleted, DatasetProcessed
 from slm_training import store
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from slm_shared.testing import serving
+from slm_testing.plugin import serving
 
 NAMES = {"id": "0190", "name": "commands-v1"}
 

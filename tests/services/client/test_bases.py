@@ -14,7 +14,7 @@ import pytest
 
 from slm_client import AsyncSlmClient, SlmError
 from slm_client.bases import is_elsewhere
-from slm_shared.testing import serving
+from slm_testing.plugin import serving
 from tests.support.hub import Hub
 
 OLD, NEW = "a" * 40, "b" * 40

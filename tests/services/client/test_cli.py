@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from slm_client.cli.main import run
-from slm_shared.testing import eventually
+from slm_testing.plugin import eventually
 
 DATASET = {
     "id": "d1", "name": "commands-v1", "usage": "training", "status": "processed", "rows": 3, "format": "jsonl",

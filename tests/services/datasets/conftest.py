@@ -9,7 +9,7 @@ import pytest
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, running
+from slm_testing.plugin import EventLog, running
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
+from slm_shared.storage.objects import ObjectStore
 from tests.support.datasets import JSONL, ended, processed, upload
 
 BOUNDARY = "b0undary"

@@ -10,9 +10,9 @@ import pytest
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
 from slm_local.ports import free_port
-from slm_shared.objects import PART_BYTES, ObjectStore
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import running
+from slm_shared.storage.objects import PART_BYTES, ObjectStore
+from slm_testing.plugin import running
 from tests.support.datasets import JSONL, ROWS, ended, patiently, processed
 from tests.support.proxy import Proxy
 

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
-from slm_shared.events import DatasetDeleted, DatasetFailed, DatasetProcessed, DatasetUploaded
-from slm_shared.manifest import file_sha256
-from slm_shared.objects import ObjectStore
+from slm_shared.events.catalogue import DatasetDeleted, DatasetFailed, DatasetProcessed, DatasetUploaded
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, eventually, running
+from slm_shared.storage.manifest import file_sha256
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import EventLog, eventually, running
 from tests.support.datasets import JSONL, ROWS, ended, upload
 
 

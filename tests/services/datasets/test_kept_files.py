@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
-from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import running
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import running
 from tests.support.datasets import ended, upload
 
 

@@ -13,10 +13,10 @@ from slm_datasets.service.parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import uploads as store
 from slm_datasets.tables import UploadRow
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import eventually, running
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import eventually, running
 from tests.support.datasets import ended, patiently, upload
 
 PART_BYTES = 5 * 1024 * 1024

@@ -17,7 +17,7 @@ from slm_datasets.settings import DatasetsSettings
 from slm_registry.app import create_app as create_registry
 from slm_registry.settings import RegistrySettings
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import eventually, running, serving
+from slm_testing.plugin import eventually, running, serving
 from tests.support.datasets import JSONL, processed
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from slm_shared.events import ExperimentCancelled, RunLaunched
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
+from slm_shared.events.catalogue import ExperimentCancelled, RunLaunched
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, eventually
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import EventLog, eventually
 from tests.support.datasets import JSONL, ROWS, ended, processed, upload
 
 

@@ -15,14 +15,14 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from slm_evaluation.app import create_app
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.worker.settings import EvaluatorSettings
-from slm_shared.broker import Broker
-from slm_shared.events import ModelRegistered
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
-from slm_shared.principal import HEADER, Principal, Role, Signer
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.catalogue import ModelRegistered
+from slm_shared.events.topology import EVENTS, durable_name
+from slm_shared.identity.principal import HEADER, Principal, Role, Signer
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import DEADLINE_S, EventLog, eventually, running
-from slm_shared.topology import EVENTS, durable_name
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import DEADLINE_S, EventLog, eventually, running
 from tests.support.evaluation import Make, Site, WarmWork
 
 LEASES = "/api/evaluation-leases"

@@ -7,9 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from slm_shared.events import EvaluationCompleted, EvaluationFailed, ModelRegistered
-from slm_shared.ids import new_id
-from slm_shared.testing import EventLog, eventually
+from slm_shared.events.catalogue import EvaluationCompleted, EvaluationFailed, ModelRegistered
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog, eventually
 
 Lease = dict[str, Any]
 Make = Callable[..., ModelRegistered]

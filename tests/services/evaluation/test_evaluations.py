@@ -8,12 +8,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from slm_shared.events import ModelRegistered
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
-from slm_shared.principal import Role
+from slm_shared.events.catalogue import ModelRegistered
+from slm_shared.identity.principal import Role
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, eventually
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import EventLog, eventually
 
 Make = Callable[..., ModelRegistered]
 Handled = Callable[[], Awaitable[None]]

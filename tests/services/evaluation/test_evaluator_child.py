@@ -8,8 +8,8 @@ from typing import Any
 import psutil
 import pytest
 
-from slm_shared.events import EvaluationFailed
-from slm_shared.testing import eventually
+from slm_shared.events.catalogue import EvaluationFailed
+from slm_testing.plugin import eventually
 from tests.support.evaluation import Site, command_rows, evaluator
 
 RowOf = Callable[[str], Awaitable[dict[str, Any]]]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from slm_shared import manifest
-from slm_shared.events import EvaluationCompleted, EvaluationFailed
-from slm_shared.ids import new_id
-from slm_shared.signing import ArtifactSigner
+from slm_shared.events.catalogue import EvaluationCompleted, EvaluationFailed
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.signing import ArtifactSigner
 from tests.support.evaluation import NANO, Rows, Site, WarmWork, command_rows, evaluator
 
 METRICS = {

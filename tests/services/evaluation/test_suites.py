@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from slm_shared.events import EvaluationCompleted
-from slm_shared.principal import Role
+from slm_shared.events.catalogue import EvaluationCompleted
+from slm_shared.identity.principal import Role
 from tests.support.evaluation import Rows, Site, WarmWork, evaluator
 
 FOLDER = Path(__file__).parent / "suites"

@@ -14,10 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from slm_gateway.app import create_app
 from slm_gateway.settings import GatewaySettings
-from slm_shared.keys import SIGNERS
-from slm_shared.principal import Principal, Verifier, generate_keys
+from slm_shared.identity.keys import SIGNERS
+from slm_shared.identity.principal import Principal, Verifier, generate_keys
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import serving
+from slm_testing.plugin import serving
 
 NOBODY = "http://127.0.0.1:9"
 

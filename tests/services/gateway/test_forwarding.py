@@ -11,7 +11,7 @@ import psutil
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from slm_shared.principal import Principal, Role
+from slm_shared.identity.principal import Principal, Role
 
 MIB = 1024 * 1024
 

@@ -12,12 +12,12 @@ import pytest
 
 from slm_gateway.app import create_app
 from slm_gateway.settings import GatewaySettings
-from slm_shared.broker import Broker
-from slm_shared.events import DatasetDeleted, ExperimentCancelled
-from slm_shared.ids import new_id
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.catalogue import DatasetDeleted, ExperimentCancelled
+from slm_shared.events.topology import EVENTS
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import eventually, serving
-from slm_shared.topology import EVENTS
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import eventually, serving
 
 
 @pytest.fixture

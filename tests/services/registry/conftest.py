@@ -11,12 +11,12 @@ from nats.js import JetStreamContext
 
 from slm_registry.app import create_app
 from slm_registry.settings import RegistrySettings
-from slm_shared import manifest
-from slm_shared.broker import Broker
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
+from slm_shared.delivery.broker import Broker
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import running
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import running
 from tests.support.registry import CONTENT, Artifact, Databases, Settled, model, reached, ready
 
 

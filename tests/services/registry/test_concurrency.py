@@ -10,11 +10,11 @@ import pytest
 
 from slm_registry.service.registration import Registrar
 from slm_registry.settings import RegistrySettings
-from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
-from slm_shared.events import ModelRegistered
-from slm_shared.signing import signer_for
-from slm_shared.testing import EventLog, eventually
+from slm_shared.events.catalogue import ModelRegistered
+from slm_shared.storage.database import Database
+from slm_shared.storage.signing import signer_for
+from slm_testing.plugin import EventLog, eventually
 from tests.support.registry import Artifact, model, models
 
 AT_ONCE = 50

@@ -9,10 +9,10 @@ import httpx2
 
 from slm_registry.service.emitting import OpenLineageEmitter
 from slm_registry.settings import RegistrySettings
-from slm_shared.database import Database
-from slm_shared.events import EvaluationCompleted, EvaluationFailed, ExperimentFailed, RunLaunched
-from slm_shared.ids import new_id
-from slm_shared.testing import EventLog
+from slm_shared.events.catalogue import EvaluationCompleted, EvaluationFailed, ExperimentFailed, RunLaunched
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog
 from tests.support.registry import Artifact, Settled, registered, scored
 
 

@@ -11,8 +11,7 @@ from sqlalchemy import text
 
 from slm_registry.service import journal
 from slm_registry.settings import RegistrySettings
-from slm_shared.database import Database
-from slm_shared.events import (
+from slm_shared.events.catalogue import (
     DatasetProcessed,
     EvaluationCompleted,
     EvaluationRegressed,
@@ -21,8 +20,9 @@ from slm_shared.events import (
     ModelRegistered,
     RunLaunched,
 )
-from slm_shared.ids import new_id
-from slm_shared.testing import EventLog
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog
 from tests.support.registry import Artifact, Settled, registered, scored
 
 PROJECTIONS = ("dataset", "evaluation", "lineage_node", "lineage_edge")

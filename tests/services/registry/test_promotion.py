@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from slm_registry.settings import RegistrySettings
-from slm_shared import signing
-from slm_shared.database import Database
-from slm_shared.events import EvaluationCompleted, EvaluationRegressed, ModelPromoted, ModelRegistered
-from slm_shared.ids import new_id
-from slm_shared.manifest import ArtifactMismatchError
-from slm_shared.objects import ObjectStore
+from slm_shared.events.catalogue import EvaluationCompleted, EvaluationRegressed, ModelPromoted, ModelRegistered
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog
+from slm_shared.storage import signing
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.manifest import ArtifactMismatchError
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import EventLog
 from tests.support.registry import Artifact, Settled, model, registered, scored
 
 DATASET = new_id()

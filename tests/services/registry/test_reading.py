@@ -12,12 +12,12 @@ import httpx2
 import pytest
 import yaml
 
-from slm_shared import manifest
-from slm_shared.events import DatasetProcessed, EvaluationCompleted
-from slm_shared.ids import new_id
-from slm_shared.manifest import Manifest
-from slm_shared.objects import CHUNK_BYTES, ObjectStore
-from slm_shared.testing import EventLog
+from slm_shared.events.catalogue import DatasetProcessed, EvaluationCompleted
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.manifest import Manifest
+from slm_shared.storage.objects import CHUNK_BYTES, ObjectStore
+from slm_testing.plugin import EventLog
 from tests.support.registry import (
     CONTENT,
     EVALUATION_SHA256,

@@ -11,12 +11,12 @@ import pytest
 
 from slm_registry.app import create_app
 from slm_registry.settings import RegistrySettings, packaged_models
-from slm_shared import manifest
-from slm_shared.events import ExperimentCompleted, ModelRegistered
-from slm_shared.ids import new_id
-from slm_shared.manifest import build_manifest
-from slm_shared.objects import ObjectStore
-from slm_shared.testing import EventLog, eventually, running
+from slm_shared.events.catalogue import ExperimentCompleted, ModelRegistered
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.manifest import build_manifest
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import EventLog, eventually, running
 from tests.support.registry import (
     TRAINING_SHA256,
     Artifact,

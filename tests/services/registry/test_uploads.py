@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from slm_registry.settings import packaged_models
-from slm_shared.events import ModelRegistered
-from slm_shared.testing import EventLog
+from slm_shared.events.catalogue import ModelRegistered
+from slm_testing.plugin import EventLog
 
 NANO = packaged_models() / "nano-v1"
 CONFIG = (NANO / "config.json").read_bytes()

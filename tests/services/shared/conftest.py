@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from slm_shared.broker import Broker
-from slm_shared.database import Database
+from slm_shared.delivery.broker import Broker
 from slm_shared.settings import PlatformSettings
+from slm_shared.storage.database import Database
 
 
 @pytest.fixture

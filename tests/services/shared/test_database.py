@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import text
 
-from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
+from slm_shared.storage.database import Database
 
 
 async def take_too_long(database: Database) -> None:

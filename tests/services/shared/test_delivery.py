@@ -10,24 +10,24 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import outbox
-from slm_shared.broker import Broker
-from slm_shared.bus import Bus, RetryLater
-from slm_shared.cloudevents import headers_of
-from slm_shared.database import Database, dead_letter_table, inbox_table, outbox_table
-from slm_shared.events import DatasetDeleted, DatasetProcessed
-from slm_shared.ids import new_id
-from slm_shared.outbox import Relay
-from slm_shared.parts import Part, running_parts
-from slm_shared.telemetry import current_traceparent, tracing
-from slm_shared.testing import EventLog, eventually
+from slm_shared.background import BackgroundTask, running_in_background
+from slm_shared.delivery import outbox
+from slm_shared.delivery.broker import Broker
+from slm_shared.delivery.bus import Bus, RetryLater
+from slm_shared.delivery.outbox import Relay
+from slm_shared.events.catalogue import DatasetDeleted, DatasetProcessed
+from slm_shared.events.cloudevents import headers_of
+from slm_shared.observability.tracing import current_traceparent, tracing
+from slm_shared.storage.database import Database, dead_letter_table, inbox_table, outbox_table
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog, eventually
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @asynccontextmanager
-async def working(parts: Sequence[Part]) -> AsyncIterator[None]:
-    async with running_parts(parts):
+async def working(parts: Sequence[BackgroundTask]) -> AsyncIterator[None]:
+    async with running_in_background(parts):
 
         async def ready() -> bool:
             return all(part.problem() is None for part in parts)

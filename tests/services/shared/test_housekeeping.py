@@ -2,9 +2,9 @@
 
 from sqlalchemy import text
 
-from slm_shared import housekeeping
-from slm_shared.database import Database
-from slm_shared.housekeeping import Housekeeper
+from slm_shared.storage import housekeeping
+from slm_shared.storage.database import Database
+from slm_shared.storage.housekeeping import Housekeeper
 
 
 async def test_old_keys_and_handled_events_are_forgotten(database: Database) -> None:

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from slm_shared import leases
-from slm_shared.database import Database
-from slm_shared.ids import new_id
-from slm_shared.leases import LeaseColumns
+from slm_shared.jobs import leases
+from slm_shared.jobs.leases import LeaseColumns
 from slm_shared.settings import PlatformSettings
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
 
 
 class Base(DeclarativeBase):

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from slm_shared.ids import new_id
 from slm_shared.migrate import create_database, migrate_database
 from slm_shared.settings import PlatformSettings
+from slm_shared.storage.ids import new_id
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
 

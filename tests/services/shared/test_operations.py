@@ -8,11 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from slm_shared.events import DatasetDeleted
-from slm_shared.ids import new_id
-from slm_shared.principal import Role
+from slm_shared.events.catalogue import DatasetDeleted
+from slm_shared.identity.principal import Role
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, client_of, eventually, running
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog, client_of, eventually, running
 from slm_training.app import create_app
 from slm_training.settings import TrainingSettings
 

@@ -19,14 +19,14 @@ from slm_local.probes import http_ok
 from slm_local.process import Process
 from slm_local.programs import script
 from slm_local.servers.nats import NatsServer, start_nats
-from slm_shared.broker import DEAF_AFTER, Broker
-from slm_shared.bus import RETRY_DELAYS_S, Bus
-from slm_shared.database import Database, inbox_table
-from slm_shared.events import DatasetDeleted
-from slm_shared.ids import new_id
-from slm_shared.parts import running_parts
-from slm_shared.testing import EventLog, eventually
-from slm_shared.topology import CONSUMERS, EVENTS, STREAMS, Consumer
+from slm_shared.background import running_in_background
+from slm_shared.delivery.broker import DEAF_AFTER, Broker
+from slm_shared.delivery.bus import RETRY_DELAYS_S, Bus
+from slm_shared.events.catalogue import DatasetDeleted
+from slm_shared.events.topology import CONSUMERS, EVENTS, STREAMS, Consumer
+from slm_shared.storage.database import Database, inbox_table
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog, eventually
 
 DURABLE = "training-dataset-deleted"
 
@@ -44,7 +44,7 @@ async def test_a_message_given_back_comes_again_after_a_pause(
 
     bus = Bus(database, broker, service="training")
     bus.on(DatasetDeleted, handle)
-    async with running_parts([bus]):
+    async with running_in_background([bus]):
         await events.publish(DatasetDeleted(dataset_id=new_id(), name="rows-v1"))
 
         async def is_handled() -> bool:
@@ -133,7 +133,7 @@ async def is_back(broker: Broker) -> bool:
 async def test_an_answer_that_comes_too_late_does_not_make_the_connection_deaf(own_nats: NatsServer) -> None:
     # A late answer to a flush that was given up ends the client's read loop, and from then on every flush succeeds.
     broker = Broker(own_nats.url, name="test")
-    async with running_parts([broker]):
+    async with running_in_background([broker]):
         await (await broker.jetstream()).account_info()
         os.kill(own_nats.process.pid, signal.SIGSTOP)
         try:
@@ -148,7 +148,7 @@ async def test_an_answer_that_comes_too_late_does_not_make_the_connection_deaf(o
 async def test_a_deaf_connection_is_known_as_such_and_made_anew(own_nats: NatsServer) -> None:
     # The client itself takes half a minute to notice that nobody reads what the server sends.
     broker = Broker(own_nats.url, name="test")
-    async with running_parts([broker]):
+    async with running_in_background([broker]):
         jetstream = await broker.jetstream()
         assert jetstream._nc._reading_task is not None
         jetstream._nc._reading_task.cancel()
@@ -165,7 +165,7 @@ async def test_a_server_that_refuses_is_not_taken_for_a_deaf_connection(tmp_path
     server = await Process.start("nats", argv, log_path=tmp_path / "nats.log")
     await server.wait_ready(lambda: http_ok(f"http://{LOOPBACK}:{monitoring}/healthz"))
     broker = Broker(f"nats://{LOOPBACK}:{port}", name="test")
-    async with running_parts([broker]), httpx2.AsyncClient() as client:
+    async with running_in_background([broker]), httpx2.AsyncClient() as client:
 
         async def asked_often() -> dict[str, int] | None:
             known: dict[str, int] = (await client.get(f"http://{LOOPBACK}:{monitoring}/varz")).json()

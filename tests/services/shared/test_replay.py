@@ -8,19 +8,19 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import outbox
-from slm_shared.auditor import Auditor
-from slm_shared.broker import Broker
-from slm_shared.bus import Bus
-from slm_shared.database import Database, outbox_table
-from slm_shared.events import DatasetDeleted
-from slm_shared.ids import new_id
-from slm_shared.outbox import Relay
-from slm_shared.parts import running_parts
-from slm_shared.replay import republish_lost
+from slm_shared.background import running_in_background
+from slm_shared.delivery import outbox
+from slm_shared.delivery.broker import Broker
+from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.outbox import Relay
+from slm_shared.delivery.reconciler import Reconciler
+from slm_shared.delivery.replay import republish_lost
+from slm_shared.events.catalogue import DatasetDeleted
+from slm_shared.events.topology import EVENTS, migrate_topology
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, eventually, running
-from slm_shared.topology import EVENTS, migrate_topology
+from slm_shared.storage.database import Database, outbox_table
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog, eventually, running
 from slm_training.app import create_app
 from slm_training.settings import TrainingSettings
 
@@ -40,7 +40,7 @@ async def database(platform_settings: PlatformSettings, service_database: MakeDa
 async def publish(database: Database, broker: Broker, count: int) -> list[UUID]:
     """Publish events by an outbox and wait until all are out; their ids in order."""
     ids = []
-    async with running_parts([Relay(database, broker, source="datasets")]):
+    async with running_in_background([Relay(database, broker, source="datasets")]):
         for number in range(count):
             async with database.transaction() as session:
                 ids.append(await outbox.append(session, DatasetDeleted(dataset_id=new_id(), name=str(number))))
@@ -78,7 +78,7 @@ async def test_a_deleted_stream_is_filled_again(database: Database, broker: Brok
     del events
     ids = await publish(database, broker, 7)
     await lose_everything(broker)
-    async with running_parts([Relay(database, broker, source="datasets")]):
+    async with running_in_background([Relay(database, broker, source="datasets")]):
 
         async def is_filled() -> bool:
             return len(await ids_in_stream(broker)) == 7
@@ -128,16 +128,16 @@ async def test_what_a_consumer_never_saw_is_found_and_published_again(
     settings = TrainingSettings(port=0, database_name=await service_database("training"), platform=platform_settings)
     async with running(create_app(settings), principal_keys) as training:  # type: ignore[arg-type]
         linked = platform_settings.model_copy(update={"training_url": str(training.base_url)})
-        auditor = Auditor(database, linked, source="datasets")
-        assert await auditor.audit() == 0  # too young: they may still be on their way
-        assert await auditor.audit(youngest=timedelta(0)) == 3
-        async with running_parts([Relay(database, broker, source="datasets")]):
+        reconciler = Reconciler(database, linked, source="datasets")
+        assert await reconciler.reconcile() == 0  # too young: they may still be on their way
+        assert await reconciler.reconcile(youngest=timedelta(0)) == 3
+        async with running_in_background([Relay(database, broker, source="datasets")]):
 
             async def are_handled() -> bool:
-                return await auditor.audit(youngest=timedelta(0)) == 0
+                return await reconciler.reconcile(youngest=timedelta(0)) == 0
 
             await eventually(are_handled)
-        await auditor.close()
+        await reconciler.close()
 
 
 async def test_a_publish_that_fails_gives_its_claim_back(
@@ -149,7 +149,7 @@ async def test_a_publish_that_fails_gives_its_claim_back(
     relay = Relay(database, broker, source="datasets")
     async with database.transaction() as session:
         await outbox.append(session, DatasetDeleted(dataset_id=new_id(), name="waits"))
-    async with running_parts([relay]):
+    async with running_in_background([relay]):
 
         async def has_failed() -> bool:
             return relay.problem() == "cannot publish events"
@@ -180,7 +180,7 @@ async def test_a_consumer_with_other_settings_is_reported_until_the_migration_me
     await jetstream.add_consumer(EVENTS, info.config.evolve(ack_wait=7.0))
     bus = Bus(training, broker, service="training")
     bus.on(DatasetDeleted, ignore)
-    async with running_parts([bus]):
+    async with running_in_background([bus]):
 
         async def is_reported() -> bool:
             return "ack_wait" in (bus.problem() or "")

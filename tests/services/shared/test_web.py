@@ -14,16 +14,17 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
-from slm_shared.access import Admin, Member, Public, Viewer, Worker
-from slm_shared.database import Database
 from slm_shared.errors import NotFoundError
-from slm_shared.idempotency import Idempotency
-from slm_shared.ids import new_id
-from slm_shared.principal import Role
-from slm_shared.requests import Body
+from slm_shared.http.access import Admin, Member, Public, Viewer, Worker
+from slm_shared.http.app import create_app
+from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.requests import Body
+from slm_shared.http.routing import ReadSession, router
+from slm_shared.identity.principal import Role
 from slm_shared.settings import PlatformSettings, ServiceSettings
-from slm_shared.testing import running
-from slm_shared.web import ReadSession, create_app, router
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import running
 
 
 class ThingNotFoundError(NotFoundError):

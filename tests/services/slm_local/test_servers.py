@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from slm_local.servers import Servers, embedded_servers
 from slm_local.servers.postgres import start_postgres
-from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import eventually
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import eventually
 
 HOLD = """
 import asyncio, sys

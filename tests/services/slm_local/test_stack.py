@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from slm_local.addresses import SERVER_PORTS, SERVICE_PORTS
-from slm_local.parts import WORKERS
-from slm_shared.testing import eventually
+from slm_local.components import WORKERS
+from slm_testing.plugin import eventually
 
 READY_S = 60.0
 STOP_S = 10.0

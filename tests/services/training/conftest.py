@@ -15,12 +15,12 @@ from slm_datasets.app import create_app as create_datasets
 from slm_datasets.settings import DatasetsSettings
 from slm_registry.app import create_app as create_registry
 from slm_registry.settings import RegistrySettings
-from slm_shared import manifest
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
-from slm_shared.principal import Role
+from slm_shared.identity.principal import Role
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, client_of, eventually, running
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import EventLog, client_of, eventually, running
 from slm_training.app import create_app
 from slm_training.settings import TrainingSettings
 

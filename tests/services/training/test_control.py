@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from slm_shared.events import RunLaunched
-from slm_shared.ids import new_id
-from slm_shared.testing import EventLog
+from slm_shared.events.catalogue import RunLaunched
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog
 
 
 async def test_a_draft_is_edited_until_it_is_started_and_never_after(platform: Any, events: EventLog) -> None:

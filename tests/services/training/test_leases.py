@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from slm_shared.events import ExperimentCancelled, ExperimentCompleted, ExperimentFailed, ExperimentStarted
-from slm_shared.ids import new_id
-from slm_shared.testing import EventLog, eventually
+from slm_shared.events.catalogue import ExperimentCancelled, ExperimentCompleted, ExperimentFailed, ExperimentStarted
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog, eventually
 
 CRASH = {"code": "boom", "message": "It broke.", "blame": "system", "retry": True, "log_tail": "the end"}
 USER = {"code": "no_tokens", "message": "No row has a token to train on.", "blame": "user", "retry": False}

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from slm_shared.broker import Broker
-from slm_shared.events import LogLine, MetricPoint, RunLaunched, TelemetryBatch, telemetry_subject
-from slm_shared.ids import new_id
-from slm_shared.testing import EventLog, eventually
-from slm_shared.topology import TELEMETRY
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.catalogue import LogLine, MetricPoint, RunLaunched, TelemetryBatch, telemetry_subject
+from slm_shared.events.topology import TELEMETRY
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog, eventually
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 STEPS = 3000

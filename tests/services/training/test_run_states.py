@@ -12,9 +12,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from hypothesis.strategies import sampled_from
 from sqlalchemy import text
 
-from slm_shared.database import Database
-from slm_shared.ids import new_id
 from slm_shared.settings import PlatformSettings
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
 from slm_training.domain import EDGES, TERMINAL, WORKING, Failure, RunState
 from slm_training.errors import LeaseLostError, NotPossibleNowError, RunFinishedError
 from slm_training.schemas.config import RunCreate

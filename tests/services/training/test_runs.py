@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from slm_shared.events import DatasetDeleted, ExperimentCancelled, RunLaunched
-from slm_shared.ids import new_id
-from slm_shared.principal import Role
-from slm_shared.testing import EventLog, client_of, eventually
+from slm_shared.events.catalogue import DatasetDeleted, ExperimentCancelled, RunLaunched
+from slm_shared.identity.principal import Role
+from slm_shared.storage.ids import new_id
+from slm_testing.plugin import EventLog, client_of, eventually
 
 UNKNOWN = "0198f3a0-0000-7000-8000-000000000000"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from slm_shared.database import Database
+from slm_shared.storage.database import Database
 from slm_training.service.sweeping import Sweeper
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from slm_shared.broker import Broker
-from slm_shared.events import LogLine, MetricPoint, TelemetryBatch, telemetry_subject
-from slm_shared.testing import eventually
-from slm_shared.topology import TELEMETRY
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.catalogue import LogLine, MetricPoint, TelemetryBatch, telemetry_subject
+from slm_shared.events.topology import TELEMETRY
+from slm_testing.plugin import eventually
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

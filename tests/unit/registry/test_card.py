@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slm_registry.card import render
 from slm_registry.schemas import Card, ModelEvaluation
-from slm_shared.ids import new_id
+from slm_shared.storage.ids import new_id
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 DATASET_ID = new_id()

@@ -4,7 +4,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from slm_shared.code_version import code_version, commit_of
+from slm_shared.observability.code_version import code_version, commit_of
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from slm_shared.manifest import Manifest, ManifestFile, build_manifest
+from slm_shared.storage.manifest import Manifest, ManifestFile, build_manifest
 
 
 def test_a_manifest_lists_every_file_with_size_and_hash(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slm_shared.preconditions import VersionConflictError, VersionRequiredError, version_named
+from slm_shared.http.preconditions import VersionConflictError, VersionRequiredError, version_named
 
 
 @pytest.mark.parametrize(("said", "version"), [('"3"', 3), ('W/"3"', 3), ("3", 3), ("*", None)])

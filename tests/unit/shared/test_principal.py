@@ -9,8 +9,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from slm_shared.errors import UnauthenticatedError
-from slm_shared.keys import SIGNERS
-from slm_shared.principal import Principal, Role, Signer, Verifier, generate_keys
+from slm_shared.identity.keys import SIGNERS
+from slm_shared.identity.principal import Principal, Role, Signer, Verifier, generate_keys
 
 ADMIN = Principal("alice", Role.ADMIN)
 

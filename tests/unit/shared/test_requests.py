@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from slm_shared.requests import RejectedBodyError, parse_json
+from slm_shared.http.requests import RejectedBodyError, parse_json
 
 
 def test_plain_json_is_read() -> None:

@@ -1,6 +1,6 @@
 """Trace context."""
 
-from slm_shared.telemetry import current_traceparent, tracing
+from slm_shared.observability.tracing import current_traceparent, tracing
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from slm_shared.child import EXIT_ORPHANED, RUN_MODULE, Child, clean_environment
-from slm_shared.testing import eventually
+from slm_shared.jobs.child import EXIT_ORPHANED, RUN_MODULE, Child, clean_environment
+from slm_testing.plugin import eventually
 
 ECHO = """
 import sys
-from slm_shared.child import Parent
+from slm_shared.jobs.child import Parent
 parent = Parent()
 print("a library prints")
 parent.send("ready")
@@ -24,7 +24,7 @@ sys.stderr.write("last words\\n")
 """
 STUBBORN = """
 import signal, subprocess, sys
-from slm_shared.child import Parent
+from slm_shared.jobs.child import Parent
 parent = Parent()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 grandchild = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
@@ -33,7 +33,7 @@ signal.pause()
 """
 WAITING = """
 import time
-from slm_shared.child import Parent
+from slm_shared.jobs.child import Parent
 parent = Parent()
 parent.send("ready")
 parent.receive()
@@ -41,7 +41,7 @@ parent.receive()
 GIVES_BIRTH = """
 import asyncio, sys
 from pathlib import Path
-from slm_shared.child import Child, clean_environment
+from slm_shared.jobs.child import Child, clean_environment
 async def main():
     child = await Child.start([sys.executable, "-c", sys.argv[1]], env=clean_environment(), log_path=Path(sys.argv[2]))
     await child.receive()

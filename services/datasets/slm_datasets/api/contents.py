@@ -13,8 +13,8 @@ from slm_datasets.errors import ImageNotFoundError
 from slm_datasets.schemas import Preview
 from slm_datasets.service import reading
 from slm_datasets.service.keys import raw_key
-from slm_shared.access import Viewer
-from slm_shared.web import Objects, OpenRead, router
+from slm_shared.http.access import Viewer
+from slm_shared.http.routing import Objects, OpenRead, router
 
 routes = router(tags=["datasets"])
 

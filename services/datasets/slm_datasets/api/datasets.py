@@ -15,16 +15,16 @@ from slm_datasets.service import reading, uploading, versions
 from slm_datasets.service.keys import raw_key
 from slm_datasets.store import datasets as store
 from slm_datasets.store.pages import Sort, next_cursor
-from slm_shared.access import Member, Viewer
-from slm_shared.database import Database
 from slm_shared.errors import PlatformError, UnavailableError
-from slm_shared.events import Usage
-from slm_shared.idempotency import REPLAYED, Idempotency
-from slm_shared.ids import new_id
-from slm_shared.object_parts import ObjectWriter
-from slm_shared.objects import ObjectStore
-from slm_shared.paging import Page, PageQuery
-from slm_shared.web import Objects, ReadSession, WriteSession, router
+from slm_shared.events.catalogue import Usage
+from slm_shared.http.access import Member, Viewer
+from slm_shared.http.idempotency import REPLAYED, Idempotency
+from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.routing import Objects, ReadSession, WriteSession, router
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.multipart import ObjectWriter
+from slm_shared.storage.objects import ObjectStore
 
 routes = router(tags=["datasets"])
 

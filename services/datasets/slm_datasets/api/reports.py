@@ -13,10 +13,10 @@ from slm_datasets.schemas import Comparison, ComparisonRequest, Report, TokenRep
 from slm_datasets.service import examining, reading
 from slm_datasets.service.tokenizers import resolve_model
 from slm_datasets.store import jobs
-from slm_shared.access import Member, Viewer
-from slm_shared.idempotency import Idempotency
-from slm_shared.paging import Page, PageQuery, page_of
-from slm_shared.web import ReadSession, router
+from slm_shared.http.access import Member, Viewer
+from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.paging import Page, PageQuery, page_of
+from slm_shared.http.routing import ReadSession, router
 
 routes = router(tags=["datasets"])
 

@@ -11,12 +11,12 @@ from slm_datasets.errors import FileTooLargeError
 from slm_datasets.schemas import CompleteRequest, Dataset, UploadPart, UploadRequest, UploadState
 from slm_datasets.service import parts, uploading
 from slm_datasets.store import uploads as store
-from slm_shared.access import Member
-from slm_shared.database import Database
 from slm_shared.errors import PlatformError
-from slm_shared.idempotency import Idempotency
-from slm_shared.ids import new_id
-from slm_shared.web import Objects, OpenRead, router
+from slm_shared.http.access import Member
+from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.routing import Objects, OpenRead, router
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
 
 routes = router(tags=["datasets"])
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from slm_datasets.processing.problems import FileProblemError, ProblemLog
 from slm_datasets.processing.reading import BadRowsError, OnProgress
 from slm_datasets.processing.sandbox import confine
-from slm_shared.child import Parent
+from slm_shared.jobs.child import Parent
 
 TELL_EVERY_S = 0.5
 

@@ -15,11 +15,11 @@ from slm_datasets.service.tokenizers import fetch_tokenizer
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets, jobs
 from slm_datasets.tables import DatasetRow, JobRow
-from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectMissingError, ObjectStore
 from slm_shared.peers import Peer
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 
 log = structlog.get_logger()
 

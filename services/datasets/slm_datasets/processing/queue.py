@@ -14,12 +14,12 @@ from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets as store
 from slm_datasets.store import jobs
 from slm_datasets.tables import DatasetRow
-from slm_shared import outbox
-from slm_shared.database import Database
+from slm_shared.delivery import outbox
 from slm_shared.errors import UnavailableError, is_disk_full
-from slm_shared.events import DatasetFailed, DatasetProcessed
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
+from slm_shared.events.catalogue import DatasetFailed, DatasetProcessed
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
 
 log = structlog.get_logger()
 

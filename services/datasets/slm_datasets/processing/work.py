@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from slm_datasets.settings import DatasetsSettings
-from slm_shared.child import Child, clean_environment
+from slm_shared.background import is_wanted
 from slm_shared.errors import UnavailableError
-from slm_shared.parts import is_wanted
+from slm_shared.jobs.child import Child, clean_environment
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from slm_datasets.schemas import Comparison, Report, TokenReport
 from slm_datasets.service import reading
 from slm_datasets.store import jobs
 from slm_datasets.tables import JobRow
-from slm_shared.database import PUBLISHES
+from slm_shared.storage.database import PUBLISHES
 
 
 async def request_token_report(

@@ -26,8 +26,8 @@ from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import uploads as store
 from slm_datasets.tables import UploadRow
 from slm_shared.errors import FieldProblem, InvalidError, PlatformError
-from slm_shared.object_parts import ObjectParts, PartSigner
-from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_shared.storage.multipart import ObjectParts, PartSigner
+from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 
 MAX_PARTS = 10_000
 OWN_FIELDS = {"file_name", "size_bytes", "sha256"}

@@ -26,10 +26,11 @@ from slm_datasets.schemas import UploadFields
 from slm_datasets.service import reading
 from slm_datasets.store import datasets as store
 from slm_datasets.tables import DatasetRow
-from slm_shared import audit, outbox
-from slm_shared.database import PUBLISHES
+from slm_shared.delivery import outbox
 from slm_shared.errors import FieldProblem
-from slm_shared.events import DatasetUploaded
+from slm_shared.events.catalogue import DatasetUploaded
+from slm_shared.storage import audit
+from slm_shared.storage.database import PUBLISHES
 
 HEAD_BYTES = 4096
 

@@ -13,10 +13,11 @@ from slm_datasets.service import reading, uploading
 from slm_datasets.store import datasets as store
 from slm_datasets.store import uses
 from slm_datasets.tables import DatasetRow
-from slm_shared import audit, outbox
-from slm_shared.database import PUBLISHES
-from slm_shared.events import DatasetDeleted
-from slm_shared.ids import new_id
+from slm_shared.delivery import outbox
+from slm_shared.events.catalogue import DatasetDeleted
+from slm_shared.storage import audit
+from slm_shared.storage.database import PUBLISHES
+from slm_shared.storage.ids import new_id
 
 
 async def retry_dataset(session: AsyncSession, reference: str, fields: ReadingFields, *, actor: str) -> DatasetRow:

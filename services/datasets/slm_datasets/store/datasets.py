@@ -13,8 +13,8 @@ from sqlalchemy.orm import undefer
 from slm_datasets.domain.states import DatasetStatus
 from slm_datasets.store.pages import Sort, sorted_page
 from slm_datasets.tables import DatasetRow, FamilyRow
-from slm_shared import leases
-from slm_shared.paging import PageRequest
+from slm_shared.http.paging import PageRequest
+from slm_shared.jobs import leases
 
 GRAM = 3
 

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_datasets.domain.states import JobKind, JobStatus
 from slm_datasets.tables import JobRow
-from slm_shared import leases
-from slm_shared.ids import new_id
-from slm_shared.paging import PageRequest, keyset
+from slm_shared.http.paging import PageRequest, keyset
+from slm_shared.jobs import leases
+from slm_shared.storage.ids import new_id
 
 
 async def request(

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, tuple_
 
 from slm_datasets.tables import DatasetRow
 from slm_shared.errors import FieldProblem, InvalidError
-from slm_shared.paging import PageRequest
+from slm_shared.http.paging import PageRequest
 
 Sort = Literal["-created_at", "created_at", "name", "-name", "rows", "-rows", "size_bytes", "-size_bytes"]
 

@@ -17,7 +17,7 @@ from slm_datasets.processing.sandbox import confine
 from slm_ml.encoding import RowFormatError
 from slm_ml.token_report import make_token_report
 from slm_ml.tokenizer import load_tokenizer
-from slm_shared.child import Parent
+from slm_shared.jobs.child import Parent
 
 
 def report(job: dict[str, Any], tell: Progress) -> dict[str, Any]:

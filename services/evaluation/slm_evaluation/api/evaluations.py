@@ -15,11 +15,11 @@ from slm_evaluation.schemas import Curves, Evaluation, EvaluationComparison, Eva
 from slm_evaluation.service import comparing, curves, ordering, predictions, suites
 from slm_evaluation.store import SORTS, Filters
 from slm_evaluation.tables import EvaluationRow
-from slm_shared.access import Member, Viewer
-from slm_shared.idempotency import Idempotency
-from slm_shared.paging import Page, PageQuery
-from slm_shared.sorting import order_of, page_of_sorted
-from slm_shared.web import Objects, OpenRead, ReadSession, WriteSession, router
+from slm_shared.http.access import Member, Viewer
+from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.routing import Objects, OpenRead, ReadSession, WriteSession, router
+from slm_shared.http.sorting import order_of, page_of_sorted
 
 routes = router(tags=["evaluations"])
 

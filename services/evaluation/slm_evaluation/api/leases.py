@@ -10,11 +10,11 @@ from slm_evaluation.schemas import Claim, Completion, FailureReport, Fenced, For
 from slm_evaluation.service import leasing, regression
 from slm_evaluation.service.planning import predictions_key
 from slm_evaluation.service.regression import Regression
-from slm_shared.access import Worker
-from slm_shared.database import Database
 from slm_shared.errors import FieldProblem, InvalidError
-from slm_shared.objects import ObjectStore
-from slm_shared.web import WriteSession, router
+from slm_shared.http.access import Worker
+from slm_shared.http.routing import WriteSession, router
+from slm_shared.storage.database import Database
+from slm_shared.storage.objects import ObjectStore
 
 routes = router(tags=["leases"])
 PATH = "/api/evaluation-leases"

@@ -17,7 +17,7 @@ from slm_evaluation.errors import EvaluationNotReadyError, NotComparableError
 from slm_evaluation.schemas import ComparedMetric, Evaluation, EvaluationComparison
 from slm_evaluation.service.predictions import names_of, read_index, row_columns
 from slm_evaluation.tables import EvaluationRow
-from slm_shared.objects import ObjectStore
+from slm_shared.storage.objects import ObjectStore
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

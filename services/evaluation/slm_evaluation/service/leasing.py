@@ -12,9 +12,9 @@ from slm_evaluation.schemas import Claim, Completion, FailureReport, Heartbeat, 
 from slm_evaluation.service.planning import predictions_prefix
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import EvaluationRow
-from slm_shared import outbox
-from slm_shared.database import database_now
-from slm_shared.events import EvaluationCompleted, EvaluationFailed
+from slm_shared.delivery import outbox
+from slm_shared.events.catalogue import EvaluationCompleted, EvaluationFailed
+from slm_shared.storage.database import database_now
 
 MAX_LOG_TAIL = 8000
 LOST = {"code": "worker_lost", "message": "The evaluation worker stopped answering.", "blame": "infra", "log_tail": ""}

@@ -23,9 +23,9 @@ from slm_evaluation.service.suites import read_suite
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.store import DATASET_FIELDS, MODEL_FIELDS
 from slm_evaluation.tables import EvaluationRow
-from slm_shared import audit
-from slm_shared.database import Database, database_now
 from slm_shared.peers import Peer
+from slm_shared.storage import audit
+from slm_shared.storage.database import Database, database_now
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from slm_evaluation import store
 from slm_evaluation.domain import EvaluationStatus
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import ModelRow
-from slm_shared.bus import RetryLater
-from slm_shared.events import ModelRegistered
-from slm_shared.ids import new_id
+from slm_shared.delivery.bus import RetryLater
+from slm_shared.events.catalogue import ModelRegistered
+from slm_shared.storage.ids import new_id
 
 MEASURED = {"max_length", "max_new_tokens", "generations"}
 

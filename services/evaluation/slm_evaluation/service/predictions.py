@@ -10,7 +10,7 @@ from slm_evaluation.schemas import Predictions, Sample
 from slm_evaluation.service.planning import index_key
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.errors import FieldProblem, InvalidError
-from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 
 FORMAT = "slm-predictions/1"
 PLACES = ("offset", "length")

@@ -10,10 +10,10 @@ from slm_evaluation.domain import ANSWERS, TEACHER_FORCED
 from slm_evaluation.service.comparing import Difference, paired_differences, verdict
 from slm_evaluation.store import Neighbours
 from slm_evaluation.tables import EvaluationRow
-from slm_shared import outbox
+from slm_shared.delivery import outbox
 from slm_shared.errors import PlatformError
-from slm_shared.events import EvaluationRegressed
-from slm_shared.objects import ObjectStore
+from slm_shared.events.catalogue import EvaluationRegressed
+from slm_shared.storage.objects import ObjectStore
 
 log = structlog.get_logger()
 

@@ -5,12 +5,12 @@ import sys
 
 from slm_evaluation.worker.settings import EvaluatorSettings
 from slm_evaluation.worker.supervisor import EvaluatorWork
-from slm_shared.lease_client import LeaseClient
-from slm_shared.objects import ObjectStore
+from slm_shared.identity.principal import Principal, Role
+from slm_shared.jobs.client import LeaseClient
+from slm_shared.jobs.worker import Polling, Worker, run_worker
+from slm_shared.observability.logging import configure_logging
 from slm_shared.peers import Peer
-from slm_shared.principal import Principal, Role
-from slm_shared.telemetry import configure_logging
-from slm_shared.worker import Polling, Worker, run_worker
+from slm_shared.storage.objects import ObjectStore
 
 
 async def run_evaluator(settings: EvaluatorSettings) -> int:

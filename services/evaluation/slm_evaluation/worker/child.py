@@ -1,4 +1,4 @@
-"""The child process that measures, started by the supervisor only, through `slm_shared.run_module`.
+"""The child process that measures, started by the supervisor only, through `slm_shared.jobs.run_module`.
 
 It serves one job after the other until its supervisor ends it. It has no credentials and no network.
 """
@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from slm_evaluation.worker.job import EvaluationJob, SuiteRefusedError
 from slm_evaluation.worker.measuring import NotFiniteError, NothingToMeasureError, measure
 from slm_ml.encoding import RowFormatError
-from slm_shared.child import Parent
+from slm_shared.jobs.child import Parent
 
 NOT_INSTALLED = (
     "The evaluation worker cannot run benchmark suites: install `slm-platform[suites]` where it runs, then try again."

@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from slm_shared.jobs.worker import WorkerSettings
 from slm_shared.settings import SECRETS_DIR
-from slm_shared.worker import WorkerSettings
 
 
 class EvaluatorSettings(WorkerSettings):

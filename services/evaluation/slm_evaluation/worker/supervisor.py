@@ -12,13 +12,13 @@ import structlog
 
 from slm_evaluation.worker.job import EvaluationJob, EvaluationLease
 from slm_evaluation.worker.settings import EvaluatorSettings
-from slm_shared import manifest
-from slm_shared.child import RUN_MODULE, Child, clean_environment
-from slm_shared.ids import new_id
-from slm_shared.lease_client import JobFailedError, Lease, NoContactError, persist
-from slm_shared.manifest import ArtifactMismatchError
-from slm_shared.objects import ObjectMissingError, ObjectStore
-from slm_shared.signing import verifier_for
+from slm_shared.jobs.child import RUN_MODULE, Child, clean_environment
+from slm_shared.jobs.client import JobFailedError, Lease, NoContactError, persist
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.manifest import ArtifactMismatchError
+from slm_shared.storage.objects import ObjectMissingError, ObjectStore
+from slm_shared.storage.signing import verifier_for
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from slm_gateway.errors import RouteNotFoundError
-from slm_shared.access import Public
-from slm_shared.web import router
+from slm_shared.http.access import Public
+from slm_shared.http.routing import router
 
 ASSETS = {
     "swagger-ui.css": "text/css",

@@ -16,9 +16,9 @@ from slm_gateway.domain.headers import to_client, to_upstream
 from slm_gateway.errors import ServiceUnavailableError, TargetMalformedError
 from slm_gateway.service.upstreams import Upstreams
 from slm_shared.errors import PlatformError
-from slm_shared.principal import HEADER, Principal
-from slm_shared.problems import problem_response
-from slm_shared.requests import REQUEST_ID
+from slm_shared.http.problems import problem_response
+from slm_shared.http.requests import REQUEST_ID
+from slm_shared.identity.principal import HEADER, Principal
 
 log = structlog.get_logger()
 RETRY_AFTER_S = 1

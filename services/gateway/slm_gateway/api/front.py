@@ -12,8 +12,8 @@ from slm_gateway.errors import OriginNotAllowedError
 from slm_gateway.service.upstreams import Upstreams
 from slm_gateway.settings import GatewaySettings
 from slm_shared.errors import PlatformError
-from slm_shared.principal import HEADER, Principal, Role
-from slm_shared.requests import REQUEST_ID, request_id_of
+from slm_shared.http.requests import REQUEST_ID, request_id_of
+from slm_shared.identity.principal import HEADER, Principal, Role
 
 LOCAL_ADMIN = Principal(subject="local", role=Role.ADMIN)
 """Whoever reaches the gateway, until there is sign-in."""

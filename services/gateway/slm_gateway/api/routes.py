@@ -12,9 +12,9 @@ from slm_gateway.schemas import Overview
 from slm_gateway.service.documents import ApiDescription
 from slm_gateway.service.overview import overview
 from slm_gateway.subscribers import FeedEvent, LiveFeed
-from slm_shared.access import Public, Viewer
 from slm_shared.errors import FieldProblem, InvalidError
-from slm_shared.web import router
+from slm_shared.http.access import Public, Viewer
+from slm_shared.http.routing import router
 
 KEEP_ALIVE_S = 15.0
 MAX_TYPES = 50

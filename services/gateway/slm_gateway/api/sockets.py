@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from slm_gateway.domain.access import is_foreign_name, is_foreign_write
 from slm_gateway.service.upstreams import Upstreams
 from slm_shared.errors import PlatformError
-from slm_shared.principal import HEADER, Principal
+from slm_shared.identity.principal import HEADER, Principal
 
 log = structlog.get_logger()
 

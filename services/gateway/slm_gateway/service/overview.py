@@ -8,7 +8,7 @@ from typing import Any
 from slm_gateway.errors import ServiceUnavailableError
 from slm_gateway.schemas import Count, Overview
 from slm_gateway.service.upstreams import Upstreams
-from slm_shared.principal import Principal
+from slm_shared.identity.principal import Principal
 
 PAGE_SIZE = 100
 MAX_PAGES = 5

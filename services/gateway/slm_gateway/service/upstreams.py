@@ -8,7 +8,7 @@ from yarl import URL
 from slm_gateway.domain.routing import SERVICES
 from slm_gateway.errors import ServiceUnavailableError
 from slm_gateway.settings import GatewaySettings
-from slm_shared.principal import HEADER, Principal, Signer
+from slm_shared.identity.principal import HEADER, Principal, Signer
 
 ASK_TIMEOUT_S = 2.0
 IDLE_CONNECTION_S = 15.0

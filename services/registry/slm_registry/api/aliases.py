@@ -4,8 +4,8 @@ from fastapi import Response
 
 from slm_registry.schemas import Aliases
 from slm_registry.service import aliases, reading
-from slm_shared.access import Member, Viewer
-from slm_shared.web import ReadSession, WriteSession, router
+from slm_shared.http.access import Member, Viewer
+from slm_shared.http.routing import ReadSession, WriteSession, router
 
 routes = router(tags=["models"])
 

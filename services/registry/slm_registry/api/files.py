@@ -12,9 +12,9 @@ from slm_registry.errors import FileNotInModelError
 from slm_registry.schemas import Card, Reproduction, Verification
 from slm_registry.service import cards, reading
 from slm_registry.store.aliases import count_use
-from slm_shared.access import Admin, Viewer
-from slm_shared.database import Database
-from slm_shared.web import OpenRead, router
+from slm_shared.http.access import Admin, Viewer
+from slm_shared.http.routing import OpenRead, router
+from slm_shared.storage.database import Database
 
 routes = router(tags=["models"])
 

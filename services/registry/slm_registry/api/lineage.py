@@ -11,8 +11,8 @@ from slm_registry.schemas import ContainingModels, Happening, Lineage, Timeline
 from slm_registry.service import lineage, openlineage, reading
 from slm_registry.service.lineage import Direction
 from slm_registry.store import journal
-from slm_shared.access import Viewer
-from slm_shared.web import ReadSession, router
+from slm_shared.http.access import Viewer
+from slm_shared.http.routing import ReadSession, router
 
 routes = router(tags=["lineage"])
 

@@ -9,12 +9,12 @@ from slm_registry.schemas import Comparison, Model, ModelEdit, Usage, Use
 from slm_registry.service import comparing, editing, reading
 from slm_registry.store import aliases, models
 from slm_registry.store.models import SORTS, Filters
-from slm_shared.access import Member, Viewer
-from slm_shared.database import Database
-from slm_shared.events import ModelKind
-from slm_shared.paging import Page, PageQuery
-from slm_shared.sorting import order_of, page_of_sorted
-from slm_shared.web import Objects, ReadSession, WriteSession, router
+from slm_shared.events.catalogue import ModelKind
+from slm_shared.http.access import Member, Viewer
+from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.routing import Objects, ReadSession, WriteSession, router
+from slm_shared.http.sorting import order_of, page_of_sorted
+from slm_shared.storage.database import Database
 
 routes = router(tags=["models"])
 

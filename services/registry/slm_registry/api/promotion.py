@@ -5,11 +5,11 @@ from fastapi import Request
 from slm_registry.api.reader import Reader
 from slm_registry.schemas import Model, Promotion, PromotionCheck
 from slm_registry.service import promotion, reading
-from slm_shared.access import Member, Viewer
-from slm_shared.database import Database
 from slm_shared.errors import ForbiddenError
-from slm_shared.principal import Role
-from slm_shared.web import OpenRead, WriteSession, router
+from slm_shared.http.access import Member, Viewer
+from slm_shared.http.routing import OpenRead, WriteSession, router
+from slm_shared.identity.principal import Role
+from slm_shared.storage.database import Database
 
 routes = router(tags=["models"])
 

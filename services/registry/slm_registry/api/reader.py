@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from slm_registry.service.artifacts import ArtifactReader
-from slm_shared.web import Objects
+from slm_shared.http.routing import Objects
 
 
 async def _reader(request: Request, objects: Objects) -> ArtifactReader:

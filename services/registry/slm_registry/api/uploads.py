@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse
 from slm_registry.schemas import Model
 from slm_registry.service import imports
 from slm_registry.uploads import Upload, read_upload
-from slm_shared import manifest
-from slm_shared.access import Member
-from slm_shared.idempotency import Idempotency, Once
-from slm_shared.web import Objects, router
+from slm_shared.http.access import Member
+from slm_shared.http.idempotency import Idempotency, Once
+from slm_shared.http.routing import Objects, router
+from slm_shared.storage import manifest
 
 routes = router(tags=["models"])
 

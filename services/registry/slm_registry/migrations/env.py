@@ -1,6 +1,6 @@
 """Alembic's entry point."""
 
 from slm_registry.tables import Base
-from slm_shared.migrations import run
+from slm_shared.storage.migrations import run
 
 run(Base.metadata)

@@ -12,8 +12,8 @@ from slm_registry.schemas import Alias, Aliases, AliasMove
 from slm_registry.service import journal
 from slm_registry.store import aliases, models
 from slm_registry.tables import AliasMoveRow, ModelRow
-from slm_shared import audit
 from slm_shared.errors import FieldProblem, InvalidError
+from slm_shared.storage import audit
 
 REGISTRY = "registry"
 

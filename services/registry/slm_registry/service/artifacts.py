@@ -7,10 +7,10 @@ from typing import Any
 
 from slm_registry.schemas import Verification
 from slm_registry.tables import ModelRow
-from slm_shared import manifest
-from slm_shared.manifest import ArtifactMismatchError, Manifest
-from slm_shared.objects import ObjectMissingError, ObjectStore
-from slm_shared.signing import ArtifactVerifier
+from slm_shared.storage import manifest
+from slm_shared.storage.manifest import ArtifactMismatchError, Manifest
+from slm_shared.storage.objects import ObjectMissingError, ObjectStore
+from slm_shared.storage.signing import ArtifactVerifier
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from slm_registry.domain import parse_model_name
 from slm_registry.service.folders import describe_folder
 from slm_registry.service.registration import Registrar
 from slm_registry.store import models
-from slm_shared import manifest
-from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
-from slm_shared.objects import ObjectStore
+from slm_shared.storage import manifest
+from slm_shared.storage.database import Database
+from slm_shared.storage.objects import ObjectStore
 
 log = structlog.get_logger()
 

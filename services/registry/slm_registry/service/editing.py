@@ -10,9 +10,10 @@ from slm_registry.service.aliases import REGISTRY, drop_alias, move_alias
 from slm_registry.service.reading import get_model
 from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
-from slm_shared import audit, outbox
-from slm_shared.events import ModelDeleted
-from slm_shared.preconditions import VersionConflictError, version_named
+from slm_shared.delivery import outbox
+from slm_shared.events.catalogue import ModelDeleted
+from slm_shared.http.preconditions import VersionConflictError, version_named
+from slm_shared.storage import audit
 
 SHOWN_CHILDREN = 5
 

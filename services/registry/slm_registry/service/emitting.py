@@ -10,8 +10,8 @@ from openlineage.client.event_v2 import RunEvent
 
 from slm_registry.service.openlineage import run_events
 from slm_registry.store import journal
-from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
+from slm_shared.storage.database import Database
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from slm_registry.domain import architecture_of, parameters_in
-from slm_shared.manifest import MANIFEST_NAME, build_manifest
+from slm_shared.storage.manifest import MANIFEST_NAME, build_manifest
 
 
 def describe_folder(folder: Path) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from slm_registry.service.reading import get_model
 from slm_registry.service.registration import Registrar
 from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
-from slm_shared import audit
-from slm_shared.ids import new_id
+from slm_shared.storage import audit
+from slm_shared.storage.ids import new_id
 
 SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".safetensors", ".txt"})
 TOKENIZERS = ("tokenizer.json", "tokenizer.model")

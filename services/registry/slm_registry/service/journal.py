@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry.domain.graph import draw
 from slm_registry.store import journal
-from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
+from slm_shared.storage.database import Database
 
 log = structlog.get_logger()
 

@@ -13,9 +13,10 @@ from slm_registry.service.aliases import move_alias
 from slm_registry.store import aliases, models, projections
 from slm_registry.store import journal as facts
 from slm_registry.tables import EvaluationRow, ModelRow
-from slm_shared import audit, outbox
+from slm_shared.delivery import outbox
 from slm_shared.errors import FieldProblem
-from slm_shared.events import ModelPromoted
+from slm_shared.events.catalogue import ModelPromoted
+from slm_shared.storage import audit
 
 Scores = dict[str, dict[str, float]]
 

@@ -11,11 +11,12 @@ from slm_registry.service import journal
 from slm_registry.service.aliases import REGISTRY, move_alias
 from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
-from slm_shared import audit, outbox
-from slm_shared.bus import RetryLater
-from slm_shared.events import ExperimentCompleted, ModelRegistered
-from slm_shared.ids import new_id
-from slm_shared.signing import ArtifactSigner
+from slm_shared.delivery import outbox
+from slm_shared.delivery.bus import RetryLater
+from slm_shared.events.catalogue import ExperimentCompleted, ModelRegistered
+from slm_shared.storage import audit
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.signing import ArtifactSigner
 
 ARTIFACT_FIELDS = {"artifact_prefix", "manifest_key", "manifest_sha256", "size_bytes", "parameter_count"}
 EVALUATION_FIELDS = {

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, with_expression
 
 from slm_registry.tables import AliasRow, FamilyRow, ModelRow
-from slm_shared.paging import PageRequest
-from slm_shared.sorting import Order, Sort, sorted_page
+from slm_shared.http.paging import PageRequest
+from slm_shared.http.sorting import Order, Sort, sorted_page
 
 _Sibling = aliased(ModelRow)
 _LATEST = (

@@ -6,10 +6,10 @@ from uuid import UUID
 from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.access import Viewer
 from slm_shared.errors import FieldProblem, InvalidError
-from slm_shared.paging import Page, PageQuery
-from slm_shared.web import ReadSession, router
+from slm_shared.http.access import Viewer
+from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.routing import ReadSession, router
 from slm_training import store
 from slm_training.domain import ExperimentStatus
 from slm_training.errors import ExperimentNotFoundError, NothingToCompareError

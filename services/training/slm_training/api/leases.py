@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import Request, Response
 from starlette.responses import JSONResponse
 
-from slm_shared import manifest
-from slm_shared.access import Worker
-from slm_shared.database import Database
 from slm_shared.errors import FieldProblem, InvalidError
-from slm_shared.manifest import ArtifactMismatchError
-from slm_shared.web import WriteSession, router
+from slm_shared.http.access import Worker
+from slm_shared.http.routing import WriteSession, router
+from slm_shared.storage import manifest
+from slm_shared.storage.database import Database
+from slm_shared.storage.manifest import ArtifactMismatchError
 from slm_training.domain import Failure, RunState
 from slm_training.schemas.leases import (
     Checkpoint,

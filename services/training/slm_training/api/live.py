@@ -8,10 +8,10 @@ from uuid import UUID
 from fastapi import Header, Request
 from starlette.responses import StreamingResponse
 
-from slm_shared.access import Viewer
-from slm_shared.database import Database
 from slm_shared.errors import FieldProblem, InvalidError
-from slm_shared.web import router
+from slm_shared.http.access import Viewer
+from slm_shared.http.routing import router
+from slm_shared.storage.database import Database
 from slm_training import store
 from slm_training.errors import ExperimentNotFoundError
 from slm_training.schemas.experiments import LiveMessage

@@ -7,10 +7,10 @@ from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
-from slm_shared.access import Member, Viewer
-from slm_shared.database import Database
-from slm_shared.idempotency import Idempotency
-from slm_shared.web import ReadSession, router
+from slm_shared.http.access import Member, Viewer
+from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.routing import ReadSession, router
+from slm_shared.storage.database import Database
 from slm_training.schemas.config import RunCreate
 from slm_training.schemas.plans import Plan
 from slm_training.schemas.runs import Run

@@ -7,11 +7,11 @@ from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
-from slm_shared.access import Member, Viewer
-from slm_shared.idempotency import Idempotency
-from slm_shared.paging import Page, PageQuery
-from slm_shared.preconditions import version_named
-from slm_shared.web import ReadSession, WriteSession, router
+from slm_shared.http.access import Member, Viewer
+from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.preconditions import version_named
+from slm_shared.http.routing import ReadSession, WriteSession, router
 from slm_training import store
 from slm_training.domain import ExperimentStatus
 from slm_training.errors import RunNotFoundError

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Query
 
-from slm_shared.access import Viewer
-from slm_shared.web import ReadSession, router
+from slm_shared.http.access import Viewer
+from slm_shared.http.routing import ReadSession, router
 from slm_training import store
 from slm_training.domain import STATUS_OF, RunState
 from slm_training.schemas.workers import Statistics, Worker, Workers

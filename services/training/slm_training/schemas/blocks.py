@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from slm_shared.requests import Body
+from slm_shared.http.requests import Body
 from slm_training.schemas.fields import (
     Accumulation,
     BatchSize,

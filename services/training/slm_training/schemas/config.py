@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from slm_shared.requests import Body
+from slm_shared.http.requests import Body
 from slm_training.domain import DEFAULT_LEARNING_RATES, Objective
 from slm_training.schemas import blocks
 from slm_training.schemas.fields import (

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from slm_shared.requests import Body
+from slm_shared.http.requests import Body
 from slm_training.schemas.fields import Name
 
 

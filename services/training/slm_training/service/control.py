@@ -4,9 +4,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import audit, outbox
-from slm_shared.database import database_now
-from slm_shared.events import ExperimentCancelled
+from slm_shared.delivery import outbox
+from slm_shared.events.catalogue import ExperimentCancelled
+from slm_shared.storage import audit
+from slm_shared.storage.database import database_now
 from slm_training import store
 from slm_training.domain import TERMINAL, Capabilities, RunState, lacks
 from slm_training.errors import NotPossibleNowError, RunFinishedError

@@ -6,13 +6,14 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import audit, outbox
-from slm_shared.database import database_now
+from slm_shared.delivery import outbox
 from slm_shared.errors import InvalidError
-from slm_shared.events import RunLaunched
-from slm_shared.ids import new_id
-from slm_shared.preconditions import VersionConflictError
-from slm_shared.problems import invalid_request
+from slm_shared.events.catalogue import RunLaunched
+from slm_shared.http.preconditions import VersionConflictError
+from slm_shared.http.problems import invalid_request
+from slm_shared.storage import audit
+from slm_shared.storage.database import database_now
+from slm_shared.storage.ids import new_id
 from slm_training import store
 from slm_training.domain import RunState, family_of
 from slm_training.errors import (

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import leases, outbox
-from slm_shared.database import database_now
-from slm_shared.events import ExperimentCompleted, ExperimentFailed, ExperimentStarted
+from slm_shared.delivery import outbox
+from slm_shared.events.catalogue import ExperimentCompleted, ExperimentFailed, ExperimentStarted
+from slm_shared.jobs import leases
+from slm_shared.storage.database import database_now
 from slm_training import store
 from slm_training.domain import KEPT_CHECKPOINTS, LOST, Capabilities, Failure, RunState, halved, judge
 from slm_training.errors import LeaseLostError, RunNotFoundError

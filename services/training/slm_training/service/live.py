@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from slm_shared.database import Database
+from slm_shared.storage.database import Database
 from slm_training import store
 from slm_training.domain import STATUS_OF, TERMINAL, RunState
 from slm_training.schemas.experiments import Line, LiveMessage, TrainingProgress

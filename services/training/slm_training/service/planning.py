@@ -5,10 +5,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import audit
-from slm_shared.database import Database, database_now
 from slm_shared.errors import FieldProblem, UnavailableError
-from slm_shared.ids import new_id
+from slm_shared.storage import audit
+from slm_shared.storage.database import Database, database_now
+from slm_shared.storage.ids import new_id
 from slm_training import store
 from slm_training.domain import RunState
 from slm_training.errors import DatasetNotFoundError, PlanNotFoundError, PlanNotReadyError, PlanRefusedError

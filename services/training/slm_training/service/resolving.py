@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from slm_shared.database import Database
 from slm_shared.errors import FieldProblem
 from slm_shared.peers import Peer
+from slm_shared.storage.database import Database
 from slm_training import store
 from slm_training.domain import OBJECTIVE_OF, OBJECTIVES_FOR, TRAINABLE_FORMATS, Objective
 from slm_training.errors import (

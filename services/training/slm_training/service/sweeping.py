@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import structlog
 
-from slm_shared.database import Database
 from slm_shared.errors import UnavailableError
-from slm_shared.objects import ObjectStore
+from slm_shared.storage.database import Database
+from slm_shared.storage.objects import ObjectStore
 from slm_training import store
 from slm_training.tables import RunRow
 

@@ -7,11 +7,11 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
-from slm_shared.broker import Broker
-from slm_shared.database import Database
+from slm_shared.delivery.broker import Broker
 from slm_shared.errors import UnavailableError
-from slm_shared.events import TelemetryBatch
-from slm_shared.topology import TELEMETRY
+from slm_shared.events.catalogue import TelemetryBatch
+from slm_shared.events.topology import TELEMETRY
+from slm_shared.storage.database import Database
 from slm_training import store
 
 log = structlog.get_logger()

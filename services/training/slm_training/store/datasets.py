@@ -6,7 +6,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.events import DatasetProcessed
+from slm_shared.events.catalogue import DatasetProcessed
 from slm_training.tables import DatasetRow
 
 

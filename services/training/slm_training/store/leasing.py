@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Float, and_, delete, func, or_, select, up
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import leases
+from slm_shared.jobs import leases
 from slm_training.domain import WORKING, Capabilities, RunState
 from slm_training.tables import AttemptRow, CheckpointRow, MetricRow, RunRow
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.errors import FieldProblem, InvalidError
-from slm_shared.paging import PageRequest
+from slm_shared.http.paging import PageRequest
 from slm_training.domain import ExperimentStatus, RunState, states_shown_as
 from slm_training.store.runs import TRAIN
 from slm_training.tables import RunRow

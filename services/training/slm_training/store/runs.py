@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared import leases
+from slm_shared.jobs import leases
 from slm_training.domain import RunState, states_before
 from slm_training.tables import RunRow, TransitionRow
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.events import MetricPoint, TelemetryBatch
+from slm_shared.events.catalogue import MetricPoint, TelemetryBatch
 from slm_training.tables import ExtremesRow, LogRow, MetricRow, RunRow
 
 MAX_LOG_LINES = 1000

@@ -3,13 +3,13 @@
 import asyncio
 import sys
 
-from slm_shared.broker import Broker
-from slm_shared.lease_client import LeaseClient
-from slm_shared.objects import ObjectStore
+from slm_shared.delivery.broker import Broker
+from slm_shared.identity.principal import Principal, Role
+from slm_shared.jobs.client import LeaseClient
+from slm_shared.jobs.worker import WakeUps, Worker, run_worker
+from slm_shared.observability.logging import configure_logging
 from slm_shared.peers import Peer
-from slm_shared.principal import Principal, Role
-from slm_shared.telemetry import configure_logging
-from slm_shared.worker import WakeUps, Worker, run_worker
+from slm_shared.storage.objects import ObjectStore
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor import TrainerWork
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 
-from slm_shared import manifest
 from slm_shared.errors import PlatformError, UnavailableError
-from slm_shared.lease_client import Lease, LeaseClient, LeaseLostError, NoContactError, persist
-from slm_shared.manifest import ArtifactMismatchError
-from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_shared.jobs.client import Lease, LeaseClient, LeaseLostError, NoContactError, persist
+from slm_shared.storage import manifest
+from slm_shared.storage.manifest import ArtifactMismatchError
+from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 from slm_training.worker.job import RunLease
 
 log = structlog.get_logger()

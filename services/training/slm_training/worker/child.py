@@ -1,4 +1,4 @@
-"""The child process that trains, started by the supervisor only, through `slm_shared.run_module`.
+"""The child process that trains, started by the supervisor only, through `slm_shared.jobs.run_module`.
 
 It imports everything slow, says `ready`, waits for a job, trains and exits; of plans it makes as many as it is asked
 for. It speaks JSON lines and reads and writes files; it has no credentials and no network.
@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import torch
 
 from slm_ml.encoding import RowFormatError
-from slm_shared.child import Parent, die_with_parent
 from slm_shared.errors import DISK_FULL, DISK_FULL_MESSAGE, is_disk_full
+from slm_shared.jobs.child import Parent, die_with_parent
 from slm_training.worker.capabilities import facts_of_machine
 from slm_training.worker.errors import CheckpointError, SuspendedError, TrainingError
 from slm_training.worker.group import JOB_VARIABLE

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from slm_shared.child import RUN_MODULE, Child
+from slm_shared.jobs.child import RUN_MODULE, Child
 from slm_training.worker.job import TrainingJob
 from slm_training.worker.warm import MODULE, child_environment
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import structlog
 
-from slm_shared import manifest
-from slm_shared.ids import new_id
-from slm_shared.manifest import ArtifactMismatchError
-from slm_shared.objects import ObjectStore
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.manifest import ArtifactMismatchError
+from slm_shared.storage.objects import ObjectStore
 from slm_training.worker.checkpoints import Checkpoints
 from slm_training.worker.job import BaseModelRef, DatasetRef, LocalDataset, RunLease, TrainingJob
 

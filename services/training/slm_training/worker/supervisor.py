@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import structlog
 
-from slm_shared import manifest
-from slm_shared.broker import Broker
-from slm_shared.child import Child
+from slm_shared.delivery.broker import Broker
 from slm_shared.errors import UnavailableError
-from slm_shared.lease_client import JobFailedError, Lease, LeaseClient, LeaseLostError, NoContactError, persist
-from slm_shared.manifest import MANIFEST_NAME, ArtifactMismatchError, Manifest
-from slm_shared.objects import ObjectMissingError, ObjectStore
+from slm_shared.jobs.child import Child
+from slm_shared.jobs.client import JobFailedError, Lease, LeaseClient, LeaseLostError, NoContactError, persist
+from slm_shared.storage import manifest
+from slm_shared.storage.manifest import MANIFEST_NAME, ArtifactMismatchError, Manifest
+from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 from slm_training.worker.checkpoints import Checkpoints
 from slm_training.worker.group import start_group
 from slm_training.worker.inputs import Inputs

@@ -18,10 +18,10 @@ import structlog
 from nats.errors import Error as NatsError
 from pydantic import BaseModel, ValidationError
 
-from slm_shared.broker import Broker
-from slm_shared.cloudevents import MESSAGE_ID
-from slm_shared.events import LogLine, MetricPoint, TelemetryBatch, telemetry_subject
-from slm_shared.topology import TELEMETRY
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.catalogue import LogLine, MetricPoint, TelemetryBatch, telemetry_subject
+from slm_shared.events.cloudevents import MESSAGE_ID
+from slm_shared.events.topology import TELEMETRY
 
 log = structlog.get_logger()
 

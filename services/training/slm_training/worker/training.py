@@ -16,7 +16,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils.logging import disable_progress_bar
 
 from slm_ml.model import parameter_count
-from slm_shared.code_version import code_version
+from slm_shared.observability.code_version import code_version
 from slm_training.worker.artifact import library_versions, save_model, write_record
 from slm_training.worker.building import Material, make_trainer, read_material
 from slm_training.worker.checkpointing import Checkpointing

@@ -9,8 +9,8 @@ from typing import Any
 
 import structlog
 
-from slm_shared.child import RUN_MODULE, Child, clean_environment
-from slm_shared.ids import new_id
+from slm_shared.jobs.child import RUN_MODULE, Child, clean_environment
+from slm_shared.storage.ids import new_id
 from slm_training.worker.cluster.options import ClusterOptions
 
 log = structlog.get_logger()

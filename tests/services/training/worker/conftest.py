@@ -14,11 +14,11 @@ import polars
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from slm_shared import manifest
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import serving
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import serving
 
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 CONFIG: dict[str, Any] = {

@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from transformers.trainer import TRAINER_STATE_NAME as STATE
 
 from slm_local.ports import free_port
-from slm_shared import manifest
-from slm_shared.child import Child
-from slm_shared.objects import ObjectStore
+from slm_shared.jobs.child import Child
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import eventually
+from slm_shared.storage import manifest
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import eventually
 from slm_training.worker.cluster.options import ClusterOptions
 from slm_training.worker.cluster.parcels import files_below
 from slm_training.worker.job import TrainingJob

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from slm_shared import manifest
-from slm_shared.broker import Broker
-from slm_shared.events import RunLaunched, TelemetryBatch, telemetry_subject
-from slm_shared.ids import new_id
-from slm_shared.objects import ObjectStore
+from slm_shared.delivery.broker import Broker
+from slm_shared.events.catalogue import RunLaunched, TelemetryBatch, telemetry_subject
+from slm_shared.events.topology import TELEMETRY
 from slm_shared.settings import PlatformSettings
-from slm_shared.testing import EventLog, eventually
-from slm_shared.topology import TELEMETRY
+from slm_shared.storage import manifest
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
+from slm_testing.plugin import EventLog, eventually
 from tests.support.disks import small_disk
 from tests.support.memory import own_memory_group
 from tests.support.trainer import gone, progressed, said, stored_locally, trainer, training_child

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from slm_ml.model import load_model, load_tokenizer
-from slm_shared.child import RUN_MODULE, Child, clean_environment
+from slm_shared.jobs.child import RUN_MODULE, Child, clean_environment
 
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 SOMEBODY = str(UUID(int=1))

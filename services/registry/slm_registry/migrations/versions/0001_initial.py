@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
-from slm_shared.migrations import create_delivery_tables
+from slm_shared.storage.migrations import create_delivery_tables
 
 revision = "0001"
 down_revision = None

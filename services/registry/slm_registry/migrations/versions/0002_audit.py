@@ -1,6 +1,6 @@
 """The audit log."""
 
-from slm_shared.audit import create_audit_tables
+from slm_shared.storage.audit import create_audit_tables
 
 revision = "0002"
 down_revision = "0001"

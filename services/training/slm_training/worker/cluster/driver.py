@@ -15,8 +15,8 @@ from typing import Any
 
 import ray
 
-from slm_shared.child import Parent
 from slm_shared.errors import DISK_FULL, DISK_FULL_MESSAGE, is_disk_full
+from slm_shared.jobs.child import Parent
 from slm_training.worker.capabilities import facts_of_machine
 from slm_training.worker.child import EXIT_FAILED, EXIT_SUSPENDED
 from slm_training.worker.cluster.failures import Message, error, failure_message

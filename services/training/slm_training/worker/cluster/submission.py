@@ -13,7 +13,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from slm_shared.child import clean_environment
+from slm_shared.jobs.child import clean_environment
 from slm_training.worker.child import Voice
 from slm_training.worker.cluster.desk import Desk
 from slm_training.worker.cluster.failures import Message, failure_message

@@ -1,0 +1,1 @@
+"""Who acts: signed principals, roles, and the keys that sign them."""

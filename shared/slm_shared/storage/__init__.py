@@ -1,0 +1,1 @@
+"""Where facts and files live: the database, the object store, manifests, signatures, the audit log."""
