@@ -32,6 +32,7 @@ from slm_shared.delivery.broker import Broker
 from slm_shared.events.catalogue import Event
 from slm_shared.events.cloudevents import headers_of
 from slm_shared.events.topology import EVENTS, STREAMS, migrate_topology
+from slm_shared.http.provided import Service, given
 from slm_shared.identity.keys import SIGNERS
 from slm_shared.identity.principal import HEADER, Principal, Role, Signer, generate_keys
 from slm_shared.migrate import create_database, migrate_database
@@ -224,7 +225,7 @@ async def running(
     """Serve an app on a free loopback port and give a client that carries a principal of `role`."""
     async with (
         serving(app) as base_url,
-        client_of(base_url, app.state.service, keys, role=role, subject=subject) as client,
+        client_of(base_url, given(app, Service).name, keys, role=role, subject=subject) as client,
     ):
         yield client
 

@@ -27,7 +27,7 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
     subscribers.register(bus)
     objects = ObjectStore(settings.platform)
     registry = Peer(settings.platform, service="registry")
-    app = create_service(
+    return create_service(
         service="datasets",
         title="Datasets",
         description="Versions of the data that models are trained and measured on.",
@@ -46,9 +46,5 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
             Sweeper(database, objects, settings),
         ],
         closers=[broker.close, registry.close],
+        provides=[objects, registry, PartedUploads(objects, settings)],
     )
-    app.state.settings = settings
-    app.state.objects = objects
-    app.state.registry = registry
-    app.state.uploads = PartedUploads(objects, settings)
-    return app

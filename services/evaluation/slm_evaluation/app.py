@@ -26,7 +26,7 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
     subscribers.register(bus, settings)
     platform = settings.platform
     datasets, registry, training = (Peer(platform, service=name) for name in ("datasets", "registry", "training"))
-    app = create_service(
+    return create_service(
         service="evaluation",
         title="Evaluation",
         description="Models measured on datasets.",
@@ -41,9 +41,5 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
             Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
         ],
         closers=[broker.close, datasets.close, registry.close, training.close],
+        provides=[ObjectStore(platform), Resolver(database, datasets=datasets, registry=registry), training],
     )
-    app.state.settings = settings
-    app.state.objects = ObjectStore(settings.platform)
-    app.state.resolver = Resolver(database, datasets=datasets, registry=registry)
-    app.state.training = training
-    return app

@@ -28,10 +28,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         database=None,
         routers=[routes.routes, docs.routes],
         closers=[upstreams.close, broker.close],
+        provides=[upstreams, ApiDescription(upstreams), LiveFeed(broker, max_readers=settings.max_live_readers)],
     )
-    app.state.upstreams = upstreams
-    app.state.description = ApiDescription(upstreams)
-    app.state.feed = LiveFeed(broker, max_readers=settings.max_live_readers)
     # In front of everything the framework adds, the limit on body sizes included: what is forwarded is a stream.
     app.middleware_stack = Front(
         app.build_middleware_stack(), forwarder=Forwarder(upstreams), upstreams=upstreams, settings=settings

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from slm_registry import subscribers
 from slm_registry.api import aliases, files, lineage, models, promotion, uploads
+from slm_registry.service.artifacts import ArtifactReader
 from slm_registry.service.builtins import Builtins
 from slm_registry.service.emitting import OpenLineageEmitter
 from slm_registry.service.journal import Projections
@@ -27,7 +28,7 @@ def create_app(settings: RegistrySettings) -> FastAPI:
     registrar = Registrar(signer_for(settings.platform.signing_key))
     subscribers.register(bus, registrar)
     objects = ObjectStore(settings.platform)
-    app = create_service(
+    return create_service(
         service="registry",
         title="Registry",
         description="Models, their cards and lineage.",
@@ -45,12 +46,8 @@ def create_app(settings: RegistrySettings) -> FastAPI:
             *_emitters(database, settings),
         ],
         closers=[broker.close],
+        provides=[objects, registrar, ArtifactReader(objects, verifier_for(settings.platform.principal_keys))],
     )
-    app.state.objects = objects
-    app.state.settings = settings
-    app.state.registrar = registrar
-    app.state.artifact_verifier = verifier_for(settings.platform.principal_keys)
-    return app
 
 
 def _emitters(database: Database, settings: RegistrySettings) -> list[OpenLineageEmitter]:

@@ -29,7 +29,7 @@ def create_app(settings: TrainingSettings) -> FastAPI:
     subscribers.register(bus)
     datasets, registry = Peer(platform, service="datasets"), Peer(platform, service="registry")
     objects = ObjectStore(platform)
-    app = create_service(
+    return create_service(
         service="training",
         title="Training",
         description="Runs, experiments and their metrics.",
@@ -46,8 +46,5 @@ def create_app(settings: TrainingSettings) -> FastAPI:
             Sweeper(database, objects),
         ],
         closers=[broker.close, datasets.close, registry.close],
+        provides=[objects, Resolver(database, datasets=datasets, registry=registry)],
     )
-    app.state.settings = settings
-    app.state.objects = objects
-    app.state.resolver = Resolver(database, datasets=datasets, registry=registry)
-    return app

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from slm_shared.errors import ForbiddenError, UnauthenticatedError
+from slm_shared.http.provided import Service, given
 from slm_shared.identity.principal import HEADER, Principal, Role, Verifier
 from slm_shared.settings import PlatformSettings
 
@@ -24,7 +25,7 @@ class Policy:
         """The principal of the request. Raises UnauthenticatedError or ForbiddenError."""
         if self.role is None:
             return None
-        verifier: Verifier | None = request.app.state.verifier
+        verifier = given(request.app, Service).verifier
         token = request.headers.get(HEADER)
         if verifier is None or token is None:
             raise UnauthenticatedError("The request carries no valid principal.")

@@ -8,10 +8,11 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
+from typing import Annotated
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 
@@ -21,6 +22,7 @@ from slm_shared.errors import UnavailableError
 from slm_shared.http.access import Public, missing_policies, verifier_for
 from slm_shared.http.operations import operations_router
 from slm_shared.http.problems import install_problem_handlers
+from slm_shared.http.provided import Service, provide, provided
 from slm_shared.http.requests import RequestContext
 from slm_shared.observability.logging import configure_logging
 from slm_shared.settings import ServiceSettings
@@ -47,11 +49,13 @@ def create_app(
     routers: Sequence[APIRouter],
     background: Sequence[BackgroundTask] = (),
     closers: Sequence[Closer] = (),
+    provides: Sequence[object] = (),
 ) -> FastAPI:
     """Assemble one service.
 
-    `background` runs beside the requests; `closers` (object stores, peers, the broker) are awaited at the end. Refuses
-    to build an app with a route that declares no access policy.
+    `background` runs beside the requests; `closers` (object stores, peers, the broker) are awaited at the end;
+    `provides` are what its endpoints ask for by type (`slm_shared.http.provided`), beside settings and database.
+    Refuses to build an app with a route that declares no access policy.
     """
     configure_logging(service, level=settings.log_level)
     if database is not None:
@@ -67,7 +71,15 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         generate_unique_id_function=_operation_id,
     )
-    _set_state(app, service=service, settings=settings, database=database, background=background)
+    own = Service(
+        name=service,
+        max_json_body_bytes=settings.max_json_body_bytes,
+        background=tuple(background),
+        database=database,
+        bus=next((task for task in background if isinstance(task, Bus)), None),
+        verifier=verifier_for(settings.platform, audience=service),
+    )
+    provide(app, [own, settings, *([database] if database is not None else []), *provides])
     install_problem_handlers(app)
     for each in (_health, *routers, *([operations_router(service)] if database is not None else [])):
         app.include_router(each)
@@ -75,23 +87,6 @@ def create_app(
         raise RuntimeError(f"routes without an access policy: {', '.join(undeclared)}")
     app.add_middleware(RequestContext)
     return app
-
-
-def _set_state(
-    app: FastAPI,
-    *,
-    service: str,
-    settings: ServiceSettings,
-    database: Database | None,
-    background: Sequence[BackgroundTask],
-) -> None:
-    """What every request may ask its app for."""
-    app.state.service = service
-    app.state.max_json_body_bytes = settings.max_json_body_bytes
-    app.state.database = database
-    app.state.background = tuple(background)
-    app.state.bus = next((task for task in background if isinstance(task, Bus)), None)
-    app.state.verifier = verifier_for(settings.platform, audience=service)
 
 
 def _lifespan(
@@ -123,16 +118,15 @@ async def live(_: Public) -> dict[str, str]:
 
 
 @_health.get("/readyz", include_in_schema=False)
-async def ready(request: Request, _: Public) -> JSONResponse:
+async def ready(service: Annotated[Service, provided(Service)], _: Public) -> JSONResponse:
     """200 when the database answers and every background task works, else 503 with what is missing."""
     problems: dict[str, str] = {}
-    database: Database | None = request.app.state.database
-    if database is not None:
+    if service.database is not None:
         try:
-            await database.ping()
+            await service.database.ping()
         except UnavailableError:
             problems["database"] = "does not answer"
-    for task in request.app.state.background:
+    for task in service.background:
         if problem := task.problem():
             problems[task.name] = problem
     body = {"status": "unavailable" if problems else "ok", "problems": problems}

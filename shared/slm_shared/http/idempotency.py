@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
 from slm_shared.errors import ConflictError, InvalidError, MalformedError
+from slm_shared.http.provided import given
 from slm_shared.identity.principal import Principal
 from slm_shared.storage.database import Database, idempotency_table
 
@@ -46,7 +47,7 @@ class Once:
     """Does the work of one request at most once per key. Without a key, each request is a new one."""
 
     def __init__(self, request: Request) -> None:
-        self._database: Database = request.app.state.database
+        self._database = given(request.app, Database)
         principal: Principal = request.state.principal
         self._principal = principal.subject
         self._route = f"{request.method} {request.url.path}"

@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.delivery import dead_letters, inbox
-from slm_shared.delivery.bus import Bus
 from slm_shared.delivery.dead_letters import DeadLetter, DeadLetterNotFoundError
 from slm_shared.http.access import Admin, Viewer
 from slm_shared.http.paging import DEFAULT_LIMIT, MAX_LIMIT
+from slm_shared.http.provided import Service, provided
 from slm_shared.http.requests import Body
 from slm_shared.http.routing import ReadSession, WriteSession, router
 from slm_shared.storage import audit
@@ -25,6 +25,7 @@ from slm_shared.storage.audit import AuditEntry
 from slm_shared.storage.database import outbox_table
 
 MAX_EVENT_IDS = 1000
+OwnService = Annotated[Service, provided(Service)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 
 
@@ -58,9 +59,9 @@ class HandledAnswer(BaseModel):
     missing: list[UUID]
 
 
-async def show_operations(request: Request, _: Viewer, session: ReadSession) -> Health:
+async def show_operations(service: OwnService, _: Viewer, session: ReadSession) -> Health:
     """Whether anything waits or was given up."""
-    return await _health(session, request)
+    return await _health(session, service)
 
 
 async def list_dead_letters(_: Admin, session: ReadSession, limit: Limit = DEFAULT_LIMIT) -> list[DeadLetter]:
@@ -68,12 +69,11 @@ async def list_dead_letters(_: Admin, session: ReadSession, limit: Limit = DEFAU
     return list(await dead_letters.list_all(session, limit=limit))
 
 
-async def redrive(consumer: str, event_id: str, request: Request, principal: Admin, session: WriteSession) -> None:
+async def redrive(consumer: str, event_id: str, service: OwnService, principal: Admin, session: WriteSession) -> None:
     """Handle a dead letter again; it is kept when that fails once more."""
-    bus: Bus | None = request.app.state.bus
-    if bus is None:
+    if service.bus is None:
         raise DeadLetterNotFoundError("There is no such dead letter.")
-    await bus.redrive(session, consumer, event_id)
+    await service.bus.redrive(session, consumer, event_id)
     await audit.append(session, "dead_letter.redriven", actor=principal.subject, object_id=event_id)
 
 
@@ -125,12 +125,12 @@ def operations_router(service: str) -> APIRouter:
     return routes
 
 
-async def _health(session: AsyncSession, request: Request) -> Health:
+async def _health(session: AsyncSession, service: Service) -> Health:
     waiting = select(func.count(), func.min(outbox_table.c.created_at)).where(outbox_table.c.published_at.is_(None))
     count, oldest = (await session.execute(waiting)).one()
-    problems = {task.name: problem for task in request.app.state.background if (problem := task.problem())}
+    problems = {task.name: problem for task in service.background if (problem := task.problem())}
     return Health(
-        service=request.app.state.service,
+        service=service.name,
         unpublished_events=count,
         oldest_unpublished_at=oldest,
         dead_letters=await dead_letters.count(session),

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slm_shared.errors import MalformedError, PlatformError, TooLargeError
 from slm_shared.http.problems import problem_response
+from slm_shared.http.provided import Service, given
 from slm_shared.observability.tracing import tracing
 from slm_shared.storage.ids import new_id
 
@@ -54,7 +55,7 @@ class StrictRequest(Request):
     async def body(self) -> bytes:
         """The bytes of the body, read no further than the app's limit. Raises RejectedBodyError with a 413."""
         if not hasattr(self, "_body"):
-            limit: int = self.app.state.max_json_body_bytes
+            limit = given(self.app, Service).max_json_body_bytes
             body = bytearray()
             async for chunk in self.stream():
                 body += chunk

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
 from slm_shared.events.catalogue import DatasetDeleted, DatasetFailed, DatasetProcessed, DatasetUploaded
+from slm_shared.http.provided import given
 from slm_shared.settings import PlatformSettings
+from slm_shared.storage.database import Database
 from slm_shared.storage.manifest import file_sha256
 from slm_shared.storage.objects import ObjectStore
 from slm_testing.plugin import EventLog, eventually, running
@@ -159,7 +161,7 @@ async def test_an_unknown_dataset_is_a_404(client: httpx2.AsyncClient) -> None:
 
 async def test_a_search_is_planned_for_its_own_words(datasets_settings: DatasetsSettings, principal_keys: Path) -> None:
     app = create_app(datasets_settings)
-    async with running(app, principal_keys), app.state.database.read() as session:
+    async with running(app, principal_keys), given(app, Database).read() as session:
         mode = await session.scalar(text("SHOW plan_cache_mode"))
     # A plan for any words at all reads every name for a word that is in every name.
     assert mode == "force_custom_plan"

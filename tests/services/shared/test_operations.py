@@ -9,8 +9,10 @@ import httpx2
 import pytest
 
 from slm_shared.events.catalogue import DatasetDeleted
+from slm_shared.http.provided import given
 from slm_shared.identity.principal import Role
 from slm_shared.settings import PlatformSettings
+from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
 from slm_testing.plugin import EventLog, client_of, eventually, running
 from slm_training.app import create_app
@@ -42,7 +44,7 @@ async def give_up(client: httpx2.AsyncClient, body: dict[str, Any]) -> str:
     event_id = str(new_id())
     headers = {"ce-id": event_id, "ce-type": "dataset.deleted", "ce-source": "datasets", "ce-specversion": "1.0"}
     headers |= {"ce-subject": event_id, "ce-time": "2026-01-02T03:04:05Z", "Nats-Msg-Id": event_id}
-    async with client.app.state.database.connection() as connection:  # type: ignore[attr-defined]
+    async with given(client.app, Database).connection() as connection:  # type: ignore[attr-defined]
         await connection.exec_driver_sql(
             "INSERT INTO dead_letter (consumer, event_id, subject, headers, body, error, deliveries)"
             " VALUES ($1, $2, 'dataset.deleted', $3, $4, 'it was not to be', 8)",
@@ -60,9 +62,9 @@ async def test_a_dead_letter_is_listed_and_handled_again(client: httpx2.AsyncCli
     assert (await client.get(OPERATIONS)).json()["dead_letters"] == 1
     assert (await client.post(f"{LETTERS}/{CONSUMER}/{event_id}:redrive")).status_code == 204
     assert (await client.get(LETTERS)).json() == []
-    async with client.app.state.database.connection() as connection:  # type: ignore[attr-defined]
+    async with given(client.app, Database).connection() as connection:  # type: ignore[attr-defined]
         known = await connection.exec_driver_sql("SELECT id::text, deleted FROM dataset")
-        assert known.all() == [(dataset_id, True)]
+        assert [tuple(row) for row in known] == [(dataset_id, True)]
     again = await client.post(f"{LETTERS}/{CONSUMER}/{event_id}:redrive")
     assert (again.status_code, again.json()["code"]) == (404, "dead_letter_not_found")
     (entry,) = (await client.get(f"{OPERATIONS}/audit")).json()

@@ -9,6 +9,8 @@ import pytest
 from slm_shared.delivery.broker import Broker
 from slm_shared.events.catalogue import MetricPoint, TelemetryBatch, telemetry_subject
 from slm_shared.events.topology import TELEMETRY
+from slm_shared.http.provided import given
+from slm_shared.storage.database import Database
 from slm_testing.plugin import eventually
 
 CRASH = {"code": "boom", "message": "It broke.", "blame": "system", "retry": True}
@@ -27,7 +29,7 @@ async def store(platform: Any, lease: dict[str, Any], step: int) -> Any:
 
 async def fail(platform: Any, lease: dict[str, Any]) -> None:
     assert (await platform.tell(lease, "fail", **CRASH)).status_code == 204
-    async with platform.app.state.database.connection() as connection:
+    async with given(platform.app, Database).connection() as connection:
         await connection.exec_driver_sql("UPDATE run SET retry_at = now()")
 
 

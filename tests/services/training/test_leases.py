@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from slm_shared.events.catalogue import ExperimentCancelled, ExperimentCompleted, ExperimentFailed, ExperimentStarted
+from slm_shared.http.provided import Service, given
+from slm_shared.jobs.reaper import Reaper
+from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
 from slm_testing.plugin import EventLog, eventually
 
@@ -112,13 +115,13 @@ async def test_the_reaper_frees_what_a_silent_worker_held_and_the_zombie_stores_
 
 async def expire(platform: Any) -> None:
     """Let every lease run out now, by the clock of the database."""
-    async with platform.app.state.database.connection() as connection:
+    async with given(platform.app, Database).connection() as connection:
         await connection.exec_driver_sql("UPDATE run SET lease_expires_at = now() - interval '1 second'")
 
 
 async def reap(platform: Any) -> None:
     """What the reaper does every few seconds."""
-    reaper = next(part for part in platform.app.state.parts if part.name == "reaper")
+    reaper = next(task for task in given(platform.app, Service).background if isinstance(task, Reaper))
     await reaper.reap()
 
 
@@ -144,7 +147,7 @@ async def test_a_failed_attempt_waits_before_it_is_tried_again(platform: Any) ->
 
 async def be_due(platform: Any) -> None:
     """Let every pause before a retry be over."""
-    async with platform.app.state.database.connection() as connection:
+    async with given(platform.app, Database).connection() as connection:
         await connection.exec_driver_sql("UPDATE run SET retry_at = now()")
 
 

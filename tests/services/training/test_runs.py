@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from slm_shared.events.catalogue import DatasetDeleted, ExperimentCancelled, RunLaunched
+from slm_shared.http.provided import given
 from slm_shared.identity.principal import Role
 from slm_shared.storage.ids import new_id
 from slm_testing.plugin import EventLog, client_of, eventually
+from slm_training.service.resolving import Resolver
 
 UNKNOWN = "0198f3a0-0000-7000-8000-000000000000"
 
@@ -107,7 +109,7 @@ async def test_a_deleted_dataset_is_not_found_even_when_its_end_arrives_first(pl
 
 async def test_without_its_peers_a_launch_is_refused_at_once_and_works_again_later(platform: Any) -> None:
     await platform.dataset("rows")
-    resolver = platform.app.state.resolver
+    resolver = given(platform.app, Resolver)
     working, resolver._registry._base = resolver._registry._base, "http://127.0.0.1:9"
     answer = await platform.training.post("/api/runs", json={"name": "n", "training_dataset": "rows-v1"})
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from slm_shared.http.provided import given
 from slm_shared.storage.database import Database
 from slm_training.service.sweeping import Sweeper
 
@@ -15,7 +16,7 @@ async def keys_of(platform: Any, run_id: str) -> set[str]:
 
 
 async def test_only_what_nothing_refers_to_is_removed(platform: Any) -> None:
-    database: Database = platform.app.state.database
+    database = given(platform.app, Database)
     await platform.dataset("rows")
     run = await platform.launch()
     prefix = f"runs/{run['id']}"

@@ -13,6 +13,7 @@ from slm_datasets.domain.states import DatasetStatus
 from slm_datasets.schemas import Dataset, Origin, Problems, ReadingFields, Split, SplitRequest
 from slm_datasets.service import reading, uploading, versions
 from slm_datasets.service.keys import raw_key
+from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets as store
 from slm_datasets.store.pages import Sort, next_cursor
 from slm_shared.errors import PlatformError, UnavailableError
@@ -20,6 +21,7 @@ from slm_shared.events.catalogue import Usage
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import REPLAYED, Idempotency
 from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.provided import given
 from slm_shared.http.routing import Objects, ReadSession, WriteSession, router
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
@@ -73,7 +75,7 @@ async def upload_dataset(request: Request, principal: Member, objects: Objects, 
             head += piece[: uploading.HEAD_BYTES - len(head)]
             await writer.write(piece)
 
-        form = await uploads.read_form(request, max_bytes=app.state.settings.max_upload_bytes, sink=keep)
+        form = await uploads.read_form(request, max_bytes=given(app, DatasetsSettings).max_upload_bytes, sink=keep)
         fields = form.fields()
         uploaded = uploading.described(
             form.file_name or "", size_bytes=writer.size_bytes, sha256=writer.sha256, head=head
@@ -81,7 +83,7 @@ async def upload_dataset(request: Request, principal: Member, objects: Objects, 
         canonical = f"{fields.model_dump_json()}\n{uploaded.file_name}\n{uploaded.sha256}"
         if (stored := await once.stored(of=canonical)) is not None:
             return stored
-        database: Database = app.state.database
+        database = given(app, Database)
         async with database.read() as session:
             await uploading.refuse_identical(session, fields, uploaded)
         await writer.close()

@@ -12,11 +12,14 @@ from slm_datasets.domain.states import JobKind
 from slm_datasets.schemas import Comparison, ComparisonRequest, Report, TokenReport, TokenReportRequest
 from slm_datasets.service import examining, reading
 from slm_datasets.service.tokenizers import resolve_model
+from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import jobs
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency
 from slm_shared.http.paging import Page, PageQuery, page_of
+from slm_shared.http.provided import given
 from slm_shared.http.routing import ReadSession, router
+from slm_shared.peers import Peer
 
 routes = router(tags=["datasets"])
 
@@ -35,7 +38,7 @@ async def request_token_report(
     canonical = body.model_dump_json()
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
-    model = await resolve_model(request.app.state.registry, body.model)
+    model = await resolve_model(given(request.app, Peer), body.model)
 
     async def work(session: AsyncSession) -> TokenReport:
         return await examining.request_token_report(session, reference, model, max_length=body.max_length)
@@ -94,7 +97,7 @@ async def get_dataset_card(reference: str, _: Viewer, session: ReadSession) -> P
 async def get_croissant(reference: str, request: Request, _: Viewer, session: ReadSession) -> dict[str, Any]:
     """A description of a dataset in Croissant 1.0 (JSON-LD)."""
     dataset = await reading.get_processed(session, reference)
-    base = request.app.state.settings.platform.gateway_url
+    base = given(request.app, DatasetsSettings).platform.gateway_url
     return card.croissant(dataset, url=f"{base.rstrip('/')}/api/datasets/{dataset.id}")
 
 

@@ -10,10 +10,12 @@ from starlette.responses import JSONResponse
 from slm_datasets.errors import FileTooLargeError
 from slm_datasets.schemas import CompleteRequest, Dataset, UploadPart, UploadRequest, UploadState
 from slm_datasets.service import parts, uploading
+from slm_datasets.service.parts import PartedUploads
 from slm_datasets.store import uploads as store
 from slm_shared.errors import PlatformError
 from slm_shared.http.access import Member
 from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.provided import given
 from slm_shared.http.routing import Objects, OpenRead, router
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
@@ -22,7 +24,7 @@ routes = router(tags=["datasets"])
 
 
 async def _uploads(request: Request, _: Objects) -> parts.PartedUploads:
-    uploads: parts.PartedUploads = request.app.state.uploads
+    uploads = given(request.app, PartedUploads)
     return uploads
 
 
@@ -85,7 +87,7 @@ async def complete_upload(
 
     Completing twice gives the same dataset. A file that is not the one announced ends the upload.
     """
-    database: Database = request.app.state.database
+    database = given(request.app, Database)
     async with database.read() as session:
         upload = await parts.get_upload(session, upload_id, owner=principal.subject)
         made = await uploading.completed(session, upload_id)
@@ -120,7 +122,7 @@ async def abort_upload(upload_id: UUID, request: Request, principal: Member, upl
     """Give up an upload; its parts are removed."""
     async with read() as session:
         upload = await parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
-    if not await _given_up(request.app.state.database, upload_id):
+    if not await _given_up(given(request.app, Database), upload_id):
         raise parts.not_open()
     await uploads.forget(upload)
 

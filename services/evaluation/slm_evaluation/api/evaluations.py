@@ -13,13 +13,17 @@ from slm_evaluation.domain import EvaluationStatus
 from slm_evaluation.errors import EvaluationNotFoundError, EvaluationNotReadyError
 from slm_evaluation.schemas import Curves, Evaluation, EvaluationComparison, EvaluationCreate, Predictions, Suites
 from slm_evaluation.service import comparing, curves, ordering, predictions, suites
+from slm_evaluation.service.ordering import Resolver
+from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.store import SORTS, Filters
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency
 from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.provided import given
 from slm_shared.http.routing import Objects, OpenRead, ReadSession, WriteSession, router
 from slm_shared.http.sorting import order_of, page_of_sorted
+from slm_shared.peers import Peer
 
 routes = router(tags=["evaluations"])
 
@@ -42,10 +46,10 @@ async def create_evaluation(
     canonical = body.model_dump_json()
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
-    inputs = await request.app.state.resolver.resolve(body)
+    inputs = await given(request.app, Resolver).resolve(body)
 
     async def work(session: AsyncSession) -> Evaluation:
-        settings = request.app.state.settings
+        settings = given(request.app, EvaluationSettings)
         row = await ordering.order_evaluation(session, body, inputs, settings=settings, owner=principal.subject)
         return Evaluation.of(row)
 
@@ -85,7 +89,7 @@ async def compare_evaluations(
 @routes.get("/api/evaluations:suites")
 def list_suites(request: Request, _: Viewer) -> Suites:
     """The benchmark suites that may be asked for."""
-    return Suites(items=suites.list_suites(request.app.state.settings.suites_folder))
+    return Suites(items=suites.list_suites(given(request.app, EvaluationSettings).suites_folder))
 
 
 @routes.get("/api/evaluations/{evaluation_id}")
@@ -140,4 +144,4 @@ async def get_curves(evaluation_id: UUID, request: Request, _: Viewer, read: Ope
     async with read() as session:
         row = await _find(session, evaluation_id)
         scored = await curves.scored_beside(session, row)
-    return await curves.read_curves(request.app.state.training, row, scored)
+    return await curves.read_curves(given(request.app, Peer), row, scored)

@@ -10,8 +10,10 @@ from slm_evaluation.schemas import Claim, Completion, FailureReport, Fenced, For
 from slm_evaluation.service import leasing, regression
 from slm_evaluation.service.planning import predictions_key
 from slm_evaluation.service.regression import Regression
+from slm_evaluation.settings import EvaluationSettings
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.access import Worker
+from slm_shared.http.provided import given
 from slm_shared.http.routing import WriteSession, router
 from slm_shared.storage.database import Database
 from slm_shared.storage.objects import ObjectStore
@@ -23,7 +25,7 @@ PATH = "/api/evaluation-leases"
 @routes.post(f"{PATH}:claim", response_model=None)
 async def claim(body: Claim, request: Request, _: Worker, session: WriteSession) -> Response:
     """Lease the next evaluation; 204 when there is none."""
-    lease = await leasing.claim_evaluation(session, body, request.app.state.settings)
+    lease = await leasing.claim_evaluation(session, body, given(request.app, EvaluationSettings))
     return JSONResponse(lease) if lease is not None else Response(status_code=204)
 
 
@@ -44,7 +46,7 @@ async def heartbeat(
     evaluation_id: UUID, body: Heartbeat, request: Request, _: Worker, session: WriteSession
 ) -> HeartbeatAnswer:
     """Keep the lease and tell the progress."""
-    ttl_s = request.app.state.settings.lease_ttl_s
+    ttl_s = given(request.app, EvaluationSettings).lease_ttl_s
     return await leasing.keep_lease(session, evaluation_id, body, ttl_s=ttl_s)
 
 
@@ -54,10 +56,9 @@ async def complete(evaluation_id: UUID, body: Completion, request: Request, _: W
     if body.predictions_key not in (None, predictions_key(evaluation_id, body.epoch)):
         problem = FieldProblem("predictions_key", "must be predictions.jsonl under the lease's own prefix")
         raise InvalidError("The predictions are not under the lease's prefix.", errors=[problem])
-    state = request.app.state
-    found = await _regressions(evaluation_id, body, state.database, state.objects)
-    async with state.database.transaction(answering=True) as session:
-        price = state.settings.hourly_price
+    found = await _regressions(evaluation_id, body, given(request.app, Database), given(request.app, ObjectStore))
+    async with given(request.app, Database).transaction(answering=True) as session:
+        price = given(request.app, EvaluationSettings).hourly_price
         row = await leasing.complete_evaluation(session, evaluation_id, body, hourly_price=price)
         for each in found if row is not None else ():
             await regression.announce_regression(session, each)

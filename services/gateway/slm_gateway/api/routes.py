@@ -11,9 +11,11 @@ from starlette.responses import JSONResponse, StreamingResponse
 from slm_gateway.schemas import Overview
 from slm_gateway.service.documents import ApiDescription
 from slm_gateway.service.overview import overview
+from slm_gateway.service.upstreams import Upstreams
 from slm_gateway.subscribers import FeedEvent, LiveFeed
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.access import Public, Viewer
+from slm_shared.http.provided import given
 from slm_shared.http.routing import router
 
 KEEP_ALIVE_S = 15.0
@@ -25,13 +27,13 @@ routes = router(tags=["platform"])
 @routes.get("/api/overview")
 async def get_overview(request: Request, principal: Viewer) -> Overview:
     """The platform at a glance."""
-    return await overview(request.app.state.upstreams, principal)
+    return await overview(given(request.app, Upstreams), principal)
 
 
 @routes.get("/api/openapi.json", include_in_schema=False)
 async def get_description(request: Request, _: Public) -> JSONResponse:
     """The API of the whole platform as one OpenAPI document."""
-    description: ApiDescription = request.app.state.description
+    description = given(request.app, ApiDescription)
     return JSONResponse(await description.merged(request.app.openapi()))
 
 
@@ -52,7 +54,7 @@ async def follow_events(
     `data` is `{"id", "time", "data"}`. Without `Last-Event-ID` it begins now, or with the oldest event kept if `follow`
     is false.
     """
-    feed: LiveFeed = request.app.state.feed
+    feed = given(request.app, LiveFeed)
     subjects, after = _subjects(types), _sequence(last_event_id)
     start = await feed.position(after=after, from_start=not follow)
     events = feed.read(after=start, subjects=subjects, follow=follow)

@@ -11,8 +11,10 @@ from slm_registry.card import render, render_html
 from slm_registry.errors import FileNotInModelError
 from slm_registry.schemas import Card, Reproduction, Verification
 from slm_registry.service import cards, reading
+from slm_registry.service.registration import Registrar
 from slm_registry.store.aliases import count_use
 from slm_shared.http.access import Admin, Viewer
+from slm_shared.http.provided import given
 from slm_shared.http.routing import OpenRead, router
 from slm_shared.storage.database import Database
 
@@ -67,14 +69,14 @@ async def sign_model(reference: str, request: Request, principal: Admin, reader:
 
     A model that has a signature is only verified.
     """
-    database: Database = request.app.state.database
+    database = given(request.app, Database)
     async with database.read(answering=True) as session:
         row = await reading.get_model(session, reference)
     found = await reader.verify(row, as_signed=row.signature is not None)
     if row.signature is not None or not found.intact:
         return found
     async with database.transaction(answering=True) as session:
-        await request.app.state.registrar.sign(session, row, actor=principal.subject)
+        await given(request.app, Registrar).sign(session, row, actor=principal.subject)
     async with database.read(answering=True) as session:
         return await reader.verify(await reading.get_model(session, str(row.id)))
 

@@ -12,6 +12,7 @@ from slm_registry.store.models import SORTS, Filters
 from slm_shared.events.catalogue import ModelKind
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.provided import given
 from slm_shared.http.routing import Objects, ReadSession, WriteSession, router
 from slm_shared.http.sorting import order_of, page_of_sorted
 from slm_shared.storage.database import Database
@@ -87,7 +88,7 @@ async def edit_model(
 @routes.delete("/api/models/{reference}", status_code=204)
 async def delete_model(reference: str, request: Request, principal: Member, objects: Objects) -> None:
     """Delete a model that nothing refers to, and its files; its lineage stays."""
-    database: Database = request.app.state.database
+    database = given(request.app, Database)
     async with database.transaction() as session:
         prefix = await editing.delete_model(session, reference, actor=principal.subject)
     if prefix is not None:

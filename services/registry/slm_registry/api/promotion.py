@@ -5,8 +5,10 @@ from fastapi import Request
 from slm_registry.api.reader import Reader
 from slm_registry.schemas import Model, Promotion, PromotionCheck
 from slm_registry.service import promotion, reading
+from slm_registry.settings import RegistrySettings
 from slm_shared.errors import ForbiddenError
 from slm_shared.http.access import Member, Viewer
+from slm_shared.http.provided import given
 from slm_shared.http.routing import OpenRead, WriteSession, router
 from slm_shared.identity.principal import Role
 from slm_shared.storage.database import Database
@@ -23,7 +25,9 @@ async def check_promotion(
         row = await reading.get_model(session, reference)
     found = await reader.verify(row)
     async with read() as session:
-        return await promotion.check(session, row, request.app.state.settings.promotion_policy, found.problems)
+        return await promotion.check(
+            session, row, given(request.app, RegistrySettings).promotion_policy, found.problems
+        )
 
 
 @routes.post("/api/models/{reference}:promote")
@@ -33,7 +37,7 @@ async def promote_model(
     """Let `champion` lead to a model, if the policy holds."""
     if body.force and not principal.may(Role.ADMIN):
         raise ForbiddenError("Only administrators may promote a model by force.")
-    database: Database = request.app.state.database
+    database = given(request.app, Database)
     async with database.read(answering=True) as session:
         row = await reading.get_model(session, reference)
     verified = await reader.verify(row)
@@ -42,7 +46,7 @@ async def promote_model(
         return await promotion.promote(
             session,
             row,
-            request.app.state.settings.promotion_policy,
+            given(request.app, RegistrySettings).promotion_policy,
             problems=verified.problems,
             reason=body.reason,
             force=body.force,

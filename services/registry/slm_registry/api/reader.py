@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 
 from slm_registry.service.artifacts import ArtifactReader
+from slm_shared.http.provided import provided
 from slm_shared.http.routing import Objects
 
 
-async def _reader(request: Request, objects: Objects) -> ArtifactReader:
-    return ArtifactReader(objects, request.app.state.artifact_verifier)
+async def _reader(_: Objects, reader: Annotated[ArtifactReader, provided(ArtifactReader)]) -> ArtifactReader:
+    return reader
 
 
 Reader = Annotated[ArtifactReader, Depends(_reader)]

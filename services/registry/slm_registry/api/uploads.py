@@ -11,11 +11,15 @@ from starlette.responses import JSONResponse
 
 from slm_registry.schemas import Model
 from slm_registry.service import imports
+from slm_registry.service.registration import Registrar
+from slm_registry.settings import RegistrySettings
 from slm_registry.uploads import Upload, read_upload
 from slm_shared.http.access import Member
 from slm_shared.http.idempotency import Idempotency, Once
+from slm_shared.http.provided import given
 from slm_shared.http.routing import Objects, router
 from slm_shared.storage import manifest
+from slm_shared.storage.objects import ObjectStore
 
 routes = router(tags=["models"])
 
@@ -47,7 +51,7 @@ FORM: dict[str, Any] = {
 @routes.post("/api/models", status_code=201, response_model=Model, openapi_extra={"requestBody": FORM})
 async def upload_model(request: Request, principal: Member, objects: Objects, once: Idempotency) -> JSONResponse:
     """Register a model that was made elsewhere, from its files."""
-    limit: int = request.app.state.settings.max_upload_bytes
+    limit = given(request.app, RegistrySettings).max_upload_bytes
     async with read_upload(request, max_bytes=limit) as upload:
         folder = Path(await to_thread.run_sync(tempfile.mkdtemp))
         try:
@@ -64,10 +68,10 @@ async def _register(
     canonical = f"{upload.fields.model_dump_json()}\n{described['manifest_sha256']}"
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
-    await manifest.upload(request.app.state.objects, folder, described["artifact_prefix"])
+    await manifest.upload(given(request.app, ObjectStore), folder, described["artifact_prefix"])
 
     async def work(session: AsyncSession) -> Model:
-        registrar = request.app.state.registrar
+        registrar = given(request.app, Registrar)
         return Model.of(await imports.register_own(session, registrar, upload.fields, described, owner=owner))
 
     return await once(work, of=canonical, status=201, location=lambda model: f"/api/models/{model.id}")

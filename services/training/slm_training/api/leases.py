@@ -8,10 +8,12 @@ from starlette.responses import JSONResponse
 
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.access import Worker
+from slm_shared.http.provided import given
 from slm_shared.http.routing import WriteSession, router
 from slm_shared.storage import manifest
 from slm_shared.storage.database import Database
 from slm_shared.storage.manifest import ArtifactMismatchError
+from slm_shared.storage.objects import ObjectStore
 from slm_training.domain import Failure, RunState
 from slm_training.schemas.leases import (
     Checkpoint,
@@ -28,6 +30,7 @@ from slm_training.schemas.leases import (
     Resumption,
 )
 from slm_training.service import leasing
+from slm_training.settings import TrainingSettings
 
 routes = router(tags=["leases"])
 
@@ -35,7 +38,7 @@ routes = router(tags=["leases"])
 @routes.post("/api/leases:claim", response_model=None)
 async def claim(body: Claim, request: Request, _: Worker, session: WriteSession) -> Response:
     """Lease the next run; 204 when there is none."""
-    lease: dict[str, Any] | None = await leasing.claim_run(session, body, request.app.state.settings)
+    lease: dict[str, Any] | None = await leasing.claim_run(session, body, given(request.app, TrainingSettings))
     return JSONResponse(lease) if lease is not None else Response(status_code=204)
 
 
@@ -56,7 +59,7 @@ async def heartbeat(
     run_id: UUID, body: Heartbeat, request: Request, _: Worker, session: WriteSession
 ) -> HeartbeatAnswer:
     """Keep the lease and hear whether to stop."""
-    state = await leasing.keep_lease(session, run_id, body.epoch, request.app.state.settings)
+    state = await leasing.keep_lease(session, run_id, body.epoch, given(request.app, TrainingSettings))
     return HeartbeatAnswer(cancel=state is RunState.CANCELLING, drain=state is RunState.PAUSING)
 
 
@@ -82,7 +85,7 @@ async def resume(run_id: UUID, body: Resumption, _: Worker, session: WriteSessio
 @routes.post("/api/leases/{run_id}:complete", status_code=204)
 async def complete(run_id: UUID, body: Completion | PlanReport, request: Request, _: Worker) -> None:
     """The artifact is stored: read all of it back, and only then call the run succeeded. A plan is its report."""
-    database: Database = request.app.state.database
+    database = given(request.app, Database)
     if isinstance(body, PlanReport):
         async with database.transaction(answering=True) as session:
             await leasing.complete_plan(session, run_id, body.epoch, body.report)
@@ -96,7 +99,7 @@ async def complete(run_id: UUID, body: Completion | PlanReport, request: Request
         problem = FieldProblem("manifest_key", "must be the manifest under the lease's own prefix")
         raise InvalidError("The manifest is not under the lease's prefix.", errors=[problem])
     try:
-        await manifest.verify(request.app.state.objects, prefix, body.manifest_sha256)
+        await manifest.verify(given(request.app, ObjectStore), prefix, body.manifest_sha256)
     except ArtifactMismatchError as error:
         failure = Failure("artifact_mismatch", error.message, "infra", retry=True)
         async with database.transaction(answering=True) as session:

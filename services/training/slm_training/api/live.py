@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.access import Viewer
+from slm_shared.http.provided import given
 from slm_shared.http.routing import router
 from slm_shared.storage.database import Database
 from slm_training import store
@@ -37,7 +38,7 @@ async def follow_experiment(
 
     The same messages come over a WebSocket at `/api/experiments/{experiment_id}/socket`.
     """
-    database: Database = request.app.state.database
+    database = given(request.app, Database)
     if last_event_id is not None and not last_event_id.isdecimal():
         problem = FieldProblem("Last-Event-ID", "is not a place in this log")
         raise InvalidError("The Last-Event-ID is not valid.", errors=[problem])

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.provided import given
 from slm_shared.http.routing import ReadSession, router
 from slm_shared.storage.database import Database
 from slm_training.schemas.config import RunCreate
@@ -29,8 +30,8 @@ async def preflight(
     wait_s: Annotated[float, Query(ge=0, le=30, description="How long to wait for the plan.")] = 20.0,
 ) -> Plan:
     """Plan a run: 200 with the plan, 422 with what cannot work, 202 when every worker is busy for longer than that."""
-    resolver: Resolver = request.app.state.resolver
-    database: Database = request.app.state.database
+    resolver = given(request.app, Resolver)
+    database = given(request.app, Database)
     inputs = await resolver.resolve(body)
     async with database.transaction(answering=True) as session:
         plan_id = (await planning.begin_plan(session, body, inputs, owner=principal.subject)).id

@@ -11,7 +11,9 @@ from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency
 from slm_shared.http.paging import Page, PageQuery
 from slm_shared.http.preconditions import version_named
+from slm_shared.http.provided import given
 from slm_shared.http.routing import ReadSession, WriteSession, router
+from slm_shared.storage.database import Database
 from slm_training import store
 from slm_training.domain import ExperimentStatus
 from slm_training.errors import RunNotFoundError
@@ -31,7 +33,7 @@ async def launch_run(body: RunCreate, request: Request, principal: Member, once:
     canonical = body.model_dump_json()
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
-    resolver: Resolver = request.app.state.resolver
+    resolver = given(request.app, Resolver)
     inputs = await resolver.resolve(body)
 
     async def work(session: AsyncSession) -> Run:
@@ -85,10 +87,10 @@ async def edit_draft(
 ) -> Run:
     """Change options of a draft; null goes back to the default. `If-Match` names the version that was read."""
     version = version_named(request.headers.get("If-Match"))
-    async with request.app.state.database.read(answering=True) as session:
+    async with given(request.app, Database).read(answering=True) as session:
         changed = launching.request_of(await _find(session, run_id), body)
-    inputs = await request.app.state.resolver.resolve(changed)
-    async with request.app.state.database.transaction(answering=True) as session:
+    inputs = await given(request.app, Resolver).resolve(changed)
+    async with given(request.app, Database).transaction(answering=True) as session:
         row = await launching.edit_draft(session, run_id, changed, inputs, version=version, actor=principal.subject)
         response.headers["ETag"] = f'"{row.version}"'
         return Run.of(row)
@@ -103,10 +105,10 @@ async def remove_draft(run_id: UUID, principal: Member, session: WriteSession) -
 @routes.post("/api/runs/{run_id}:start", status_code=202)
 async def start_draft(run_id: UUID, request: Request, principal: Member) -> Run:
     """Queue a draft; its inputs are what they are now."""
-    async with request.app.state.database.read(answering=True) as session:
+    async with given(request.app, Database).read(answering=True) as session:
         asked = launching.request_of(await _find(session, run_id))
-    inputs = await request.app.state.resolver.resolve(asked)
-    async with request.app.state.database.transaction(answering=True) as session:
+    inputs = await given(request.app, Resolver).resolve(asked)
+    async with given(request.app, Database).transaction(answering=True) as session:
         return Run.of(await launching.start_draft(session, run_id, inputs, actor=principal.subject))
 
 
@@ -115,13 +117,13 @@ async def clone_run(
     run_id: UUID, body: dict[str, Any], request: Request, principal: Member, once: Idempotency
 ) -> JSONResponse:
     """Launch (or draft) a run like another one, with the changes of the body."""
-    async with request.app.state.database.read(answering=True) as session:
+    async with given(request.app, Database).read(answering=True) as session:
         row = await _find(session, run_id)
     changed = launching.request_of(row, body)
     canonical = changed.model_dump_json()
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
-    inputs = await request.app.state.resolver.resolve(changed)
+    inputs = await given(request.app, Resolver).resolve(changed)
     origin = Origin(relation="clone", run_id=row.id, experiment_id=row.experiment_id).model_dump(mode="json")
 
     async def work(session: AsyncSession) -> Run:
