@@ -111,7 +111,6 @@ __all__ = [
     "abort_upload",
     "begin_upload",
     "cancel_evaluation",
-    "cancel_run",
     "changes_of",
     "check_promotion",
     "clone_run",
