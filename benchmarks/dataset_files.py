@@ -39,9 +39,9 @@ pl.scan_ndjson(sys.argv[1]).sink_parquet(sys.argv[2], compression="zstd")
 OURS = """
 import sys
 from pathlib import Path
-from slm_datasets.processing.canonical import make_canonical
-from slm_datasets.processing.reading import Reading
-from slm_datasets.processing.sandbox import confine
+from slm_datasets.child.canonical import make_canonical
+from slm_datasets.formats.reading import Reading
+from slm_datasets.child.sandbox import confine
 confine(cpu_s=600, memory_bytes=2 * 1024**3)
 make_canonical(Path(sys.argv[1]), Path(sys.argv[2]), Reading(format="jsonl"))
 """

@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from slm_datasets.processing.canonical import make_canonical
-from slm_datasets.processing.problems import FileProblemError
-from slm_datasets.processing.reading import BadRowsError, Reading
+from slm_datasets.child.canonical import make_canonical
+from slm_datasets.formats.problems import FileProblemError
+from slm_datasets.formats.reading import BadRowsError, Reading
 
 
 def process(folder: Path, content: bytes, file_format: str, **reading: Any) -> tuple[dict[str, Any], pl.DataFrame]:

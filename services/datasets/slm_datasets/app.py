@@ -4,11 +4,11 @@ from fastapi import FastAPI
 
 from slm_datasets import subscribers
 from slm_datasets.api import contents, datasets, reports, uploads
-from slm_datasets.processing.jobs import JobQueue
-from slm_datasets.processing.queue import ProcessingQueue
-from slm_datasets.service.parts import PartedUploads
+from slm_datasets.background.cleanup import Sweeper
+from slm_datasets.background.jobs import JobQueue
+from slm_datasets.background.queue import ProcessingQueue
+from slm_datasets.service.upload_parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
-from slm_datasets.sweeping import Sweeper
 from slm_shared.delivery.broker import Broker
 from slm_shared.delivery.bus import Bus
 from slm_shared.delivery.outbox import Relay

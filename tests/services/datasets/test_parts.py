@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from slm_datasets.app import create_app
-from slm_datasets.service.parts import PartedUploads
+from slm_datasets.service.upload_parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import uploads as store
 from slm_datasets.tables import UploadRow

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from PIL import Image
 
+from slm_datasets.analysis.personal import best_detector
 from slm_datasets.app import create_app
-from slm_datasets.processing.personal import best_detector
 from slm_datasets.settings import DatasetsSettings
 from slm_registry.app import create_app as create_registry
 from slm_registry.settings import RegistrySettings

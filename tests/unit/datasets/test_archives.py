@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from slm_datasets.service.keys import THUMBNAILS
+from slm_datasets.domain.keys import THUMBNAILS
 from tests.support.processing import problem_of, problems_of, process
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from slm_datasets.processing.problems import MAX_KEPT
+from slm_datasets.formats.problems import MAX_KEPT
 from tests.support.processing import problem_of, problems_of, process
 
 ROWS = 12_345

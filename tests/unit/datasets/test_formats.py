@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slm_datasets.domain.rows import FIELDS_OF, suggest_mapping
-from slm_datasets.processing.problems import MAX_KEPT
+from slm_datasets.formats.problems import MAX_KEPT
 from tests.support.processing import problem_of, problems_of, process
 
 ROWS: list[dict[str, Any]] = [{"prompt": f"p{n}", "completion": f"c{n}"} for n in range(9)]

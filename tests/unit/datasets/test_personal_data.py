@@ -2,7 +2,7 @@
 
 import pytest
 
-from slm_datasets.processing.personal import Findings, Patterns
+from slm_datasets.analysis.personal import Findings, Patterns
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from slm_datasets.processing.parquet_rows import check_parquet
-from slm_datasets.processing.problems import FileProblemError
+from slm_datasets.formats.parquet_rows import check_parquet
+from slm_datasets.formats.problems import FileProblemError
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="system calls are refused on Linux only")
 
 
 def confined(code: str, *, memory_bytes: int = 2 * 1024**3) -> subprocess.CompletedProcess[str]:
     """What becomes of code in a process that was confined."""
-    head = "from slm_datasets.processing.sandbox import confine\n"
+    head = "from slm_datasets.child.sandbox import confine\n"
     program = f"{head}assert confine(cpu_s=20, memory_bytes={memory_bytes})\n{textwrap.dedent(code)}"
     return subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
 
@@ -42,7 +42,7 @@ def test_there_is_no_network_and_no_program(code: str) -> None:
 def test_threads_that_were_there_before_are_confined_too() -> None:
     program = """
         import socket, sys, threading
-        from slm_datasets.processing.sandbox import confine
+        from slm_datasets.child.sandbox import confine
         go, found = threading.Event(), []
         def work():
             go.wait()
@@ -84,8 +84,8 @@ def test_a_line_of_hundreds_of_megabytes_is_one_problem_and_never_in_memory(tmp_
         file.write(b'\n{"a": 1}\n')
     code = f"""
         from pathlib import Path
-        from slm_datasets.processing.json_rows import check_lines
-        from slm_datasets.processing.problems import ProblemLog
+        from slm_datasets.formats.json_rows import check_lines
+        from slm_datasets.formats.problems import ProblemLog
         log = ProblemLog()
         found = check_lines(Path({str(path)!r}), log)
         assert (found.rows, dict(log.counts)) == (1, {{"line_too_long": 1}}), (found.rows, log.counts)

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from fastapi import Query
 from starlette.responses import Response, StreamingResponse
 
-from slm_datasets import rows
+from slm_datasets.domain.keys import raw_key
 from slm_datasets.domain.rows import IMAGES
 from slm_datasets.errors import ImageNotFoundError
 from slm_datasets.schemas import Preview
-from slm_datasets.service import reading
-from slm_datasets.service.keys import raw_key
+from slm_datasets.service import contents, reading
 from slm_shared.http.access import Viewer
 from slm_shared.http.routing import Objects, OpenRead, router
 
@@ -37,7 +36,7 @@ async def preview_dataset(
     """Some rows of a processed dataset; an image is shown as where its thumbnail is."""
     async with read() as session:
         dataset = await reading.get_processed(session, reference)
-    items = await rows.read_page(objects, dataset, offset=offset, limit=limit)
+    items = await contents.read_page(objects, dataset, offset=offset, limit=limit)
     return Preview(items=items, offset=offset, total=dataset.rows or 0)
 
 
@@ -48,7 +47,7 @@ async def get_thumbnail(reference: str, row: int, _: Viewer, objects: Objects, r
         dataset = await reading.get_processed(session, reference)
     if dataset.row_format != IMAGES or not 0 <= row < (dataset.rows or 0):
         raise ImageNotFoundError("The row has no image.")
-    data = await rows.read_thumbnail(objects, dataset, row)
+    data = await contents.read_thumbnail(objects, dataset, row)
     return Response(data, media_type="image/png", headers={**SAFE, "Cache-Control": "private, max-age=86400"})
 
 
@@ -70,7 +69,7 @@ async def download_dataset(
         suffix += SUFFIX_OF_COMPRESSION.get(dataset.compression or "", "")
     headers = {"Content-Disposition": f'attachment; filename="{dataset.name}.{suffix}"', **SAFE}
     if format in MEDIA_TYPES:
-        body = rows.stream_rows(objects, dataset, file_format=format)
+        body = contents.stream_rows(objects, dataset, file_format=format)
         return StreamingResponse(await _begun(body), media_type=MEDIA_TYPES[format], headers=headers)
     key, size = dataset.object_key or "", dataset.canonical_size_bytes
     if format == "raw":

@@ -8,11 +8,11 @@ from fastapi import Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
-from slm_datasets import uploads
+from slm_datasets.api.form import read_form
+from slm_datasets.domain.keys import raw_key
 from slm_datasets.domain.states import DatasetStatus
 from slm_datasets.schemas import Dataset, Origin, Problems, ReadingFields, Split, SplitRequest
 from slm_datasets.service import reading, uploading, versions
-from slm_datasets.service.keys import raw_key
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets as store
 from slm_datasets.store.pages import Sort, next_cursor
@@ -75,7 +75,7 @@ async def upload_dataset(request: Request, principal: Member, objects: Objects, 
             head += piece[: uploading.HEAD_BYTES - len(head)]
             await writer.write(piece)
 
-        form = await uploads.read_form(request, max_bytes=given(app, DatasetsSettings).max_upload_bytes, sink=keep)
+        form = await read_form(request, max_bytes=given(app, DatasetsSettings).max_upload_bytes, sink=keep)
         fields = form.fields()
         uploaded = uploading.described(
             form.file_name or "", size_bytes=writer.size_bytes, sha256=writer.sha256, head=head

@@ -7,10 +7,9 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from slm_datasets import card
 from slm_datasets.domain.states import JobKind
 from slm_datasets.schemas import Comparison, ComparisonRequest, Report, TokenReport, TokenReportRequest
-from slm_datasets.service import examining, reading
+from slm_datasets.service import card, examining, reading
 from slm_datasets.service.tokenizers import resolve_model
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import jobs

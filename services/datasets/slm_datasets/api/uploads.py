@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse
 
 from slm_datasets.errors import FileTooLargeError
 from slm_datasets.schemas import CompleteRequest, Dataset, UploadPart, UploadRequest, UploadState
-from slm_datasets.service import parts, uploading
-from slm_datasets.service.parts import PartedUploads
+from slm_datasets.service import upload_parts, uploading
+from slm_datasets.service.upload_parts import PartedUploads
 from slm_datasets.store import uploads as store
 from slm_shared.errors import PlatformError
 from slm_shared.http.access import Member
@@ -23,13 +23,13 @@ from slm_shared.storage.ids import new_id
 routes = router(tags=["datasets"])
 
 
-async def _uploads(request: Request, _: Objects) -> parts.PartedUploads:
+async def _uploads(request: Request, _: Objects) -> upload_parts.PartedUploads:
     uploads = given(request.app, PartedUploads)
     return uploads
 
 
 # With an object store that is known to answer.
-Uploads = Annotated[parts.PartedUploads, Depends(_uploads)]
+Uploads = Annotated[upload_parts.PartedUploads, Depends(_uploads)]
 Checksum = Annotated[str | None, Header(alias="X-Content-SHA256", pattern=r"^[0-9a-fA-F]{64}$")]
 
 
@@ -54,14 +54,14 @@ async def begin_upload(body: UploadRequest, principal: Member, uploads: Uploads,
 async def get_upload(upload_id: UUID, principal: Member, uploads: Uploads, read: OpenRead) -> UploadState:
     """Which parts of an upload are stored, and where the others go."""
     async with read() as session:
-        upload = await parts.get_upload(session, upload_id, owner=principal.subject)
+        upload = await upload_parts.get_upload(session, upload_id, owner=principal.subject)
     return await uploads.state(upload)
 
 
 @routes.put("/api/datasets/uploads/{upload_id}/parts/{number}")
 async def put_part(
     upload_id: UUID,
-    number: Annotated[int, Path(ge=1, le=parts.MAX_PARTS)],
+    number: Annotated[int, Path(ge=1, le=upload_parts.MAX_PARTS)],
     request: Request,
     principal: Member,
     uploads: Uploads,
@@ -70,7 +70,7 @@ async def put_part(
 ) -> UploadPart:
     """Store one part, sent as the body of the request; sending it again replaces it."""
     async with read() as session:
-        upload = await parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
+        upload = await upload_parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
@@ -89,12 +89,12 @@ async def complete_upload(
     """
     database = given(request.app, Database)
     async with database.read() as session:
-        upload = await parts.get_upload(session, upload_id, owner=principal.subject)
+        upload = await upload_parts.get_upload(session, upload_id, owner=principal.subject)
         made = await uploading.completed(session, upload_id)
     if made is not None:
         return JSONResponse(Dataset.of(made).model_dump(mode="json"), status_code=202)
     if upload.status != store.OPEN:
-        raise parts.not_open()
+        raise upload_parts.not_open()
     try:
         uploaded = await uploads.assemble(upload, body.sha256)
 
@@ -102,9 +102,9 @@ async def complete_upload(
             if not await store.close(session, upload.id, store.COMPLETED):
                 # Whoever was faster completed it too, or ended it.
                 if (made := await uploading.completed(session, upload_id)) is None:
-                    raise parts.not_open()
+                    raise upload_parts.not_open()
                 return Dataset.of(made)
-            fields = parts.fields_of(upload)
+            fields = upload_parts.fields_of(upload)
             return Dataset.of(
                 await uploading.add_dataset(session, upload.id, fields, uploaded, owner=principal.subject)
             )
@@ -112,7 +112,7 @@ async def complete_upload(
         location = f"/api/datasets/{upload_id}"
         return await once(work, of=f"complete {upload_id}", status=202, location=lambda _: location)
     except PlatformError as error:
-        if parts.ends_upload(error) and await _given_up(database, upload_id):
+        if upload_parts.ends_upload(error) and await _given_up(database, upload_id):
             await uploads.forget(upload)
         raise
 
@@ -121,9 +121,9 @@ async def complete_upload(
 async def abort_upload(upload_id: UUID, request: Request, principal: Member, uploads: Uploads, read: OpenRead) -> None:
     """Give up an upload; its parts are removed."""
     async with read() as session:
-        upload = await parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
+        upload = await upload_parts.get_upload(session, upload_id, owner=principal.subject, status=store.OPEN)
     if not await _given_up(given(request.app, Database), upload_id):
-        raise parts.not_open()
+        raise upload_parts.not_open()
     await uploads.forget(upload)
 
 

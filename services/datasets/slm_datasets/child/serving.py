@@ -11,9 +11,9 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from slm_datasets.processing.problems import FileProblemError, ProblemLog
-from slm_datasets.processing.reading import BadRowsError, OnProgress
-from slm_datasets.processing.sandbox import confine
+from slm_datasets.child.sandbox import confine
+from slm_datasets.formats.problems import FileProblemError, ProblemLog
+from slm_datasets.formats.reading import BadRowsError, OnProgress
 from slm_shared.jobs.child import Parent
 
 TELL_EVERY_S = 0.5

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from slm_datasets.processing.problems import FileProblemError
+from slm_datasets.formats.problems import FileProblemError
 
 MAX_ENTRIES = 10_000
 MAX_RATIO = 100

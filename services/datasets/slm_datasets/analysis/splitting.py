@@ -12,12 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from slm_datasets.processing.canonical import describe
-from slm_datasets.processing.problems import FileProblemError, ProblemLog
-from slm_datasets.processing.profiling import profile
-from slm_datasets.processing.reading import OnProgress, Reading, outcome
-from slm_datasets.processing.row_hash import row_hash, rows_of
-from slm_datasets.processing.sources import Source
+from slm_datasets.analysis.profiling import profile
+from slm_datasets.analysis.row_hash import row_hash, rows_of
+from slm_datasets.child.canonical import describe
+from slm_datasets.formats.problems import FileProblemError, ProblemLog
+from slm_datasets.formats.reading import OnProgress, Reading, outcome
+from slm_datasets.formats.sources import Source
 
 ROWS_PER_GROUP = 20_000
 

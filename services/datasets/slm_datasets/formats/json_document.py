@@ -9,9 +9,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from slm_datasets.processing.json_rows import parse
-from slm_datasets.processing.problems import FileProblemError, sample_of
-from slm_datasets.processing.text import MAX_LINE_BYTES, lines_of
+from slm_datasets.formats.json_rows import parse
+from slm_datasets.formats.problems import FileProblemError, sample_of
+from slm_datasets.formats.text import MAX_LINE_BYTES, lines_of
 
 READ_CHARACTERS = 256 * 1024
 SPLIT = "split"

@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from slm_datasets.analysis.profiling import profile
+from slm_datasets.domain.keys import THUMBNAILS
 from slm_datasets.domain.rows import IMAGES, why_untrainable
-from slm_datasets.processing import json_rows
-from slm_datasets.processing.archives import Archive
-from slm_datasets.processing.problems import FileProblemError, ProblemLog
-from slm_datasets.processing.profiling import profile
-from slm_datasets.processing.reading import BadRowsError, OnProgress, Reading, no_rows, outcome
-from slm_datasets.service.keys import THUMBNAILS
+from slm_datasets.formats import json_rows
+from slm_datasets.formats.archives import Archive
+from slm_datasets.formats.problems import FileProblemError, ProblemLog
+from slm_datasets.formats.reading import BadRowsError, OnProgress, Reading, no_rows, outcome
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 DECODERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")

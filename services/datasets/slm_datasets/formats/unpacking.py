@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from slm_datasets.processing.problems import FileProblemError
+from slm_datasets.formats.problems import FileProblemError
 
 CHUNK_BYTES = 1024 * 1024
 MAX_RATIO = 1000

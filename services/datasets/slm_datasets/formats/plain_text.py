@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from slm_datasets.processing.problems import FileProblemError
-from slm_datasets.processing.text import Advance, lines_of
+from slm_datasets.formats.problems import FileProblemError
+from slm_datasets.formats.text import Advance, lines_of
 
 MAX_SAMPLE_CHARACTERS = 4 * 1024 * 1024
 

@@ -6,7 +6,7 @@ million rows a matter of a second.
 
 from typing import Any
 
-from slm_datasets.processing.problems import FileProblemError
+from slm_datasets.formats.problems import FileProblemError
 
 MAX_DEPTH = 64
 MAX_COLUMNS = 4096

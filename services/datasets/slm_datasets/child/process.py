@@ -1,12 +1,12 @@
-"""The child that makes canonical Parquet: `python -m slm_datasets.processing.process_child`."""
+"""The child that makes canonical Parquet: `python -m slm_datasets.child.process`."""
 
 from pathlib import Path
 from typing import Any
 
-from slm_datasets.processing.canonical import make_canonical
-from slm_datasets.processing.child import serve
-from slm_datasets.processing.reading import OnProgress, Reading
-from slm_datasets.processing.splitting import make_part
+from slm_datasets.analysis.splitting import make_part
+from slm_datasets.child.canonical import make_canonical
+from slm_datasets.child.serving import serve
+from slm_datasets.formats.reading import OnProgress, Reading
 
 
 def process(job: dict[str, Any], tell: OnProgress) -> dict[str, Any]:

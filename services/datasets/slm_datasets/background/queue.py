@@ -7,9 +7,9 @@ from typing import Any
 
 import structlog
 
+from slm_datasets.background.work import ProcessingError, WorkLoop, holding, run_child
+from slm_datasets.domain.keys import THUMBNAILS, canonical_key, raw_key, thumbnails_key
 from slm_datasets.domain.states import MAX_ATTEMPTS, DatasetStatus, JobKind
-from slm_datasets.processing.work import ProcessingError, WorkLoop, holding, run_child
-from slm_datasets.service.keys import THUMBNAILS, canonical_key, raw_key, thumbnails_key
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets as store
 from slm_datasets.store import jobs
@@ -23,7 +23,7 @@ from slm_shared.storage.objects import ObjectStore
 
 log = structlog.get_logger()
 
-PROCESS_CHILD = "slm_datasets.processing.process_child"
+PROCESS_CHILD = "slm_datasets.child.process"
 
 DESCRIBED = (
     "rows",

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from slm_datasets.analysis.profiling import profile
 from slm_datasets.domain.rows import (
     COLUMNS,
     IMAGES,
@@ -16,13 +17,12 @@ from slm_datasets.domain.rows import (
     suggest_mapping,
     why_untrainable,
 )
-from slm_datasets.processing import images
-from slm_datasets.processing.layouts import bring_to_trl, holds_messages
-from slm_datasets.processing.parquet_rows import DAMAGED, unreadable
-from slm_datasets.processing.problems import FileProblemError, ProblemLog
-from slm_datasets.processing.profiling import profile
-from slm_datasets.processing.reading import BadRowsError, OnProgress, Reading, no_rows, outcome
-from slm_datasets.processing.sources import Source, read_source
+from slm_datasets.formats import images
+from slm_datasets.formats.layouts import bring_to_trl, holds_messages
+from slm_datasets.formats.parquet_rows import DAMAGED, unreadable
+from slm_datasets.formats.problems import FileProblemError, ProblemLog
+from slm_datasets.formats.reading import BadRowsError, OnProgress, Reading, no_rows, outcome
+from slm_datasets.formats.sources import Source, read_source
 
 ROWS_PER_GROUP = 20_000
 

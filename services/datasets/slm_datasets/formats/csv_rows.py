@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from slm_datasets.processing.problems import FileProblemError, ProblemLog, sample_of
-from slm_datasets.processing.text import Advance, lines_of
+from slm_datasets.formats.problems import FileProblemError, ProblemLog, sample_of
+from slm_datasets.formats.text import Advance, lines_of
 
 DELIMITERS = ",;\t|"
 MAX_COLUMNS = 4096

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import structlog
 
+from slm_datasets.background.work import ProcessingError, WorkLoop, holding, run_child
 from slm_datasets.domain.states import MAX_ATTEMPTS, DatasetStatus, JobKind, JobStatus
-from slm_datasets.processing.work import ProcessingError, WorkLoop, holding, run_child
 from slm_datasets.service.tokenizers import fetch_tokenizer
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import datasets, jobs
@@ -23,8 +23,8 @@ from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 
 log = structlog.get_logger()
 
-EXAMINE_CHILD = "slm_datasets.processing.examine_child"
-TOKENS_CHILD = "slm_datasets.worker.token_report"
+EXAMINE_CHILD = "slm_datasets.child.examine"
+TOKENS_CHILD = "slm_datasets.child.tokens"
 
 
 class GoneError(Exception):

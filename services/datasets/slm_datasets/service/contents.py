@@ -9,8 +9,8 @@ import orjson
 import pyarrow.parquet as pq
 from anyio import to_thread
 
+from slm_datasets.domain.keys import thumbnails_key
 from slm_datasets.domain.rows import IMAGES
-from slm_datasets.service.keys import thumbnails_key
 from slm_datasets.tables import DatasetRow
 from slm_shared.storage.multipart import open_object
 from slm_shared.storage.objects import ObjectMissingError, ObjectStore

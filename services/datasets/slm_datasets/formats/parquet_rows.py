@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from slm_datasets.processing.problems import FileProblemError
-from slm_datasets.processing.shapes import MAX_COLUMNS
+from slm_datasets.formats.problems import FileProblemError
+from slm_datasets.formats.shapes import MAX_COLUMNS
 
 CELL_BYTES = 8
 # A panic of Polars, which footers that lie provoke, is no ordinary exception.

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_datasets.domain.files import shown_file_name
+from slm_datasets.domain.keys import raw_key
 from slm_datasets.errors import (
     ChecksumMismatchError,
     FileEmptyError,
@@ -21,7 +22,6 @@ from slm_datasets.errors import (
 )
 from slm_datasets.schemas import UploadFields, UploadPart, UploadRequest, UploadState
 from slm_datasets.service import uploading
-from slm_datasets.service.keys import raw_key
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.store import uploads as store
 from slm_datasets.tables import UploadRow

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import polars as pl
 
-from slm_datasets.processing.problems import FileProblemError, ProblemLog, sample_of
-from slm_datasets.processing.shapes import MAX_DEPTH, PLACE, Node, SuspiciousNumberError, check_object
-from slm_datasets.processing.text import Advance, decode_line, raw_lines_of
+from slm_datasets.formats.problems import FileProblemError, ProblemLog, sample_of
+from slm_datasets.formats.shapes import MAX_DEPTH, PLACE, Node, SuspiciousNumberError, check_object
+from slm_datasets.formats.text import Advance, decode_line, raw_lines_of
 
 MAX_INTEGER = 2**63 - 1
 NOT_AN_OBJECT_HINT = 'Each row must be an object such as {"prompt": "…", "completion": "…"}.'

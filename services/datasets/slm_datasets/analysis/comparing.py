@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from slm_datasets.analysis import near
+from slm_datasets.analysis.row_hash import normalised, row_hash, rows_of, text_of
 from slm_datasets.domain.rows import FIELDS
-from slm_datasets.processing import near
-from slm_datasets.processing.reading import OnProgress
-from slm_datasets.processing.row_hash import normalised, row_hash, rows_of, text_of
+from slm_datasets.formats.reading import OnProgress
 
 MAX_EXAMPLES = 10
 

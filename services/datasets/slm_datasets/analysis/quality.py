@@ -7,9 +7,9 @@ from typing import Any
 import py3langid
 import pyarrow.parquet as pq
 
-from slm_datasets.processing import near, personal
-from slm_datasets.processing.reading import OnProgress
-from slm_datasets.processing.row_hash import normalised, row_hash, rows_of, text_of
+from slm_datasets.analysis import near, personal
+from slm_datasets.analysis.row_hash import normalised, row_hash, rows_of, text_of
+from slm_datasets.formats.reading import OnProgress
 
 MAX_EXAMPLES = 10
 SAMPLED_ROWS = 20_000

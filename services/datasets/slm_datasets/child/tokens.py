@@ -1,4 +1,4 @@
-"""The child process that counts tokens: `python -m slm_datasets.worker.token_report`."""
+"""The child process that counts tokens: `python -m slm_datasets.child.tokens`."""
 
 import os
 import sys
@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from slm_datasets.processing.child import Progress
-from slm_datasets.processing.near import evenly
-from slm_datasets.processing.row_hash import rows_of
-from slm_datasets.processing.sandbox import confine
+from slm_datasets.analysis.near import evenly
+from slm_datasets.analysis.row_hash import rows_of
+from slm_datasets.child.sandbox import confine
+from slm_datasets.child.serving import Progress
 from slm_ml.encoding import RowFormatError
 from slm_ml.token_report import make_token_report
 from slm_ml.tokenizer import load_tokenizer

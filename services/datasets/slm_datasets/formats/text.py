@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from slm_datasets.processing.problems import FileProblemError, sample_of
+from slm_datasets.formats.problems import FileProblemError, sample_of
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 # The mark of UTF-32 begins as that of UTF-16 does.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slm_datasets.processing.problems import FileProblemError, ProblemLog
+from slm_datasets.formats.problems import FileProblemError, ProblemLog
 
 GIB = 1024**3
 

@@ -1,12 +1,12 @@
-"""The child that examines rows: `python -m slm_datasets.processing.examine_child`."""
+"""The child that examines rows: `python -m slm_datasets.child.examine`."""
 
 from pathlib import Path
 from typing import Any
 
-from slm_datasets.processing.child import serve
-from slm_datasets.processing.comparing import Side, compare
-from slm_datasets.processing.quality import examine
-from slm_datasets.processing.reading import OnProgress
+from slm_datasets.analysis.comparing import Side, compare
+from slm_datasets.analysis.quality import examine
+from slm_datasets.child.serving import serve
+from slm_datasets.formats.reading import OnProgress
 
 
 def quality(job: dict[str, Any], tell: OnProgress) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from slm_datasets.domain.files import text_format
-from slm_datasets.processing import csv_rows, json_document, json_rows, plain_text
-from slm_datasets.processing.parquet_rows import check_parquet
-from slm_datasets.processing.problems import ProblemLog
-from slm_datasets.processing.reading import OnProgress, Reading
-from slm_datasets.processing.unpacking import unpack
+from slm_datasets.formats import csv_rows, json_document, json_rows, plain_text
+from slm_datasets.formats.parquet_rows import check_parquet
+from slm_datasets.formats.problems import ProblemLog
+from slm_datasets.formats.reading import OnProgress, Reading
+from slm_datasets.formats.unpacking import unpack
 
 HEAD_BYTES = 4096
 

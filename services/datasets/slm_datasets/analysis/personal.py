@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from slm_datasets.processing.near import evenly
+from slm_datasets.analysis.near import evenly
 
 MAX_EXAMPLES = 5
 PATTERNS_VERSION = "1"
@@ -60,7 +60,7 @@ def best_detector(*, max_rows: int) -> Detector:
     if not is_presidio_installed():
         return Patterns()
     # Takes more than a second and 100 MB: not for those who only compare datasets.
-    detector: Detector = import_module("slm_datasets.processing.presidio").Presidio(max_rows)
+    detector: Detector = import_module("slm_datasets.analysis.presidio").Presidio(max_rows)
     return detector
 
 

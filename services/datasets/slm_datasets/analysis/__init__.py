@@ -1,0 +1,1 @@
+"""Computing on rows: profile, quality, near duplicates, personal data, comparisons and splits."""

@@ -1,1 +1,0 @@
-"""From an uploaded file to canonical Parquet, in a child process."""
