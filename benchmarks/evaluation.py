@@ -24,12 +24,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from slm_client.cli.demo_data import SAMPLES
 from slm_evaluation.worker.answering import answer_all, answer_limit
 from slm_ml.encoding import Example, encode_rows
 from slm_ml.evaluation import score
 from slm_ml.model import load_model, load_tokenizer
 
-ROOT = Path(__file__).resolve().parents[1]
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 ROWS = 400
 ANSWERED = 64
@@ -45,7 +45,7 @@ def examples_of(rows: int, tokenizer: Any) -> list[Example]:
 
 def commands(rows: int) -> list[dict[str, Any]]:
     """The first rows of the commands that ship with the project."""
-    lines = (ROOT / "examples" / "commands_train.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (SAMPLES / "commands_train.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines[:rows]]
 
 

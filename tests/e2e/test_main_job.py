@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from slm_client import SlmClient
+from slm_client.cli.demo_data import SAMPLES
 from slm_testing.plugin import eventually
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 80
 pytestmark = pytest.mark.timeout(300)
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short file of the sample data."""
-    lines = (EXAMPLES / "commands_train.jsonl").read_text().splitlines()[:ROWS]
+    lines = (SAMPLES / "commands_train.jsonl").read_text().splitlines()[:ROWS]
     path = tmp_path_factory.mktemp("data") / "tiny.jsonl"
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from slm_client import SlmClient
+from slm_client.cli.demo_data import SAMPLES
 from slm_client.models import Experiment
 from tests.support.launched import LaunchedStack
 from tests.support.waiting import let_pass, wait_until
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 160
 PARTS = (
     "nats", "postgres", "s3", "datasets", "training", "registry", "evaluation", "gateway", "trainer", "evaluator",
@@ -53,7 +53,7 @@ class Job:
 
     def run(self, folder: Path) -> None:
         """The whole job."""
-        lines = (EXAMPLES / "commands_train.jsonl").read_text().splitlines(keepends=True)
+        lines = (SAMPLES / "commands_train.jsonl").read_text().splitlines(keepends=True)
         (folder / "train.jsonl").write_text("".join(lines[:ROWS]))
         (folder / "eval.jsonl").write_text("".join(lines[ROWS : ROWS + 20]))
         with self.client() as client:

@@ -1,4 +1,4 @@
-"""The data of `slm demo`: the files that ship with the project, or one's own file split in two.
+"""The data of `slm demo`: the sample files of this package, or one's own file split in two.
 
 One row in ten is held out for the evaluation, chosen by a hash of the row: the same file always gives the same split,
 and rows that occur twice stay on one side.
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import slm_client
 from slm_client.cli.failures import BadInputError
 
 HELD_OUT_ONE_IN = 10
 MIN_ROWS = 20
-EXAMPLES = Path("examples")
-CHECKOUT = Path(__file__).resolve().parents[3]
+SAMPLES = Path(slm_client.__file__).parent / "samples"
 TEXT_FORMATS = {".csv", ".json", ".jsonl", ".ndjson"}
 
 
@@ -34,11 +34,7 @@ class DemoData:
 
 def sample_data() -> DemoData:
     """The commands data set: plain-language commands and the structured form a program can act on."""
-    for folder in (EXAMPLES, CHECKOUT / EXAMPLES):
-        training, evaluation = folder / "commands_train.jsonl", folder / "commands_eval.jsonl"
-        if training.is_file() and evaluation.is_file():
-            return DemoData("commands", training, evaluation)
-    raise BadInputError("The sample data is not here.", hint="run this in the project's folder, or give --data FILE")
+    return DemoData("commands", SAMPLES / "commands_train.jsonl", SAMPLES / "commands_eval.jsonl")
 
 
 def family_of(path: Path) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from slm_client.cli.demo_data import SAMPLES
 from slm_ml import evaluation
 from slm_ml.data import read_rows
 from slm_ml.encoding import PROMPT_COMPLETION, TEXT, Example, encode_rows
@@ -19,11 +20,9 @@ from slm_ml.evaluation import mean_loss, score
 from slm_ml.generation import generate_batch
 from slm_ml.model import architecture, load_model, load_tokenizer, parameter_count
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "commands_eval.jsonl"
-
 
 def commands(count: int) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in EXAMPLES.read_text().splitlines()[:count]]
+    return [json.loads(line) for line in (SAMPLES / "commands_eval.jsonl").read_text().splitlines()[:count]]
 
 
 def encoded(rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, row_format: str) -> list[Example]:
