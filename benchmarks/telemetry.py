@@ -40,7 +40,7 @@ from slm_shared.migrate import create_database, database_name, migrate_database
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import running
+from slm_testing.apps import running
 from slm_training.app import create_app
 from slm_training.schemas.config import RunCreate
 from slm_training.schemas.leases import Claim

@@ -1,1 +1,4 @@
-"""What tests and benchmarks stand on: real servers, fresh databases, served apps, the event stream."""
+"""Real servers, databases and running apps for tests.
+
+`pytest_plugins = ["slm_testing.plugin"]` gives the fixtures; the other modules are what they hand out.
+"""

@@ -15,7 +15,7 @@ import pytest
 
 from slm_client import SlmClient
 from slm_client.cli.demo_data import SAMPLES
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 
 ROWS = 80
 pytestmark = pytest.mark.timeout(300)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 from tests.support.cluster import Cluster
 from tests.support.load import ROWS
 

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 from tests.support.cluster import Cluster
 from tests.support.disks import fill, small_disk
 from tests.support.invariants import Books, settle

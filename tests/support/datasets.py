@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 
 ROWS = [{"question": f"q{n}", "answer": f"a{n}"} for n in range(30)]
 JSONL = "".join(json.dumps(row) + "\n" for row in ROWS).encode()

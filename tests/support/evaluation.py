@@ -26,7 +26,8 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 WHOLE_S = 100.0

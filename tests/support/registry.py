@@ -15,7 +15,8 @@ from slm_shared.events.topology import EVENTS, durable_name
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.manifest import Manifest
 from slm_shared.storage.objects import CHUNK_BYTES
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 
 CONTENT = {
     "config.json": b'{"model_type": "llama"}\n',
@@ -25,7 +26,6 @@ CONTENT = {
 TRAINING_SHA256, EVALUATION_SHA256 = "a" * 64, "b" * 64
 DONE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
-Databases = Callable[[str], Awaitable[str]]
 Settled = Callable[[type[Event]], Awaitable[None]]
 
 

@@ -15,7 +15,7 @@ from slm_shared.jobs.worker import WakeUps, Worker
 from slm_shared.peers import Peer
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor import TrainerWork
 

@@ -8,13 +8,13 @@ import sys
 import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from slm_client import AsyncSlmClient, SlmError
 from slm_client.bases import is_elsewhere
-from slm_testing.plugin import serving
+from slm_testing.apps import serving
+from tests.support.fake_platform import FakePlatform
 from tests.support.hub import Hub
 
 OLD, NEW = "a" * 40, "b" * 40
@@ -59,7 +59,7 @@ def files_in(form: bytes) -> set[str]:
 
 @pytest.mark.parametrize(("revision", "commit"), [("", NEW), ("@main", NEW), (f"@{OLD}", OLD)])
 async def test_a_model_of_the_hub_is_pinned_to_a_commit(
-    platform: Any, hub: tuple[Hub, str], tmp_path: Path, revision: str, commit: str
+    platform: FakePlatform, hub: tuple[Hub, str], tmp_path: Path, revision: str, commit: str
 ) -> None:
     platform.will_answer({"items": []}, MODEL)
     words = ("models", "import", f"tiny/model{revision}", "--gateway", platform.address)
@@ -72,7 +72,7 @@ async def test_a_model_of_the_hub_is_pinned_to_a_commit(
 
 @pytest.mark.parametrize("name", ["tiny/model@gone", "tiny/other"])
 async def test_what_the_hub_does_not_have_is_one_line(
-    platform: Any, hub: tuple[Hub, str], tmp_path: Path, name: str
+    platform: FakePlatform, hub: tuple[Hub, str], tmp_path: Path, name: str
 ) -> None:
     code, told = await slm("models", "import", name, "--gateway", platform.address, hub=hub[1], home=tmp_path / "home")
     assert code != 0
@@ -81,14 +81,14 @@ async def test_what_the_hub_does_not_have_is_one_line(
     assert platform.asked == []
 
 
-async def test_a_hub_out_of_reach_is_told(platform: Any, tmp_path: Path) -> None:
+async def test_a_hub_out_of_reach_is_told(platform: FakePlatform, tmp_path: Path) -> None:
     words = ("train", "--dataset", "rows", "--base-model", "tiny/model", "--gateway", platform.address)
     code, told = await slm(*words, hub="http://127.0.0.1:9", home=tmp_path / "home")
     assert code != 0
     assert "tiny/model cannot be fetched: the hub cannot be reached." in told
 
 
-async def test_a_folder_is_registered_once(platform: Any, folder: Path) -> None:
+async def test_a_folder_is_registered_once(platform: FakePlatform, folder: Path) -> None:
     platform.will_answer({"items": []}, MODEL)
     async with AsyncSlmClient(platform.address) as client:
         await client.models.bring(str(folder))
@@ -102,7 +102,7 @@ async def test_a_folder_is_registered_once(platform: Any, folder: Path) -> None:
     assert [method for method, *_ in platform.asked] == ["GET", "POST", "GET", "GET", "POST"]
 
 
-async def test_a_pipeline_brings_its_base_model_along(platform: Any, folder: Path) -> None:
+async def test_a_pipeline_brings_its_base_model_along(platform: FakePlatform, folder: Path) -> None:
     platform.will_answer({"items": []}, MODEL)
     platform.will_refuse(409, "dataset_not_ready")
     settings = {"name": "Mine", "training_dataset": "rows", "model": {"base_model": str(folder)}}
@@ -119,7 +119,7 @@ def test_names_of_the_platform_are_no_folders(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-async def test_a_folder_that_is_not_there_is_told(platform: Any, tmp_path: Path) -> None:
+async def test_a_folder_that_is_not_there_is_told(platform: FakePlatform, tmp_path: Path) -> None:
     async with AsyncSlmClient(platform.address) as client:
         with pytest.raises(SlmError, match="There is no file or folder"):
             await client.models.bring(str(tmp_path / "none"))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from slm_client.cli.main import run
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
+from tests.support.fake_platform import FakePlatform
 
 DATASET = {
     "id": "d1", "name": "commands-v1", "usage": "training", "status": "processed", "rows": 3, "format": "jsonl",
@@ -50,7 +51,7 @@ Slm = Callable[..., Awaitable[int]]
 
 
 @pytest.fixture
-def slm(platform: Any, monkeypatch: pytest.MonkeyPatch) -> Slm:
+def slm(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> Slm:
     """`await slm("datasets", "list")` runs the command against the fake platform and gives its exit code."""
     monkeypatch.setenv("SLM_GATEWAY_URL", platform.address)
     return lambda *arguments: asyncio.to_thread(run, list(arguments))
@@ -78,7 +79,7 @@ def slm(platform: Any, monkeypatch: pytest.MonkeyPatch) -> Slm:
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
 async def test_what_is_asked_for_is_shown_and_is_json_when_wanted(
-    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], arguments: list[str], answer: Any, shown: str
+    platform: FakePlatform, slm: Slm, capsys: pytest.CaptureFixture[str], arguments: list[str], answer: Any, shown: str
 ) -> None:
     platform.will_answer(answer, answer)
     assert await slm(*arguments) == 0
@@ -88,7 +89,7 @@ async def test_what_is_asked_for_is_shown_and_is_json_when_wanted(
 
 
 async def test_upload_waits_until_processed(
-    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    platform: FakePlatform, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "commands.jsonl"
     path.write_text('{"text": "x"}\n')
@@ -101,7 +102,7 @@ async def test_upload_waits_until_processed(
 
 
 async def test_a_broken_file_is_told_with_its_line(
-    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    platform: FakePlatform, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "commands.jsonl"
     path.write_text("{")
@@ -114,7 +115,9 @@ async def test_a_broken_file_is_told_with_its_line(
     assert told == [expected, "Hint: Fix the row."]
 
 
-async def test_training_is_followed_to_its_end(platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_training_is_followed_to_its_end(
+    platform: FakePlatform, slm: Slm, capsys: pytest.CaptureFixture[str]
+) -> None:
     platform.will_answer(RUN, OVERVIEW, {**EXPERIMENT, "status": "queued"}, EXPERIMENT, {**EXPERIMENT, **PROGRESS})
     platform.will_answer(COMPLETED)
     options = ["--dataset", "commands", "--epochs", "1", "--learning-rate", "1e-3", "--method", "lora"]
@@ -124,13 +127,15 @@ async def test_training_is_followed_to_its_end(platform: Any, slm: Slm, capsys: 
     assert json.loads(platform.asked[0][3]) == {**expected, "method": "lora"}
 
 
-async def test_failed_training_is_exit_code_1(platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_failed_training_is_exit_code_1(
+    platform: FakePlatform, slm: Slm, capsys: pytest.CaptureFixture[str]
+) -> None:
     platform.will_answer(OVERVIEW, FAILED, FAILED)
     assert await slm("experiments", "watch", "e1") == 1
     assert "No memory. [out_of_memory]" in capsys.readouterr().err
 
 
-async def test_configuration_file_and_options_that_win(platform: Any, slm: Slm, tmp_path: Path) -> None:
+async def test_configuration_file_and_options_that_win(platform: FakePlatform, slm: Slm, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("training_dataset: commands\nlearning_rate: 1e-3\nepochs: 3\nname: nightly\n")
     platform.will_answer(RUN)
@@ -139,7 +144,9 @@ async def test_configuration_file_and_options_that_win(platform: Any, slm: Slm, 
     assert sent == {"training_dataset": "commands", "learning_rate": 0.001, "epochs": 2.0, "name": "nightly"}
 
 
-async def test_options_win_over_blocks_and_a_data_file_is_uploaded(platform: Any, slm: Slm, tmp_path: Path) -> None:
+async def test_options_win_over_blocks_and_a_data_file_is_uploaded(
+    platform: FakePlatform, slm: Slm, tmp_path: Path
+) -> None:
     (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     config = tmp_path / "config.yaml"
     config.write_text(
@@ -166,7 +173,7 @@ async def test_options_win_over_blocks_and_a_data_file_is_uploaded(platform: Any
         (["runs", "launch-plan", "p1"], "POST", "/api/plans/p1:launch"),
     ],
 )
-async def test_runs_are_steered(platform: Any, slm: Slm, words: list[str], method: str, path: str) -> None:
+async def test_runs_are_steered(platform: FakePlatform, slm: Slm, words: list[str], method: str, path: str) -> None:
     platform.will_answer(RUN)
     assert await slm(*words) == 0
     assert platform.asked[0][:2] == (method, path)
@@ -186,7 +193,7 @@ async def test_a_bad_configuration_file_is_bad_input(
     ("status", "code"), [(404, 3), (409, 3), (422, 2), (415, 2), (500, 1)]
 )  # fmt: skip
 async def test_refusals_are_one_line_and_a_code(
-    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], status: int, code: int
+    platform: FakePlatform, slm: Slm, capsys: pytest.CaptureFixture[str], status: int, code: int
 ) -> None:
     platform.will_refuse(status, "some_code", detail="It is so.", hint="Do this.")
     assert await slm("models", "show", "x", "--json") == code
@@ -206,14 +213,14 @@ async def test_nobody_there_is_exit_code_4(slm: Slm, capsys: pytest.CaptureFixtu
     assert "127.0.0.1:9" in capsys.readouterr().err
 
 
-async def test_events_are_lines_of_json(platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_events_are_lines_of_json(platform: FakePlatform, slm: Slm, capsys: pytest.CaptureFixture[str]) -> None:
     stream = 'id: {n}\nevent: run.launched\ndata: {{"id":"x","data":{{"name":"a"}}}}\n\n'
     platform.will_stream(*(stream.format(n=n) for n in range(1, 4)))
     assert await slm("events", "--limit", "2", "--json") == 0
     assert [json.loads(line)["sequence"] for line in capsys.readouterr().out.splitlines()] == [2, 3]
 
 
-async def test_ctrl_c_ends_cleanly_and_says_what_goes_on(platform: Any) -> None:
+async def test_ctrl_c_ends_cleanly_and_says_what_goes_on(platform: FakePlatform) -> None:
     platform.will_answer(OVERVIEW, *([{**EXPERIMENT, **PROGRESS}] * 200))
     program = [sys.executable, "-c", "from slm_client.cli import main; main()"]
     arguments = ["experiments", "watch", "e1", "--gateway", platform.address]
@@ -230,7 +237,7 @@ async def test_ctrl_c_ends_cleanly_and_says_what_goes_on(platform: Any) -> None:
     assert "Traceback" not in told.decode()
 
 
-async def test_a_reader_that_leaves_early_is_no_error(platform: Any) -> None:
+async def test_a_reader_that_leaves_early_is_no_error(platform: FakePlatform) -> None:
     platform.will_answer({"items": [DATASET] * 2000})
     program = f"{sys.executable} -c 'from slm_client.cli import main; main()'"
     command = f"{program} datasets list --gateway {platform.address} | head -1"
@@ -240,7 +247,7 @@ async def test_a_reader_that_leaves_early_is_no_error(platform: Any) -> None:
 
 
 async def test_demo_shows_what_came_of_it(
-    platform: Any, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    platform: FakePlatform, slm: Slm, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "own.csv"
     path.write_text("question,answer\n" + "".join(f"q{n},a{n}\n" for n in range(40)))

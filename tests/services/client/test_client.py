@@ -14,6 +14,7 @@ from slm_client import AsyncSlmClient, SlmClient, SlmError, UnreachableError, Wa
 from slm_client.errors import UnexpectedAnswerError
 from slm_client.pipeline import PipelineError
 from slm_client.retrying import RetryPolicy
+from tests.support.fake_platform import FakePlatform
 
 NAMES = {"id": "9", "name": "rows-v1"}
 QUICK = RetryPolicy(attempts=3, first_delay_s=0.01, max_delay_s=0.02)
@@ -31,7 +32,7 @@ async def using(address: str, work: Callable[[SlmClient], Any]) -> Any:
     return await asyncio.to_thread(run)
 
 
-async def test_reading_and_launching(platform: Any) -> None:
+async def test_reading_and_launching(platform: FakePlatform) -> None:
     platform.will_answer({"items": [RUN], "next_cursor": "c"}, RUN)
     async with AsyncSlmClient(platform.address) as client:
         page = await client.runs.list(limit=1, cursor="a b")
@@ -41,13 +42,13 @@ async def test_reading_and_launching(platform: Any) -> None:
     assert platform.asked[1][3] == b'{"name":"commands"}'
 
 
-async def test_fields_of_a_newer_platform_are_kept(platform: Any) -> None:
+async def test_fields_of_a_newer_platform_are_kept(platform: FakePlatform) -> None:
     platform.will_answer({**RUN, "colour": "blue"})
     run = await using(platform.address, lambda client: client.runs.get("1"))
     assert run.model_dump()["colour"] == "blue"
 
 
-async def test_a_retry_carries_the_same_key_and_each_request_another(platform: Any) -> None:
+async def test_a_retry_carries_the_same_key_and_each_request_another(platform: FakePlatform) -> None:
     platform.will_refuse(503, "unavailable", headers={"Retry-After": "0"})
     platform.will_answer(RUN, RUN)
     await using(platform.address, lambda client: [client.runs.launch({}), client.runs.launch({})])
@@ -55,13 +56,13 @@ async def test_a_retry_carries_the_same_key_and_each_request_another(platform: A
     assert first == again != second
 
 
-async def test_references_cannot_leave_their_place_in_the_path(platform: Any) -> None:
+async def test_references_cannot_leave_their_place_in_the_path(platform: FakePlatform) -> None:
     with pytest.raises(SlmError, match="No such thing"):
         await using(platform.address, lambda client: client.models.get("../runs/1?x=y#z"))
     assert platform.asked[0][1] == "/api/models/..%2Fruns%2F1%3Fx%3Dy%23z"
 
 
-async def test_a_refusal_tells_all_it_knows(platform: Any) -> None:
+async def test_a_refusal_tells_all_it_knows(platform: FakePlatform) -> None:
     wrong = [{"field": "epochs", "message": "is too large"}]
     platform.will_refuse(422, "field_invalid", detail="Wrong.", hint="Use less.", errors=wrong)
     with pytest.raises(SlmError) as caught:
@@ -71,7 +72,7 @@ async def test_a_refusal_tells_all_it_knows(platform: Any) -> None:
     assert [(each.field, each.message) for each in error.errors] == [("epochs", "is too large")]
 
 
-async def test_patience_ends(platform: Any) -> None:
+async def test_patience_ends(platform: FakePlatform) -> None:
     for _ in range(5):
         platform.will_refuse(503, "unavailable", headers={"Retry-After": "0"})
     with pytest.raises(SlmError, match="unavailable"):
@@ -80,7 +81,7 @@ async def test_patience_ends(platform: Any) -> None:
 
 
 @pytest.mark.parametrize("body", ["<html>proxy</html>", '{"id": 1}', "[]", ""])
-async def test_what_is_not_the_platform_is_recognised(platform: Any, body: str) -> None:
+async def test_what_is_not_the_platform_is_recognised(platform: FakePlatform, body: str) -> None:
     platform.will_stream(body, media_type="text/html")
     with pytest.raises(UnexpectedAnswerError):
         await using(platform.address, lambda client: client.runs.get("1"))
@@ -99,7 +100,7 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         SlmClient(address)
 
 
-async def test_upload_counts_bytes_and_starts_over_when_repeated(platform: Any, tmp_path: Path) -> None:
+async def test_upload_counts_bytes_and_starts_over_when_repeated(platform: FakePlatform, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"text": "x"}\n' * 20_000)
     counted: list[int] = []
@@ -116,7 +117,7 @@ async def test_upload_counts_bytes_and_starts_over_when_repeated(platform: Any, 
     assert min(counted) < 0
 
 
-async def test_both_clients_upload_alike(platform: Any, tmp_path: Path) -> None:
+async def test_both_clients_upload_alike(platform: FakePlatform, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n1,2\n")
     platform.will_answer(DATASET, status=202)
@@ -125,7 +126,7 @@ async def test_both_clients_upload_alike(platform: Any, tmp_path: Path) -> None:
     assert b'filename="rows.csv"' in platform.asked[0][3]
 
 
-async def test_waiting_ends_with_the_work_or_the_deadline(platform: Any) -> None:
+async def test_waiting_ends_with_the_work_or_the_deadline(platform: FakePlatform) -> None:
     platform.will_answer(DATASET, {**DATASET, "status": "processed"})
     async with AsyncSlmClient(platform.address) as client:
         seen: list[str] = []
@@ -136,7 +137,7 @@ async def test_waiting_ends_with_the_work_or_the_deadline(platform: Any) -> None
             await client.datasets.wait("3", timeout_s=0.01)
 
 
-async def test_download_appears_only_when_complete(platform: Any, tmp_path: Path) -> None:
+async def test_download_appears_only_when_complete(platform: FakePlatform, tmp_path: Path) -> None:
     platform.will_stream("ab", "cd", media_type="application/octet-stream")
     target = tmp_path / "out.bin"
     assert await using(platform.address, lambda client: client.datasets.download("3", target)) == 4
@@ -146,7 +147,7 @@ async def test_download_appears_only_when_complete(platform: Any, tmp_path: Path
     assert os.listdir(tmp_path) == ["out.bin"]
 
 
-async def test_feed_continues_where_it_broke(platform: Any) -> None:
+async def test_feed_continues_where_it_broke(platform: FakePlatform) -> None:
     one = 'id: 7\nevent: run.launched\ndata: {"id":"e7","data":{"name":"a"}}\n\n'
     platform.will_stream("id: 6\nretry: 1000\n\n", ": still here\n\n", one)
     platform.will_refuse(503, "unavailable", headers={"Retry-After": "0"})
@@ -162,14 +163,14 @@ async def test_feed_continues_where_it_broke(platform: Any) -> None:
     assert platform.headers("last-event-id") == [None, "7", "7"]
 
 
-async def test_past_events_end(platform: Any) -> None:
+async def test_past_events_end(platform: FakePlatform) -> None:
     platform.will_stream('id: 1\nevent: run.launched\ndata: {"data":{}}\n\n')
     events = await using(platform.address, lambda client: list(client.events(follow=False, after=0)))
     assert [event.sequence for event in events] == [1]
     assert platform.asked[0][1] == "/api/events?follow=false"
 
 
-async def test_a_pipeline_ends_with_the_evaluation(platform: Any) -> None:
+async def test_a_pipeline_ends_with_the_evaluation(platform: FakePlatform) -> None:
     run = {"id": "r1", "experiment_id": "e1", "name": "n", "state": "queued", "evaluation_dataset": NAMES}
     experiment = {"id": "e1", "run_id": "r1", "status": "completed"}
     model = {"id": "m1", "name": "support-v3"}
@@ -186,7 +187,7 @@ async def test_a_pipeline_ends_with_the_evaluation(platform: Any) -> None:
     assert sent == {**config, "family": "support", "name": "support"}
 
 
-async def test_a_pipeline_tells_which_stage_failed(platform: Any) -> None:
+async def test_a_pipeline_tells_which_stage_failed(platform: FakePlatform) -> None:
     run = {"id": "r1", "experiment_id": "e1", "name": "n", "state": "queued", "evaluation_dataset": NAMES}
     error = {"code": "diverged", "message": "The loss was not finite at step 3."}
     platform.will_answer(run, {"id": "e1", "run_id": "r1", "status": "failed", "error": error})

@@ -9,6 +9,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from slm_client.cli.main import run
+from tests.support.fake_platform import FakePlatform
 
 Slm = Callable[..., Awaitable[int]]
 Shown = pytest.CaptureFixture[str]
@@ -73,13 +74,13 @@ FAILED = {"status": "failed", "report": None, "error": {"code": "dataset_gone", 
 
 
 @pytest.fixture
-def slm(platform: Any, monkeypatch: pytest.MonkeyPatch) -> Slm:
+def slm(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> Slm:
     """`await slm("datasets", "report", "x")` runs the command against the fake platform and gives its exit code."""
     monkeypatch.setenv("SLM_GATEWAY_URL", platform.address)
     return lambda *arguments: asyncio.to_thread(run, ["datasets", *arguments])
 
 
-def asked(platform: Any) -> list[tuple[str, str]]:
+def asked(platform: FakePlatform) -> list[tuple[str, str]]:
     return [each[:2] for each in platform.asked]
 
 
@@ -89,7 +90,7 @@ def lines(shown: Shown) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in pairs}
 
 
-async def test_problems_are_shown_with_their_places(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_problems_are_shown_with_their_places(platform: FakePlatform, slm: Slm, capsys: Shown) -> None:
     platform.will_answer(PROBLEMS, PROBLEMS, {})
     assert await slm("problems", "reviews") == 0
     told = capsys.readouterr().out
@@ -103,7 +104,7 @@ async def test_problems_are_shown_with_their_places(platform: Any, slm: Slm, cap
     assert asked(platform)[0] == ("GET", "/api/datasets/reviews/problems")
 
 
-async def test_retry_sends_how_to_read_and_waits(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_retry_sends_how_to_read_and_waits(platform: FakePlatform, slm: Slm, capsys: Shown) -> None:
     platform.will_answer({**DATASET, "status": "in_progress"}, DATASET)
     options = ["--map", "prompt=question", "--map", "completion=reply", "--on-bad-rows", "skip"]
     assert await slm("retry", "reviews", *options) == 0
@@ -113,14 +114,14 @@ async def test_retry_sends_how_to_read_and_waits(platform: Any, slm: Slm, capsys
     assert json.loads(platform.asked[0][3]) == sent
 
 
-async def test_a_retry_that_fails_again_is_exit_code_1(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_a_retry_that_fails_again_is_exit_code_1(platform: FakePlatform, slm: Slm, capsys: Shown) -> None:
     error = {"code": "unknown_column", "message": "There is no column frage."}
     platform.will_answer(*([{**DATASET, "status": "error", "error": error}] * 2))
     assert await slm("retry", "reviews") == 1
     assert "There is no column frage. [unknown_column]" in capsys.readouterr().err
 
 
-async def test_a_report_is_waited_for_and_shown(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_a_report_is_waited_for_and_shown(platform: FakePlatform, slm: Slm, capsys: Shown) -> None:
     platform.will_answer({**REPORT, "quality_status": "queued", "quality": None}, REPORT, REPORT)
     assert await slm("report", "reviews") == 0
     told = lines(capsys)
@@ -135,7 +136,7 @@ async def test_a_report_is_waited_for_and_shown(platform: Any, slm: Slm, capsys:
     assert asked(platform) == [("GET", "/api/datasets/reviews/report")] * 3
 
 
-async def test_a_report_without_quality_shows_the_profile(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_a_report_without_quality_shows_the_profile(platform: FakePlatform, slm: Slm, capsys: Shown) -> None:
     platform.will_answer({**REPORT, "quality_status": "failed", "quality": None})
     assert await slm("report", "reviews") == 0
     told = lines(capsys)
@@ -143,7 +144,7 @@ async def test_a_report_without_quality_shows_the_profile(platform: Any, slm: Sl
     assert "Personal data" not in told
 
 
-async def test_tokens_are_shown_with_what_is_learned_marked(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_tokens_are_shown_with_what_is_learned_marked(platform: FakePlatform, slm: Slm, capsys: Shown) -> None:
     platform.will_answer({**TOKENS, "status": "queued", "report": None}, TOKENS)
     assert await slm("tokens", "reviews", "--model", "nano-v1", "--max-length", "64") == 0
     told = capsys.readouterr().out
@@ -156,7 +157,7 @@ async def test_tokens_are_shown_with_what_is_learned_marked(platform: Any, slm: 
     assert json.loads(platform.asked[0][3]) == {"model": "nano-v1", "max_length": 64}
 
 
-async def test_a_split_makes_two_datasets(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_a_split_makes_two_datasets(platform: FakePlatform, slm: Slm, capsys: Shown) -> None:
     train, held = ({**DATASET, "name": name, "rows": rows} for name, rows in (("a-train-v1", 27), ("a-val-v1", 3)))
     platform.will_answer({"train": train, "validation": held}, train, held)
     assert await slm("split", "reviews", "--validation", "0.25", "--seed", "7") == 0
@@ -165,7 +166,7 @@ async def test_a_split_makes_two_datasets(platform: Any, slm: Slm, capsys: Shown
     assert json.loads(platform.asked[0][3]) == {"validation_fraction": 0.25, "seed": 7}
 
 
-async def test_a_comparison_is_shown(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_a_comparison_is_shown(platform: FakePlatform, slm: Slm, capsys: Shown) -> None:
     platform.will_answer({**COMPARED, "status": "queued", "report": None}, COMPARED)
     assert await slm("compare", "reviews", "held-out") == 0
     told = lines(capsys)
@@ -180,14 +181,16 @@ async def test_a_comparison_is_shown(platform: Any, slm: Slm, capsys: Shown) -> 
     ("arguments", "answer"), [(["tokens", "reviews"], TOKENS), (["compare", "reviews", "held-out"], COMPARED)]
 )
 async def test_an_examination_that_failed_is_exit_code_1(
-    platform: Any, slm: Slm, capsys: Shown, arguments: list[str], answer: dict[str, Any]
+    platform: FakePlatform, slm: Slm, capsys: Shown, arguments: list[str], answer: dict[str, Any]
 ) -> None:
     platform.will_answer({**answer, **FAILED}, {**answer, **FAILED})
     assert await slm(*arguments) == 1
     assert "It was deleted. [dataset_gone]" in capsys.readouterr().err
 
 
-async def test_a_card_is_printed_without_what_steers_a_terminal(platform: Any, slm: Slm, capsys: Shown) -> None:
+async def test_a_card_is_printed_without_what_steers_a_terminal(
+    platform: FakePlatform, slm: Slm, capsys: Shown
+) -> None:
     card = "# reviews-v1\n\nA \x1b[31mred\x1b[0m card.\n"
     platform.script.append(PlainTextResponse(card, media_type="text/markdown"))
     assert await slm("card", "reviews") == 0
@@ -197,7 +200,9 @@ async def test_a_card_is_printed_without_what_steers_a_terminal(platform: Any, s
 
 
 @pytest.mark.parametrize("command", ["problems", "retry", "report", "tokens", "split", "card"])
-async def test_a_dataset_that_is_not_there_is_exit_code_3(platform: Any, slm: Slm, capsys: Shown, command: str) -> None:
+async def test_a_dataset_that_is_not_there_is_exit_code_3(
+    platform: FakePlatform, slm: Slm, capsys: Shown, command: str
+) -> None:
     platform.will_refuse(404, "dataset_not_found", detail="There is no such dataset.")
     assert await slm(command, "nothing") == 3
     assert "Error: There is no such dataset." in capsys.readouterr().err

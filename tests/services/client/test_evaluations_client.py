@@ -3,12 +3,12 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from slm_client import AsyncSlmClient
 from slm_client.cli.main import run
+from tests.support.fake_platform import FakePlatform
 
 EVALUATION = {
     "id": "7",
@@ -19,7 +19,7 @@ EVALUATION = {
 }
 
 
-async def test_an_evaluation_is_asked_for_called_off_and_wanted_again(platform: Any) -> None:
+async def test_an_evaluation_is_asked_for_called_off_and_wanted_again(platform: FakePlatform) -> None:
     platform.will_answer(EVALUATION, EVALUATION | {"status": "cancelled"}, EVALUATION, status=202)
     async with AsyncSlmClient(platform.address) as client:
         made = await client.evaluations.create("commands", "letters", metrics=["bleu"], generations=5)
@@ -35,7 +35,7 @@ async def test_an_evaluation_is_asked_for_called_off_and_wanted_again(platform: 
     assert all(platform.headers("idempotency-key"))
 
 
-async def test_predictions_and_curves_are_read(platform: Any) -> None:
+async def test_predictions_and_curves_are_read(platform: FakePlatform) -> None:
     sample = {"prompt": "p", "expected": "e", "generated": "g", "exact": False, "row": 3, "loss": 2.0}
     curves = {"experiment_id": "2", "series": {"loss": [{"step": 1, "value": None}]}, "statistics": {"steps": 9}}
     platform.will_answer({"items": [sample], "offset": 0, "total": 1}, curves)
@@ -46,13 +46,13 @@ async def test_predictions_and_curves_are_read(platform: Any) -> None:
     assert platform.asked[0][1] == "/api/evaluations/7/predictions?sort=-loss&exact=false&limit=5"
 
 
-async def command(platform: Any, *arguments: str) -> int:
+async def command(platform: FakePlatform, *arguments: str) -> int:
     """Run a command line beside the server."""
     return await asyncio.to_thread(run, [*arguments, "--gateway", platform.address])
 
 
 async def test_the_command_compares_and_saves(
-    platform: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    platform: FakePlatform, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     metric = {"name": "loss", "first": 2.0, "second": 1.0, "difference": -1.0, "low": -1.5, "high": -0.5}
     comparison = {"first": EVALUATION, "second": EVALUATION, "metrics": [metric | {"verdict": "better"}]}
@@ -67,7 +67,7 @@ async def test_the_command_compares_and_saves(
     assert target.read_text() == '{"row": 0}\n'
 
 
-async def test_a_suite_is_asked_for_and_told_of(platform: Any, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_suite_is_asked_for_and_told_of(platform: FakePlatform, capsys: pytest.CaptureFixture[str]) -> None:
     suite = {"name": "answers", "tasks": ["answer_exact"], "local": ["answer_exact"], "limit": None}
     platform.will_answer({"items": [suite]})
     assert await command(platform, "evaluations", "suites") == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from slm_client.cli.main import run
+from tests.support.fake_platform import FakePlatform
 
 DATASET = {
     "id": "d1", "name": "orders-v1", "status": "processed", "rows": 2, "sha256": "aa", "canonical_sha256": "bb",
@@ -23,7 +24,7 @@ SCORES = {
 }  # fmt: skip
 
 
-async def test_everything_is_written_by_version(platform: Any, tmp_path: Path) -> None:
+async def test_everything_is_written_by_version(platform: FakePlatform, tmp_path: Path) -> None:
     broken = {"id": "d9", "name": "broken-v1", "status": "error"}
     other = SCORES | {"id": "e2", "dataset": {"id": "d3", "name": "other-v1"}}
     platform.will_answer({"items": [DATASET], "next_cursor": "c"}, {"items": [broken], "next_cursor": None})

@@ -1,16 +1,16 @@
 """What the client says about models, as HTTP."""
 
 import json
-from typing import Any
 
 import pytest
 
 from slm_client import AsyncSlmClient, SlmError
+from tests.support.fake_platform import FakePlatform
 
 MODEL = {"id": "4", "name": "commands-v1", "revision": 3, "tags": ["pilot"], "aliases": ["champion"]}
 
 
-async def test_an_edit_names_the_revision_and_only_what_changes(platform: Any) -> None:
+async def test_an_edit_names_the_revision_and_only_what_changes(platform: FakePlatform) -> None:
     platform.will_answer(MODEL, MODEL, {"items": [MODEL]})
     async with AsyncSlmClient(platform.address) as client:
         await client.models.edit("commands-v1", revision=2, description=None)
@@ -22,7 +22,7 @@ async def test_an_edit_names_the_revision_and_only_what_changes(platform: Any) -
     assert platform.asked[2][1] == "/api/models?base_model=nano&latest=true&sort=-eval_loss"
 
 
-async def test_models_are_compared_named_and_deleted(platform: Any) -> None:
+async def test_models_are_compared_named_and_deleted(platform: FakePlatform) -> None:
     comparison = {"models": [MODEL], "facts": [{"name": "kind", "values": ["base", "base"], "same": True}]}
     aliases = {"family": "commands", "aliases": [{"name": "staging", "model": "commands-v1"}], "history": []}
     platform.will_answer(comparison, aliases, {}, {})
@@ -40,7 +40,7 @@ async def test_models_are_compared_named_and_deleted(platform: Any) -> None:
     ]
 
 
-async def test_a_refused_deletion_says_why(platform: Any) -> None:
+async def test_a_refused_deletion_says_why(platform: FakePlatform) -> None:
     platform.will_refuse(409, "model_in_use", detail="The model is the base of x-v1.")
     async with AsyncSlmClient(platform.address) as client:
         with pytest.raises(SlmError, match=r"base of x-v1"):

@@ -11,7 +11,7 @@ import pytest
 from slm_client import AsyncSlmClient, SlmClient, SlmError
 from slm_client.cli.datasets import mapping_of
 from slm_client.cli.failures import BadInputError
-from tests.services.client.conftest import NAMES, FakePlatform
+from tests.support.fake_platform import NAMES, FakePlatform
 
 DATA = b"0123456789"
 SHA256 = hashlib.sha256(DATA).hexdigest()

@@ -1,6 +1,6 @@
 """The datasets service on real servers."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -9,12 +9,14 @@ import pytest
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
 from slm_shared.settings import PlatformSettings
-from slm_testing.plugin import EventLog, running
+from slm_testing.apps import running
+from slm_testing.databases import MakeDatabase
+from slm_testing.events import EventLog
 
 
 @pytest.fixture
 async def datasets_settings(
-    platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]], events: EventLog
+    platform_settings: PlatformSettings, service_database: MakeDatabase, events: EventLog
 ) -> DatasetsSettings:
     """Settings of a service with a database of its own."""
     return DatasetsSettings(

@@ -14,7 +14,7 @@ import pytest
 from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
 from slm_shared.identity.principal import Role
-from slm_testing.plugin import client_of, running
+from slm_testing.apps import client_of, running
 from tests.support.datasets import JSONL, processed, upload
 
 BIG = {"file_name": "big.jsonl", "size_bytes": 100}

@@ -12,7 +12,7 @@ from slm_datasets.settings import DatasetsSettings
 from slm_local.ports import free_port
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import PART_BYTES, ObjectStore
-from slm_testing.plugin import running
+from slm_testing.apps import running
 from tests.support.datasets import JSONL, ROWS, ended, patiently, processed
 from tests.support.proxy import Proxy
 

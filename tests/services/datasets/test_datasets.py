@@ -17,7 +17,9 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.manifest import file_sha256
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import EventLog, eventually, running
+from slm_testing.apps import running
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 from tests.support.datasets import JSONL, ROWS, ended, upload
 
 

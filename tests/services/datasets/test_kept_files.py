@@ -13,7 +13,7 @@ from slm_datasets.app import create_app
 from slm_datasets.settings import DatasetsSettings
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import running
+from slm_testing.apps import running
 from tests.support.datasets import ended, upload
 
 

@@ -16,7 +16,8 @@ from slm_datasets.tables import UploadRow
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import eventually, running
+from slm_testing.apps import running
+from slm_testing.waiting import eventually
 from tests.support.datasets import ended, patiently, upload
 
 PART_BYTES = 5 * 1024 * 1024

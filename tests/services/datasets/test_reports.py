@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from slm_datasets.settings import DatasetsSettings
 from slm_registry.app import create_app as create_registry
 from slm_registry.settings import RegistrySettings
 from slm_shared.settings import PlatformSettings
-from slm_testing.plugin import eventually, running, serving
+from slm_testing.apps import running, serving
+from slm_testing.databases import MakeDatabase
+from slm_testing.waiting import eventually
 from tests.support.datasets import JSONL, processed
 
 
@@ -25,7 +27,7 @@ from tests.support.datasets import JSONL, processed
 async def with_registry(
     datasets_settings: DatasetsSettings,
     platform_settings: PlatformSettings,
-    service_database: Callable[[str], Awaitable[str]],
+    service_database: MakeDatabase,
     principal_keys: Path,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a service beside a registry that has the built-in model."""

@@ -22,7 +22,10 @@ from slm_shared.identity.principal import HEADER, Principal, Role, Signer
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import DEADLINE_S, EventLog, eventually, running
+from slm_testing.apps import running
+from slm_testing.databases import MakeDatabase
+from slm_testing.events import EventLog
+from slm_testing.waiting import DEADLINE_S, eventually
 from tests.support.evaluation import Make, Site, WarmWork
 
 LEASES = "/api/evaluation-leases"
@@ -53,7 +56,7 @@ def neighbours() -> dict[str, str]:
 
 
 @pytest.fixture
-async def database_name(service_database: Callable[[str], Awaitable[str]]) -> str:
+async def database_name(service_database: MakeDatabase) -> str:
     """The service's own database."""
     return await service_database("evaluation")
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import serving
+from slm_testing.apps import serving
 
 EXPERIMENT = {
     "status": "completed", "steps": 30, "train_loss": 0.5, "eval_loss": 0.75, "attempt": 2, "goal": "none of it",

@@ -9,7 +9,8 @@ import pytest
 
 from slm_shared.events.catalogue import EvaluationCompleted, EvaluationFailed, ModelRegistered
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 
 Lease = dict[str, Any]
 Make = Callable[..., ModelRegistered]

@@ -13,7 +13,8 @@ from slm_shared.identity.principal import Role
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 
 Make = Callable[..., ModelRegistered]
 Handled = Callable[[], Awaitable[None]]

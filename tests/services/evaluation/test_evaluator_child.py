@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from slm_shared.events.catalogue import EvaluationFailed
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 from tests.support.evaluation import Site, command_rows, evaluator
 
 RowOf = Callable[[str], Awaitable[dict[str, Any]]]

@@ -17,7 +17,7 @@ from slm_gateway.settings import GatewaySettings
 from slm_shared.identity.keys import SIGNERS
 from slm_shared.identity.principal import Principal, Verifier, generate_keys
 from slm_shared.settings import PlatformSettings
-from slm_testing.plugin import serving
+from slm_testing.apps import serving
 
 NOBODY = "http://127.0.0.1:9"
 

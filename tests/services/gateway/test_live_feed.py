@@ -17,7 +17,8 @@ from slm_shared.events.catalogue import DatasetDeleted, ExperimentCancelled
 from slm_shared.events.topology import EVENTS
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import eventually, serving
+from slm_testing.apps import serving
+from slm_testing.waiting import eventually
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import running
-from tests.support.registry import CONTENT, Artifact, Databases, Settled, model, reached, ready
+from slm_testing.apps import running
+from slm_testing.databases import MakeDatabase
+from tests.support.registry import CONTENT, Artifact, Settled, model, reached, ready
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def artifact(objects: ObjectStore, tmp_path: Path) -> Artifact:
 
 
 @pytest.fixture
-async def settings(platform_settings: PlatformSettings, service_database: Databases) -> RegistrySettings:
+async def settings(platform_settings: PlatformSettings, service_database: MakeDatabase) -> RegistrySettings:
     return RegistrySettings(port=0, database_name=await service_database("registry"), platform=platform_settings)
 
 

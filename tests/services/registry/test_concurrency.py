@@ -14,7 +14,8 @@ from slm_shared.errors import UnavailableError
 from slm_shared.events.catalogue import ModelRegistered
 from slm_shared.storage.database import Database
 from slm_shared.storage.signing import signer_for
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 from tests.support.registry import Artifact, model, models
 
 AT_ONCE = 50

@@ -12,7 +12,7 @@ from slm_registry.settings import RegistrySettings
 from slm_shared.events.catalogue import EvaluationCompleted, EvaluationFailed, ExperimentFailed, RunLaunched
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog
+from slm_testing.events import EventLog
 from tests.support.registry import Artifact, Settled, registered, scored
 
 

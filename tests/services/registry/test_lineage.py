@@ -22,7 +22,7 @@ from slm_shared.events.catalogue import (
 )
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog
+from slm_testing.events import EventLog
 from tests.support.registry import Artifact, Settled, registered, scored
 
 PROJECTIONS = ("dataset", "evaluation", "lineage_node", "lineage_edge")

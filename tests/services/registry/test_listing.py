@@ -9,7 +9,7 @@ import pytest
 
 from slm_shared.events.catalogue import EvaluationCompleted, ModelDeleted
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import EventLog
+from slm_testing.events import EventLog
 from tests.support.registry import Artifact, Settled, model, names, registered, scored
 
 SORTS = (

@@ -15,7 +15,7 @@ from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.manifest import ArtifactMismatchError
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import EventLog
+from slm_testing.events import EventLog
 from tests.support.registry import Artifact, Settled, model, registered, scored
 
 DATASET = new_id()

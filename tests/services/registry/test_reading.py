@@ -17,7 +17,7 @@ from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.manifest import Manifest
 from slm_shared.storage.objects import CHUNK_BYTES, ObjectStore
-from slm_testing.plugin import EventLog
+from slm_testing.events import EventLog
 from tests.support.registry import (
     CONTENT,
     EVALUATION_SHA256,

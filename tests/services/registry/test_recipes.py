@@ -9,7 +9,7 @@ import httpx2
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import EventLog
+from slm_testing.events import EventLog
 from tests.support.registry import CONTENT, Artifact, registered
 
 CODE = "0.1.0+g0123456789abcdef0123456789abcdef01234567"

@@ -16,11 +16,13 @@ from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.manifest import build_manifest
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import EventLog, eventually, running
+from slm_testing.apps import running
+from slm_testing.databases import MakeDatabase
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 from tests.support.registry import (
     TRAINING_SHA256,
     Artifact,
-    Databases,
     Settled,
     model,
     models,
@@ -173,7 +175,7 @@ async def test_versions_are_gapless_under_concurrency(
 
 async def test_a_model_waits_for_its_base_model(
     settings: RegistrySettings,
-    service_database: Databases,
+    service_database: MakeDatabase,
     principal_keys: Path,
     events: EventLog,
     artifact: Artifact,

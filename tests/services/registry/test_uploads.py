@@ -12,7 +12,7 @@ import pytest
 
 from slm_registry.settings import packaged_models
 from slm_shared.events.catalogue import ModelRegistered
-from slm_testing.plugin import EventLog
+from slm_testing.events import EventLog
 
 NANO = packaged_models() / "nano-v1"
 CONFIG = (NANO / "config.json").read_bytes()

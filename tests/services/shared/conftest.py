@@ -1,18 +1,17 @@
 """One service's database and a connection to NATS."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from slm_shared.delivery.broker import Broker
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
+from slm_testing.databases import MakeDatabase
 
 
 @pytest.fixture
-async def database(
-    platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]]
-) -> AsyncIterator[Database]:
+async def database(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[Database]:
     """A fresh database of the training service."""
     database = Database(
         platform_settings.database_url(await service_database("training")),

@@ -20,7 +20,8 @@ from slm_shared.events.cloudevents import headers_of
 from slm_shared.observability.tracing import current_traceparent, tracing
 from slm_shared.storage.database import Database, dead_letter_table, inbox_table, outbox_table
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -1,7 +1,7 @@
 """Leases on a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -13,6 +13,7 @@ from slm_shared.jobs.leases import LeaseColumns
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
+from slm_testing.databases import MakeDatabase
 
 
 class Base(DeclarativeBase):
@@ -27,9 +28,7 @@ class JobRow(LeaseColumns, Base):
 
 
 @pytest.fixture
-async def database(
-    platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]]
-) -> AsyncIterator[Database]:
+async def database(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[Database]:
     database = Database(
         platform_settings.database_url(await service_database("training")),
         answer_within_s=platform_settings.answer_within_s,

@@ -1,7 +1,7 @@
 """What an operator sees and does: what waits, what was given up, who did what."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from slm_shared.identity.principal import Role
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog, client_of, eventually, running
+from slm_testing.apps import client_of, running
+from slm_testing.databases import MakeDatabase
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 from slm_training.app import create_app
 from slm_training.settings import TrainingSettings
 
@@ -27,7 +30,7 @@ CONSUMER = "training-dataset-deleted"
 async def client(
     platform_settings: PlatformSettings,
     principal_keys: Path,
-    service_database: Callable[[str], Awaitable[str]],
+    service_database: MakeDatabase,
     events: EventLog,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     del events

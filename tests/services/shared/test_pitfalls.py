@@ -26,7 +26,8 @@ from slm_shared.events.catalogue import DatasetDeleted
 from slm_shared.events.topology import CONSUMERS, EVENTS, STREAMS, Consumer
 from slm_shared.storage.database import Database, inbox_table
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 
 DURABLE = "training-dataset-deleted"
 

@@ -20,11 +20,12 @@ from slm_shared.events.topology import EVENTS, migrate_topology
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database, outbox_table
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog, eventually, running
+from slm_testing.apps import running
+from slm_testing.databases import MakeDatabase
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 from slm_training.app import create_app
 from slm_training.settings import TrainingSettings
-
-MakeDatabase = Callable[[str], Awaitable[str]]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The web edge: health, policies, problems, idempotency."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,8 @@ from slm_shared.identity.principal import Role
 from slm_shared.settings import PlatformSettings, ServiceSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import running
+from slm_testing.apps import running
+from slm_testing.databases import MakeDatabase
 
 
 class ThingNotFoundError(NotFoundError):
@@ -78,9 +79,7 @@ async def worker_only(_: Worker) -> None:
 
 
 @pytest.fixture
-async def app(
-    platform_settings: PlatformSettings, service_database: Callable[[str], Awaitable[str]]
-) -> AsyncIterator[FastAPI]:
+async def app(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[FastAPI]:
     settings = ServiceSettings(port=0, database_name=await service_database("training"), platform=platform_settings)
     database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     async with database.connection() as connection:

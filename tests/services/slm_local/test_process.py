@@ -12,7 +12,7 @@ import pytest
 from slm_local import guard, shim
 from slm_local.errors import PartError
 from slm_local.process import Process
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 
 STUBBORN = (
     "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"

@@ -15,7 +15,7 @@ from slm_local.servers import Servers, embedded_servers
 from slm_local.servers.postgres import start_postgres
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 
 HOLD = """
 import asyncio, sys

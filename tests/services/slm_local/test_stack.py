@@ -17,7 +17,7 @@ import pytest
 
 from slm_local.addresses import SERVER_PORTS, SERVICE_PORTS
 from slm_local.components import WORKERS
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 
 READY_S = 60.0
 STOP_S = 10.0

@@ -11,29 +11,30 @@ from slm_shared.events.catalogue import MetricPoint, TelemetryBatch, telemetry_s
 from slm_shared.events.topology import TELEMETRY
 from slm_shared.http.provided import given
 from slm_shared.storage.database import Database
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
+from tests.support.training import TrainingPlatform
 
 CRASH = {"code": "boom", "message": "It broke.", "blame": "system", "retry": True}
 
 
 @pytest.fixture
-async def run(platform: Any) -> Any:
+async def run(platform: TrainingPlatform) -> Any:
     await platform.dataset("rows")
     return await platform.launch()
 
 
-async def store(platform: Any, lease: dict[str, Any], step: int) -> Any:
+async def store(platform: TrainingPlatform, lease: dict[str, Any], step: int) -> Any:
     """Register a checkpoint; the answer."""
     return await platform.tell(lease, "checkpoint", step=step, manifest_sha256=f"{step:064x}", size_bytes=10)
 
 
-async def fail(platform: Any, lease: dict[str, Any]) -> None:
+async def fail(platform: TrainingPlatform, lease: dict[str, Any]) -> None:
     assert (await platform.tell(lease, "fail", **CRASH)).status_code == 204
     async with given(platform.app, Database).connection() as connection:
         await connection.exec_driver_sql("UPDATE run SET retry_at = now()")
 
 
-async def report(platform: Any, lease: dict[str, Any], steps: range) -> None:
+async def report(platform: TrainingPlatform, lease: dict[str, Any], steps: range) -> None:
     """What a trainer sends of these steps; its loss is the epoch of its lease."""
     points = [MetricPoint(step=step, name="loss", value=lease["epoch"], time=datetime.now(UTC)) for step in steps]
     batch = TelemetryBatch(experiment_id=UUID(lease["experiment_id"]), epoch=lease["epoch"], batch=0, points=points)
@@ -44,7 +45,7 @@ async def report(platform: Any, lease: dict[str, Any], steps: range) -> None:
     await broker.close()
 
 
-async def test_the_next_attempt_is_told_of_the_newest_three(platform: Any, run: dict[str, Any]) -> None:
+async def test_the_next_attempt_is_told_of_the_newest_three(platform: TrainingPlatform, run: dict[str, Any]) -> None:
     lease = await platform.started()
     assert lease["checkpoints"] == []
     for step in (10, 20, 30):
@@ -58,7 +59,7 @@ async def test_the_next_attempt_is_told_of_the_newest_three(platform: Any, run: 
     assert again["checkpoint_prefix"] == f"runs/{run['id']}/checkpoints/e2"
 
 
-async def test_a_worker_without_the_lease_registers_none(platform: Any, run: dict[str, Any]) -> None:
+async def test_a_worker_without_the_lease_registers_none(platform: TrainingPlatform, run: dict[str, Any]) -> None:
     del run
     old = await platform.started()
     await platform.tell(old, "release")
@@ -70,7 +71,9 @@ async def test_a_worker_without_the_lease_registers_none(platform: Any, run: dic
     assert (await platform.claim())["checkpoints"] == []
 
 
-async def test_checkpoints_that_could_not_be_used_are_forgotten(platform: Any, run: dict[str, Any]) -> None:
+async def test_checkpoints_that_could_not_be_used_are_forgotten(
+    platform: TrainingPlatform, run: dict[str, Any]
+) -> None:
     del run
     lease = await platform.started()
     for step in (10, 20):
@@ -87,7 +90,9 @@ async def test_checkpoints_that_could_not_be_used_are_forgotten(platform: Any, r
     ]
 
 
-async def test_attempts_tell_where_they_went_on_and_what_was_lost(platform: Any, run: dict[str, Any]) -> None:
+async def test_attempts_tell_where_they_went_on_and_what_was_lost(
+    platform: TrainingPlatform, run: dict[str, Any]
+) -> None:
     first = await platform.started()
     await report(platform, first, range(1, 26))
     await store(platform, first, 20)
@@ -110,7 +115,9 @@ async def test_attempts_tell_where_they_went_on_and_what_was_lost(platform: Any,
     assert told == [(0, 25, 5), (20, 40, 0)]
 
 
-async def test_a_run_that_comes_further_is_not_given_up_after_five_failures(platform: Any, run: dict[str, Any]) -> None:
+async def test_a_run_that_comes_further_is_not_given_up_after_five_failures(
+    platform: TrainingPlatform, run: dict[str, Any]
+) -> None:
     for number in range(7):
         lease = await platform.started()
         await store(platform, lease, number + 1)
@@ -121,7 +128,7 @@ async def test_a_run_that_comes_further_is_not_given_up_after_five_failures(plat
     assert (await platform.experiment(run))["state"] == "dead_letter"
 
 
-async def test_twenty_failures_are_enough_even_with_progress(platform: Any, run: dict[str, Any]) -> None:
+async def test_twenty_failures_are_enough_even_with_progress(platform: TrainingPlatform, run: dict[str, Any]) -> None:
     for number in range(20):
         lease = await platform.started()
         await store(platform, lease, number + 1)

@@ -5,10 +5,13 @@ from typing import Any
 
 from slm_shared.events.catalogue import RunLaunched
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog
+from slm_testing.events import EventLog
+from tests.support.training import TrainingPlatform
 
 
-async def test_a_draft_is_edited_until_it_is_started_and_never_after(platform: Any, events: EventLog) -> None:
+async def test_a_draft_is_edited_until_it_is_started_and_never_after(
+    platform: TrainingPlatform, events: EventLog
+) -> None:
     await platform.dataset("rows")
     draft = await platform.launch(draft=True, tags=["night", "night"], goal="Obey.", hyperparameters={"epochs": 2})
     path = f"/api/runs/{draft['id']}"
@@ -44,14 +47,14 @@ def claim(**more: Any) -> dict[str, Any]:
     return {"worker": "trainer-1", "claim_id": str(new_id()), **more}
 
 
-async def test_a_draft_can_be_removed(platform: Any) -> None:
+async def test_a_draft_can_be_removed(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     draft = await platform.launch(draft=True)
     assert (await platform.training.delete(f"/api/runs/{draft['id']}")).status_code == 204
     assert (await platform.training.get(f"/api/runs/{draft['id']}")).status_code == 404
 
 
-async def test_a_clone_has_the_changes_and_says_where_it_comes_from(platform: Any) -> None:
+async def test_a_clone_has_the_changes_and_says_where_it_comes_from(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch(epochs=2, learning_rate=1e-3, tags=["a"])
     path = f"/api/runs/{run['id']}:clone"
@@ -62,7 +65,9 @@ async def test_a_clone_has_the_changes_and_says_where_it_comes_from(platform: An
     assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_field")
 
 
-async def test_a_reproduction_has_the_same_inputs_and_tells_its_drift(platform: Any, tmp_path: Path) -> None:
+async def test_a_reproduction_has_the_same_inputs_and_tells_its_drift(
+    platform: TrainingPlatform, tmp_path: Path
+) -> None:
     dataset = await platform.dataset("rows")
     run = await platform.launch()
     await complete(platform, tmp_path / "first", train_loss=1.5)
@@ -81,13 +86,13 @@ async def test_a_reproduction_has_the_same_inputs_and_tells_its_drift(platform: 
     assert drift["identical"] is False
 
 
-async def complete(platform: Any, folder: Path, **result: Any) -> None:
+async def complete(platform: TrainingPlatform, folder: Path, **result: Any) -> None:
     lease = await platform.started()
     done = await platform.tell(lease, "complete", **{**await platform.stored(lease, folder), **result})
     assert done.status_code == 204, done.text
 
 
-async def test_a_working_run_is_paused_at_a_checkpoint_and_goes_on_from_it(platform: Any) -> None:
+async def test_a_working_run_is_paused_at_a_checkpoint_and_goes_on_from_it(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch()
     lease = await platform.started()
@@ -109,7 +114,9 @@ async def test_a_working_run_is_paused_at_a_checkpoint_and_goes_on_from_it(platf
     assert states == ["queued", "leased", "running", "pausing", "paused", "queued", "leased"]
 
 
-async def test_a_run_that_is_paused_before_its_worker_begins_may_still_complete(platform: Any, tmp_path: Path) -> None:
+async def test_a_run_that_is_paused_before_its_worker_begins_may_still_complete(
+    platform: TrainingPlatform, tmp_path: Path
+) -> None:
     await platform.dataset("rows")
     run = await platform.launch()
     lease = await platform.claim()
@@ -123,7 +130,7 @@ async def test_a_run_that_is_paused_before_its_worker_begins_may_still_complete(
     assert (await platform.run(run["id"]))["state"] == "succeeded"
 
 
-async def test_a_paused_run_is_cancelled_at_once_and_one_that_ended_is_not_paused(platform: Any) -> None:
+async def test_a_paused_run_is_cancelled_at_once_and_one_that_ended_is_not_paused(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch()
     path = f"/api/runs/{run['id']}"
@@ -134,7 +141,7 @@ async def test_a_paused_run_is_cancelled_at_once_and_one_that_ended_is_not_pause
         assert (answer.status_code, answer.json()["code"]) == (409, "run_state_conflict")
 
 
-async def test_priorities_decide_who_is_next_and_everybody_is_told_why_they_wait(platform: Any) -> None:
+async def test_priorities_decide_who_is_next_and_everybody_is_told_why_they_wait(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     first, second, third = [await platform.launch(name=name) for name in ("First", "Second", "Third")]
     assert (await place(platform, third)) == {"position": 3, "reason": "No worker is connected.", "retry_at": None}
@@ -148,11 +155,11 @@ async def test_priorities_decide_who_is_next_and_everybody_is_told_why_they_wait
     assert await place(platform, third) is None
 
 
-async def place(platform: Any, run: dict[str, Any]) -> Any:
+async def place(platform: TrainingPlatform, run: dict[str, Any]) -> Any:
     return (await platform.run(run["id"]))["queue"]
 
 
-async def test_a_run_waits_for_a_worker_that_has_what_it_needs(platform: Any) -> None:
+async def test_a_run_waits_for_a_worker_that_has_what_it_needs(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch(device="gpu", min_memory_gb=40)
     laptop = {"device": "cpu", "cores": 2, "memory_gb": 16.0}
@@ -166,7 +173,7 @@ async def test_a_run_waits_for_a_worker_that_has_what_it_needs(platform: Any) ->
     assert seen == [("trainer-1", "idle", "cpu", None), ("trainer-2", "busy", "gpu", "Commands")]
 
 
-async def test_out_of_memory_is_tried_again_with_half_the_batch(platform: Any) -> None:
+async def test_out_of_memory_is_tried_again_with_half_the_batch(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch(batch_size=4, gradient_accumulation_steps=2)
     told = {"code": "out_of_memory", "message": "Too big.", "blame": "system", "retry": True}
@@ -184,7 +191,7 @@ async def test_out_of_memory_is_tried_again_with_half_the_batch(platform: Any) -
     assert (await platform.run(kept["id"]))["config"]["batch_size"] == 4
 
 
-async def test_what_the_trainer_chose_is_kept_with_its_reason(platform: Any) -> None:
+async def test_what_the_trainer_chose_is_kept_with_its_reason(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch()
     lease = await platform.started()
@@ -193,7 +200,7 @@ async def test_what_the_trainer_chose_is_kept_with_its_reason(platform: Any) -> 
     assert (await platform.experiment(run))["chosen"] == choices
 
 
-async def test_experiments_are_compared_by_what_differs(platform: Any) -> None:
+async def test_experiments_are_compared_by_what_differs(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     runs = [await platform.launch(learning_rate=rate) for rate in (1e-3, 2e-3)]
     ids = [run["experiment_id"] for run in runs]
@@ -205,7 +212,7 @@ async def test_experiments_are_compared_by_what_differs(platform: Any) -> None:
     assert missing.status_code == 422
 
 
-async def test_statistics_count_what_happened(platform: Any, tmp_path: Path) -> None:
+async def test_statistics_count_what_happened(platform: TrainingPlatform, tmp_path: Path) -> None:
     await platform.dataset("rows")
     await platform.launch(draft=True)
     await platform.launch()
@@ -224,7 +231,7 @@ async def test_statistics_count_what_happened(platform: Any, tmp_path: Path) -> 
     assert (await platform.training.get("/api/statistics", params=later)).json()["runs"] == 0
 
 
-async def test_lists_are_sorted_and_narrowed_by_tag(platform: Any) -> None:
+async def test_lists_are_sorted_and_narrowed_by_tag(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     for name, tags in (("b", ["x"]), ("a", ["x", "y"]), ("c", ["y"])):
         await platform.launch(name=name, tags=tags)
@@ -237,12 +244,12 @@ async def test_lists_are_sorted_and_narrowed_by_tag(platform: Any) -> None:
     assert (await platform.training.get("/api/runs", params=wrong)).status_code == 422
 
 
-async def first_page(platform: Any, sort: str) -> dict[str, Any]:
+async def first_page(platform: TrainingPlatform, sort: str) -> dict[str, Any]:
     page: dict[str, Any] = (await platform.training.get("/api/runs", params={"sort": sort, "limit": 1})).json()
     return page
 
 
-async def names(platform: Any, **params: str) -> list[str]:
+async def names(platform: TrainingPlatform, **params: str) -> list[str]:
     """Over pages of one."""
     found: list[str] = []
     cursor: str | None = None
@@ -255,6 +262,6 @@ async def names(platform: Any, **params: str) -> list[str]:
             return found
 
 
-async def test_the_schema_is_published(platform: Any) -> None:
+async def test_the_schema_is_published(platform: TrainingPlatform) -> None:
     schema = (await platform.training.get("/api/runs/schema")).json()
     assert schema["$id"] == "urn:slm-platform:run-config:1"

@@ -11,7 +11,9 @@ from slm_shared.http.provided import Service, given
 from slm_shared.jobs.reaper import Reaper
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
+from tests.support.training import TrainingPlatform
 
 CRASH = {"code": "boom", "message": "It broke.", "blame": "system", "retry": True, "log_tail": "the end"}
 USER = {"code": "no_tokens", "message": "No row has a token to train on.", "blame": "user", "retry": False}
@@ -23,18 +25,20 @@ def training_settings() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def platform(platform: Any) -> Any:
+async def platform(platform: TrainingPlatform) -> Any:
     """With a dataset to train on."""
     await platform.dataset("rows")
     return platform
 
 
-async def attempts(platform: Any, run: dict[str, Any]) -> list[tuple[int, int, str | None, str | None]]:
+async def attempts(platform: TrainingPlatform, run: dict[str, Any]) -> list[tuple[int, int, str | None, str | None]]:
     found = (await platform.experiment(run))["attempts"]
     return [(each["number"], each["epoch"], each["outcome"], each["code"]) for each in found]
 
 
-async def test_a_run_is_claimed_trained_and_completed(platform: Any, events: EventLog, tmp_path: Path) -> None:
+async def test_a_run_is_claimed_trained_and_completed(
+    platform: TrainingPlatform, events: EventLog, tmp_path: Path
+) -> None:
     run = await platform.launch(evaluation_dataset="rows-v1")
     lease = await platform.claim()
     assert (lease["run_id"], lease["epoch"], lease["attempt"]) == (run["id"], 1, 1)
@@ -57,7 +61,7 @@ async def test_a_run_is_claimed_trained_and_completed(platform: Any, events: Eve
     assert await attempts(platform, run) == [(1, 1, "succeeded", None)]
 
 
-async def test_the_oldest_run_comes_first_and_a_lost_answer_costs_nothing(platform: Any) -> None:
+async def test_the_oldest_run_comes_first_and_a_lost_answer_costs_nothing(platform: TrainingPlatform) -> None:
     first, second = await platform.launch(), await platform.launch()
     claim_id = str(new_id())
     lease = await platform.claim(claim_id=claim_id)
@@ -68,7 +72,7 @@ async def test_the_oldest_run_comes_first_and_a_lost_answer_costs_nothing(platfo
     assert empty.status_code == 204
 
 
-async def test_fifty_workers_claim_ten_runs_once_each(platform: Any) -> None:
+async def test_fifty_workers_claim_ten_runs_once_each(platform: TrainingPlatform) -> None:
     runs = {(await platform.launch())["id"] for _ in range(10)}
     bodies = [{"worker": f"w{n}", "claim_id": str(new_id())} for n in range(50)]
     answers = await asyncio.gather(*(platform.worker.post("/api/leases:claim", json=body) for body in bodies))
@@ -79,7 +83,7 @@ async def test_fifty_workers_claim_ten_runs_once_each(platform: Any) -> None:
 
 @pytest.mark.parametrize("verb", ["start", "heartbeat", "complete", "fail", "release"])
 async def test_a_worker_with_an_old_lease_is_not_heard(
-    platform: Any, events: EventLog, tmp_path: Path, verb: str
+    platform: TrainingPlatform, events: EventLog, tmp_path: Path, verb: str
 ) -> None:
     run = await platform.launch()
     old = await platform.started()
@@ -95,7 +99,7 @@ async def test_a_worker_with_an_old_lease_is_not_heard(
 
 
 async def test_the_reaper_frees_what_a_silent_worker_held_and_the_zombie_stores_nothing(
-    platform: Any, events: EventLog, tmp_path: Path
+    platform: TrainingPlatform, events: EventLog, tmp_path: Path
 ) -> None:
     run = await platform.launch()
     lease = await platform.started()
@@ -113,19 +117,19 @@ async def test_the_reaper_frees_what_a_silent_worker_held_and_the_zombie_stores_
     assert await events.all(ExperimentCompleted) == []
 
 
-async def expire(platform: Any) -> None:
+async def expire(platform: TrainingPlatform) -> None:
     """Let every lease run out now, by the clock of the database."""
     async with given(platform.app, Database).connection() as connection:
         await connection.exec_driver_sql("UPDATE run SET lease_expires_at = now() - interval '1 second'")
 
 
-async def reap(platform: Any) -> None:
+async def reap(platform: TrainingPlatform) -> None:
     """What the reaper does every few seconds."""
     reaper = next(task for task in given(platform.app, Service).background if isinstance(task, Reaper))
     await reaper.reap()
 
 
-async def test_a_restarted_worker_gives_up_what_it_held(platform: Any) -> None:
+async def test_a_restarted_worker_gives_up_what_it_held(platform: TrainingPlatform) -> None:
     run = await platform.launch()
     await platform.started("trainer-1")
     assert (await platform.worker.post("/api/leases:forget", json={"worker": "trainer-2"})).status_code == 204
@@ -135,7 +139,7 @@ async def test_a_restarted_worker_gives_up_what_it_held(platform: Any) -> None:
     assert await attempts(platform, run) == [(1, 1, "lost", "worker_lost")]
 
 
-async def test_a_failed_attempt_waits_before_it_is_tried_again(platform: Any) -> None:
+async def test_a_failed_attempt_waits_before_it_is_tried_again(platform: TrainingPlatform) -> None:
     run = await platform.launch()
     assert (await platform.tell(await platform.started(), "fail", **CRASH)).status_code == 204
     assert (await platform.experiment(run))["status"] == "queued"
@@ -145,13 +149,15 @@ async def test_a_failed_attempt_waits_before_it_is_tried_again(platform: Any) ->
     assert (await platform.claim())["epoch"] == 2
 
 
-async def be_due(platform: Any) -> None:
+async def be_due(platform: TrainingPlatform) -> None:
     """Let every pause before a retry be over."""
     async with given(platform.app, Database).connection() as connection:
         await connection.exec_driver_sql("UPDATE run SET retry_at = now()")
 
 
-async def test_after_five_failures_a_run_is_given_up_with_its_cause(platform: Any, events: EventLog) -> None:
+async def test_after_five_failures_a_run_is_given_up_with_its_cause(
+    platform: TrainingPlatform, events: EventLog
+) -> None:
     run = await platform.launch()
     for _ in range(5):
         await be_due(platform)
@@ -163,7 +169,7 @@ async def test_after_five_failures_a_run_is_given_up_with_its_cause(platform: An
     assert [each[2] for each in await attempts(platform, run)] == ["failed"] * 5
 
 
-async def test_what_the_user_has_to_mend_fails_at_once(platform: Any, events: EventLog) -> None:
+async def test_what_the_user_has_to_mend_fails_at_once(platform: TrainingPlatform, events: EventLog) -> None:
     run = await platform.launch()
     assert (await platform.tell(await platform.started(), "fail", **USER)).status_code == 204
     experiment = await platform.experiment(run)
@@ -173,7 +179,7 @@ async def test_what_the_user_has_to_mend_fails_at_once(platform: Any, events: Ev
     assert (answer.status_code, answer.json()["code"]) == (409, "run_finished")
 
 
-async def test_a_released_run_is_due_at_once_and_counts_no_failure(platform: Any) -> None:
+async def test_a_released_run_is_due_at_once_and_counts_no_failure(platform: TrainingPlatform) -> None:
     run = await platform.launch()
     for epoch in range(1, 8):
         lease = await platform.started()
@@ -183,7 +189,7 @@ async def test_a_released_run_is_due_at_once_and_counts_no_failure(platform: Any
     assert (await platform.experiment(run))["status"] == "queued"
 
 
-async def test_a_working_run_is_cancelled_by_its_worker(platform: Any, events: EventLog) -> None:
+async def test_a_working_run_is_cancelled_by_its_worker(platform: TrainingPlatform, events: EventLog) -> None:
     run = await platform.launch()
     lease = await platform.started()
     assert (await platform.training.post(f"/api/runs/{run['id']}:cancel")).json()["state"] == "cancelling"
@@ -194,7 +200,9 @@ async def test_a_working_run_is_cancelled_by_its_worker(platform: Any, events: E
     assert (await platform.training.post(f"/api/runs/{run['id']}:cancel")).status_code == 202
 
 
-async def test_a_cancel_that_races_with_the_end_leaves_one_end(platform: Any, events: EventLog, tmp_path: Path) -> None:
+async def test_a_cancel_that_races_with_the_end_leaves_one_end(
+    platform: TrainingPlatform, events: EventLog, tmp_path: Path
+) -> None:
     ends = []
     for number in range(10):
         run = await platform.launch()
@@ -219,7 +227,7 @@ async def test_a_cancel_that_races_with_the_end_leaves_one_end(platform: Any, ev
 
 @pytest.mark.parametrize("harm", ["changed", "missing", "no manifest"])
 async def test_an_artifact_that_does_not_read_back_is_never_called_complete(
-    platform: Any, events: EventLog, tmp_path: Path, harm: str
+    platform: TrainingPlatform, events: EventLog, tmp_path: Path, harm: str
 ) -> None:
     run = await platform.launch()
     lease = await platform.started()
@@ -235,7 +243,7 @@ async def test_an_artifact_that_does_not_read_back_is_never_called_complete(
     assert await events.all(ExperimentCompleted) == []
 
 
-async def test_a_manifest_under_another_prefix_is_refused(platform: Any, tmp_path: Path) -> None:
+async def test_a_manifest_under_another_prefix_is_refused(platform: TrainingPlatform, tmp_path: Path) -> None:
     run = await platform.launch()
     lease = await platform.started()
     result = await platform.stored(lease, tmp_path)
@@ -244,7 +252,7 @@ async def test_a_manifest_under_another_prefix_is_refused(platform: Any, tmp_pat
     assert (await platform.experiment(run))["status"] == "running"
 
 
-async def test_workers_of_runs_that_never_were_are_told_so(platform: Any) -> None:
+async def test_workers_of_runs_that_never_were_are_told_so(platform: TrainingPlatform) -> None:
     lease = {"run_id": str(new_id()), "epoch": 1}
     for verb in ("start", "heartbeat", "release"):
         assert (await platform.tell(lease, verb)).status_code == 404

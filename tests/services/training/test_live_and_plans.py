@@ -10,13 +10,15 @@ from slm_shared.delivery.broker import Broker
 from slm_shared.events.catalogue import LogLine, MetricPoint, RunLaunched, TelemetryBatch, telemetry_subject
 from slm_shared.events.topology import TELEMETRY
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
+from tests.support.training import TrainingPlatform
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 STEPS = 3000
 
 
-async def send(platform: Any, lease: dict[str, Any], *, values: dict[int, float], lines: int = 0) -> None:
+async def send(platform: TrainingPlatform, lease: dict[str, Any], *, values: dict[int, float], lines: int = 0) -> None:
     """Telemetry of one lease, as a worker sends it."""
     broker = Broker(platform.settings.nats_url, name="tests")
     jetstream = await broker.jetstream()
@@ -35,7 +37,9 @@ async def send(platform: Any, lease: dict[str, Any], *, values: dict[int, float]
     await broker.close()
 
 
-async def messages_of(platform: Any, experiment_id: str, *, after: int = 0) -> list[tuple[str, int, dict[str, Any]]]:
+async def messages_of(
+    platform: TrainingPlatform, experiment_id: str, *, after: int = 0
+) -> list[tuple[str, int, dict[str, Any]]]:
     """The whole live view of an experiment, until it ends."""
     found, event, place = [], "", 0
     path, headers = f"/api/experiments/{experiment_id}/live", {"Last-Event-ID": str(after)}
@@ -52,7 +56,7 @@ async def messages_of(platform: Any, experiment_id: str, *, after: int = 0) -> l
     return found
 
 
-async def test_an_experiment_is_watched_until_it_ends(platform: Any) -> None:
+async def test_an_experiment_is_watched_until_it_ends(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch(epochs=2)
     lease = await platform.started()
@@ -82,12 +86,12 @@ async def test_an_experiment_is_watched_until_it_ends(platform: Any) -> None:
         assert len((await platform.training.get(log, params=params)).json()["lines"]) == count
 
 
-async def test_nobody_watches_what_is_not_there(platform: Any) -> None:
+async def test_nobody_watches_what_is_not_there(platform: TrainingPlatform) -> None:
     path = f"/api/experiments/{new_id()}/live"
     assert (await platform.training.get(path)).status_code == 404
 
 
-async def test_a_long_series_is_thinned_out_with_its_peaks(platform: Any) -> None:
+async def test_a_long_series_is_thinned_out_with_its_peaks(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch()
     lease = await platform.started()
@@ -107,7 +111,7 @@ async def test_a_long_series_is_thinned_out_with_its_peaks(platform: Any) -> Non
     assert [point["step"] for point in some] == list(range(10, 21))
 
 
-async def planned(platform: Any, **settings: Any) -> dict[str, Any]:
+async def planned(platform: TrainingPlatform, **settings: Any) -> dict[str, Any]:
     """A plan that no worker has made yet, and the lease to make it under."""
     body = {"name": "Commands", "training_dataset": "rows-v1", **settings}
     answer = await platform.training.post("/api/runs:preflight", params={"wait_s": 0}, json=body)
@@ -116,7 +120,7 @@ async def planned(platform: Any, **settings: Any) -> dict[str, Any]:
     return plan
 
 
-async def test_a_plan_is_made_before_runs_and_launched_as_it_is(platform: Any, events: EventLog) -> None:
+async def test_a_plan_is_made_before_runs_and_launched_as_it_is(platform: TrainingPlatform, events: EventLog) -> None:
     dataset = await platform.dataset("rows")
     await platform.launch(priority=100)
     plan = await planned(platform, epochs=2)
@@ -139,7 +143,7 @@ async def test_a_plan_is_made_before_runs_and_launched_as_it_is(platform: Any, e
     assert {str(event.run_id) for event in await events.all(RunLaunched)}.isdisjoint({plan["id"]})
 
 
-async def test_what_cannot_work_is_refused_by_name(platform: Any) -> None:
+async def test_what_cannot_work_is_refused_by_name(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     body = {"name": "Commands", "training_dataset": "rows-v1"}
     asking = asyncio.create_task(platform.training.post("/api/runs:preflight", json=body))

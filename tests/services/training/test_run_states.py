@@ -15,6 +15,7 @@ from sqlalchemy import text
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
+from slm_testing.databases import MakeDatabase
 from slm_training.domain import EDGES, TERMINAL, WORKING, Failure, RunState
 from slm_training.errors import LeaseLostError, NotPossibleNowError, RunFinishedError
 from slm_training.schemas.config import RunCreate
@@ -22,7 +23,6 @@ from slm_training.schemas.leases import Checkpoint, Claim, Completion
 from slm_training.service import control, launching, leasing
 from slm_training.service.resolving import Inputs
 from slm_training.settings import TrainingSettings
-from tests.services.training.conftest import MakeService
 
 T = TypeVar("T")
 FACTS: dict[str, Any] = {
@@ -261,7 +261,7 @@ class Runs(RuleBasedStateMachine):
 
 # A failure is made small before it is told, which takes Hypothesis up to five minutes.
 @pytest.mark.timeout(420)
-async def test_runs_keep_to_the_table(platform_settings: PlatformSettings, service_database: MakeService) -> None:
+async def test_runs_keep_to_the_table(platform_settings: PlatformSettings, service_database: MakeDatabase) -> None:
     name = await service_database("training")
     machine = type("RunsHere", (Runs,), {"url": platform_settings.database_url(name)})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]

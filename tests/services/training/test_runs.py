@@ -9,13 +9,16 @@ from slm_shared.events.catalogue import DatasetDeleted, ExperimentCancelled, Run
 from slm_shared.http.provided import given
 from slm_shared.identity.principal import Role
 from slm_shared.storage.ids import new_id
-from slm_testing.plugin import EventLog, client_of, eventually
+from slm_testing.apps import client_of
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 from slm_training.service.resolving import Resolver
+from tests.support.training import TrainingPlatform
 
 UNKNOWN = "0198f3a0-0000-7000-8000-000000000000"
 
 
-async def test_a_launched_run_is_queued_and_told_with_its_inputs(platform: Any, events: EventLog) -> None:
+async def test_a_launched_run_is_queued_and_told_with_its_inputs(platform: TrainingPlatform, events: EventLog) -> None:
     dataset = await platform.dataset("rows")
     run = await platform.launch(goal="Answer.", evaluation_dataset="rows", epochs=2)
     assert (run["state"], run["family"], run["owner"]) == ("queued", "commands", "tester")
@@ -29,7 +32,7 @@ async def test_a_launched_run_is_queued_and_told_with_its_inputs(platform: Any, 
     assert await platform.run(run["id"]) == run | {"queue": (await platform.run(run["id"]))["queue"]}
 
 
-async def test_what_was_deleted_later_stays_written_in_the_run(platform: Any) -> None:
+async def test_what_was_deleted_later_stays_written_in_the_run(platform: TrainingPlatform) -> None:
     dataset = await platform.dataset("rows")
     run = await platform.launch()
     await platform.training.post(f"/api/runs/{run['id']}:cancel")
@@ -43,7 +46,7 @@ async def test_what_was_deleted_later_stays_written_in_the_run(platform: Any) ->
     assert (await platform.run(run["id"]))["training_dataset"]["name"] == "rows-v1"
 
 
-async def test_the_same_key_launches_once(platform: Any, events: EventLog) -> None:
+async def test_the_same_key_launches_once(platform: TrainingPlatform, events: EventLog) -> None:
     await platform.dataset("rows")
     body = {"name": "Once", "training_dataset": "rows-v1"}
     headers = {"Idempotency-Key": "one-key"}
@@ -75,7 +78,7 @@ async def test_the_same_key_launches_once(platform: Any, events: EventLog) -> No
     ],
 )
 async def test_what_cannot_be_launched_is_refused(
-    platform: Any, settings: dict[str, Any], status: int, code: str
+    platform: TrainingPlatform, settings: dict[str, Any], status: int, code: str
 ) -> None:
     await platform.dataset("rows")
     body = {"name": "Bad", "training_dataset": "rows-v1", **settings}
@@ -84,7 +87,7 @@ async def test_what_cannot_be_launched_is_refused(
     assert (await platform.training.get("/api/runs")).json()["items"] == []
 
 
-async def test_a_dataset_in_error_or_without_trainable_rows_is_refused(platform: Any) -> None:
+async def test_a_dataset_in_error_or_without_trainable_rows_is_refused(platform: TrainingPlatform) -> None:
     for name, content in (("broken", b'{"a": \n'), ("plain", b"a,b,c,d\n1,2,3,4\n")):
         file = {"file": (f"{name}.{'jsonl' if name == 'broken' else 'csv'}", content)}
         await platform.processed((await platform.datasets.post("/api/datasets", files=file)).json()["id"])
@@ -95,7 +98,9 @@ async def test_a_dataset_in_error_or_without_trainable_rows_is_refused(platform:
     assert answers == {"broken": (409, "dataset_not_ready"), "plain": (422, "dataset_not_trainable")}
 
 
-async def test_a_deleted_dataset_is_not_found_even_when_its_end_arrives_first(platform: Any, events: EventLog) -> None:
+async def test_a_deleted_dataset_is_not_found_even_when_its_end_arrives_first(
+    platform: TrainingPlatform, events: EventLog
+) -> None:
     gone = new_id()
     await events.publish(DatasetDeleted(dataset_id=gone, name="gone-v1"))
 
@@ -107,7 +112,7 @@ async def test_a_deleted_dataset_is_not_found_even_when_its_end_arrives_first(pl
     await eventually(is_known)
 
 
-async def test_without_its_peers_a_launch_is_refused_at_once_and_works_again_later(platform: Any) -> None:
+async def test_without_its_peers_a_launch_is_refused_at_once_and_works_again_later(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     resolver = given(platform.app, Resolver)
     working, resolver._registry._base = resolver._registry._base, "http://127.0.0.1:9"
@@ -118,7 +123,7 @@ async def test_without_its_peers_a_launch_is_refused_at_once_and_works_again_lat
     assert (await platform.launch())["state"] == "queued"
 
 
-async def test_a_queued_run_is_cancelled_at_once_and_only_once(platform: Any, events: EventLog) -> None:
+async def test_a_queued_run_is_cancelled_at_once_and_only_once(platform: TrainingPlatform, events: EventLog) -> None:
     await platform.dataset("rows")
     run = await platform.launch()
     cancelled = await asyncio.gather(*(platform.training.post(f"/api/runs/{run['id']}:cancel") for _ in range(4)))
@@ -133,7 +138,7 @@ def a_claim() -> dict[str, str]:
     return {"worker": "trainer-1", "claim_id": str(new_id())}
 
 
-async def test_lists_are_filtered_and_paged(platform: Any) -> None:
+async def test_lists_are_filtered_and_paged(platform: TrainingPlatform) -> None:
     dataset = await platform.dataset("rows")
     runs = [await platform.launch(name=f"Run {n}") for n in range(5)]
     await platform.training.post(f"/api/runs/{runs[0]['id']}:cancel")
@@ -160,11 +165,11 @@ async def test_lists_are_filtered_and_paged(platform: Any) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/runs?status=fine", "/api/runs?limit=101", "/api/runs?cursor=x", "/api/runs/x", "/api/experiments/x"]
 )
-async def test_bad_queries_are_refused(platform: Any, path: str) -> None:
+async def test_bad_queries_are_refused(platform: TrainingPlatform, path: str) -> None:
     assert (await platform.training.get(path)).status_code == 422
 
 
-async def test_what_is_not_there_is_404(platform: Any) -> None:
+async def test_what_is_not_there_is_404(platform: TrainingPlatform) -> None:
     for path in (f"/api/runs/{UNKNOWN}", f"/api/experiments/{UNKNOWN}", f"/api/experiments/{UNKNOWN}/metrics"):
         answer = await platform.training.get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
@@ -184,7 +189,7 @@ async def test_what_is_not_there_is_404(platform: Any) -> None:
     ],
 )
 async def test_each_role_may_do_its_own(
-    platform: Any, principal_keys: Any, role: Role, method: str, path: str, status: int
+    platform: TrainingPlatform, principal_keys: Any, role: Role, method: str, path: str, status: int
 ) -> None:
     body = {"name": "n", "training_dataset": "rows-v1"} if path == "/api/runs" else a_claim()
     async with client_of(str(platform.training.base_url), "training", principal_keys, role=role) as client:

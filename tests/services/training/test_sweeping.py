@@ -1,21 +1,20 @@
 """What nobody refers to is removed from the object store, a week after its run ended and not before."""
 
-from typing import Any
-
 from sqlalchemy import text
 
 from slm_shared.http.provided import given
 from slm_shared.storage.database import Database
 from slm_training.service.sweeping import Sweeper
+from tests.support.training import TrainingPlatform
 
 
-async def keys_of(platform: Any, run_id: str) -> set[str]:
+async def keys_of(platform: TrainingPlatform, run_id: str) -> set[str]:
     """What the store holds of a run, relative to it."""
     prefix = f"runs/{run_id}/"
     return {each.key.removeprefix(prefix) for each in await platform.objects.list(prefix)}
 
 
-async def test_only_what_nothing_refers_to_is_removed(platform: Any) -> None:
+async def test_only_what_nothing_refers_to_is_removed(platform: TrainingPlatform) -> None:
     database = given(platform.app, Database)
     await platform.dataset("rows")
     run = await platform.launch()

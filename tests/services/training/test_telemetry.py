@@ -9,12 +9,13 @@ import pytest
 from slm_shared.delivery.broker import Broker
 from slm_shared.events.catalogue import LogLine, MetricPoint, TelemetryBatch, telemetry_subject
 from slm_shared.events.topology import TELEMETRY
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
+from tests.support.training import TrainingPlatform
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-async def send(platform: Any, *batches: TelemetryBatch, raw: bytes | None = None) -> None:
+async def send(platform: TrainingPlatform, *batches: TelemetryBatch, raw: bytes | None = None) -> None:
     broker = Broker(platform.settings.nats_url, name="tests")
     jetstream = await broker.jetstream()
     for batch in batches:
@@ -34,20 +35,24 @@ def batch(lease: dict[str, Any], number: int, losses: dict[int, float | None], *
     )
 
 
-async def series(platform: Any, lease: dict[str, Any], name: str = "loss") -> list[tuple[int, float | None]]:
+async def series(
+    platform: TrainingPlatform, lease: dict[str, Any], name: str = "loss"
+) -> list[tuple[int, float | None]]:
     path = f"/api/experiments/{lease['experiment_id']}/metrics?name={name}"
     found = (await platform.training.get(path)).json()["series"]
     return [(point["step"], point["value"]) for point in found.get(name, [])]
 
 
 @pytest.fixture
-async def lease(platform: Any) -> Any:
+async def lease(platform: TrainingPlatform) -> Any:
     await platform.dataset("rows")
     await platform.launch()
     return await platform.started()
 
 
-async def test_what_arrives_twice_or_out_of_order_is_one_series(platform: Any, lease: dict[str, Any]) -> None:
+async def test_what_arrives_twice_or_out_of_order_is_one_series(
+    platform: TrainingPlatform, lease: dict[str, Any]
+) -> None:
     second, first = batch(lease, 1, {3: 1.0, 4: None}), batch(lease, 0, {1: 3.0, 2: 2.0})
     await send(platform, second, first, second, first)
 
@@ -62,7 +67,7 @@ async def test_what_arrives_twice_or_out_of_order_is_one_series(platform: Any, l
     assert [line["seq"] for line in (await platform.training.get(later)).json()["lines"]] == [log[1]["seq"]]
 
 
-async def test_progress_follows_the_newest_lease_only(platform: Any, lease: dict[str, Any]) -> None:
+async def test_progress_follows_the_newest_lease_only(platform: TrainingPlatform, lease: dict[str, Any]) -> None:
     await platform.tell(lease, "release")
     newer = await platform.started("trainer-2")
     await send(platform, batch(newer, 0, {1: 5.0}, epoch=2), batch(lease, 7, {90: 0.1}, epoch=1))
@@ -77,7 +82,7 @@ async def test_progress_follows_the_newest_lease_only(platform: Any, lease: dict
     assert await series(platform, newer) == [(1, 5.0)]
 
 
-async def test_a_batch_that_cannot_be_read_stops_nothing(platform: Any, lease: dict[str, Any]) -> None:
+async def test_a_batch_that_cannot_be_read_stops_nothing(platform: TrainingPlatform, lease: dict[str, Any]) -> None:
     await send(platform, batch(lease, 0, {1: 1.0}), raw=b"\xff not json")
     await send(platform, batch(lease, 1, {2: 2.0}))
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from slm_shared.jobs.child import EXIT_ORPHANED, RUN_MODULE, Child, clean_environment
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 
 ECHO = """
 import sys

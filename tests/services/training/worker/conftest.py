@@ -18,7 +18,7 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import serving
+from slm_testing.apps import serving
 
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 CONFIG: dict[str, Any] = {

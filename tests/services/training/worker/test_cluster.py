@@ -17,7 +17,7 @@ from slm_shared.jobs.child import Child
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import eventually
+from slm_testing.waiting import eventually
 from slm_training.worker.cluster.options import ClusterOptions
 from slm_training.worker.cluster.parcels import files_below
 from slm_training.worker.job import TrainingJob

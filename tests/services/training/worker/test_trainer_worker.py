@@ -18,7 +18,8 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_testing.plugin import EventLog, eventually
+from slm_testing.events import EventLog
+from slm_testing.waiting import eventually
 from tests.support.disks import small_disk
 from tests.support.memory import own_memory_group
 from tests.support.trainer import gone, progressed, said, stored_locally, trainer, training_child
