@@ -82,7 +82,7 @@ def train_tokenizer(texts: list[str], settings: Settings) -> PreTrainedTokenizer
         show_progress=False,
     )
     core.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers and torch leave it without types
         tokenizer_object=core,
         eos_token=END,
         pad_token=PAD,
@@ -124,9 +124,9 @@ def new_model(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaFo
 @torch.no_grad()
 def validation_loss(model: LlamaForCausalLM, windows: torch.Tensor) -> float:
     """Mean cross-entropy in nats per token, in fp32."""
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]  # transformers and torch leave it without types
     device = model.device
-    losses = [float(model(input_ids=part.to(device), labels=part.to(device)).loss) for part in windows.split(16)]
+    losses = [float(model(input_ids=part.to(device), labels=part.to(device)).loss) for part in windows.split(16)]  # type: ignore[no-untyped-call]  # transformers and torch leave it without types
     model.train()
     return sum(losses) / len(losses)
 
@@ -163,7 +163,7 @@ class Pretraining:
     def run(self) -> None:
         """Train to the end of the budget, saving on the way."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = new_model(self.settings, self.tokenizer).to(device)
+        model = new_model(self.settings, self.tokenizer).to(device)  # type: ignore[arg-type]  # their decorator hides the type of self
         random_loss = validation_loss(model, self.validation)
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=1.0, betas=(0.9, 0.95), weight_decay=self.settings.weight_decay
@@ -205,9 +205,9 @@ class Pretraining:
     def save(self, model: LlamaForCausalLM, random_loss: float, tokens: int, steps: int, seconds: float) -> None:
         """Write the model folder with the losses measured on the rounded weights that are shipped."""
         self.out.mkdir(parents=True, exist_ok=True)
-        shipped = LlamaForCausalLM(model.config).half()
+        shipped = LlamaForCausalLM(model.config).half()  # type: ignore[no-untyped-call]  # transformers and torch leave it without types
         shipped.load_state_dict({name: value.half().cpu() for name, value in model.state_dict().items()})
-        shipped.generation_config = GenerationConfig(
+        shipped.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]  # transformers and torch leave it without types
             eos_token_id=self.tokenizer.eos_token_id, pad_token_id=self.tokenizer.pad_token_id, do_sample=False
         )
         shipped.save_pretrained(self.out)

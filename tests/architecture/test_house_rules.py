@@ -2,50 +2,28 @@
 
 import ast
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SERVICES = ("datasets", "evaluation", "gateway", "registry", "training")
-PACKAGES = {path.parent for root in ("deploy", "services", "shared") for path in (ROOT / root).rglob("py.typed")}
+from tests.support.source import (
+    ROOT,
+    SERVICES,
+    Function,
+    called_names,
+    imported_modules,
+    package_of,
+    relative,
+    source_files,
+    tree_of,
+)
+
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "util", "helper", "misc"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 TORCH_SIDE = {"torch", "transformers", "trl", "peft", "accelerate", "tokenizers", "safetensors"}
-# Alembic's operations are one long list of columns by nature.
 SUPPORT = ROOT / "tests" / "support"
+# Alembic's operations are one long list of columns by nature.
 GENERATED = "migrations/versions"
-
-
-def source_files() -> list[Path]:
-    return sorted(path for package in PACKAGES for path in package.rglob("*.py"))
-
-
-def imported_modules(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-
-
-def called_names(path: Path) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Name):
-                yield node.func.id, node.lineno
-            elif isinstance(node.func, ast.Attribute):
-                yield "." + node.func.attr, node.lineno
-
-
-def relative(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def package_of(path: Path) -> str:
-    return next(part for part in path.parts if part.startswith("slm_"))
 
 
 def test_there_is_something_to_check() -> None:
@@ -137,7 +115,7 @@ def test_nothing_waits_in_a_way_that_loses_cancellations() -> None:
     found = [
         f"{relative(path)}:{node.lineno}"
         for path in source_files()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "asyncio.wait_for"
     ]
     assert not found, f"use `async with asyncio.timeout(...)`: {found}"
@@ -154,9 +132,8 @@ def test_no_function_is_longer_than_the_wall() -> None:
         f"{relative(path)}:{node.lineno} {node.name}"
         for path in source_files()
         if GENERATED not in relative(path)
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, Function) and (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
     ]
     assert long == []
 
@@ -164,7 +141,7 @@ def test_no_function_is_longer_than_the_wall() -> None:
 def test_no_endpoint_holds_a_session_while_it_asks_somebody_else() -> None:
     held = []
     for path in source_files():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if not isinstance(node, ast.AsyncFunctionDef):
                 continue
             annotations = {ast.unparse(each.annotation) for each in node.args.args if each.annotation is not None}
@@ -183,7 +160,7 @@ def test_public_things_have_docstrings() -> None:
     for path in source_files():
         if GENERATED in relative(path) or path.name == "env.py":
             continue
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         if ast.get_docstring(tree) is None:
             missing.append(relative(path))
         for node in tree.body:

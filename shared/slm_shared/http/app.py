@@ -53,9 +53,8 @@ def create_app(
 ) -> FastAPI:
     """Assemble one service.
 
-    `background` runs beside the requests; `closers` (object stores, peers, the broker) are awaited at the end;
-    `provides` are what its endpoints ask for by type (`slm_shared.http.provided`), beside settings and database.
-    Refuses to build an app with a route that declares no access policy.
+    `background` runs beside the requests; `closers` are awaited at the end; endpoints ask for `provides`, settings and
+    database by type (`slm_shared.http.provided`). Raises RuntimeError for a route that declares no access policy.
     """
     configure_logging(service, level=settings.log_level)
     if database is not None:
@@ -67,19 +66,11 @@ def create_app(
         lifespan=_lifespan(background, closers, database),
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         generate_unique_id_function=_operation_id,
     )
-    own = Service(
-        name=service,
-        max_json_body_bytes=settings.max_json_body_bytes,
-        background=tuple(background),
-        database=database,
-        bus=next((task for task in background if isinstance(task, Bus)), None),
-        verifier=verifier_for(settings.platform, audience=service),
-    )
-    provide(app, [own, settings, *([database] if database is not None else []), *provides])
+    stored = [database] if database is not None else []
+    provide(app, [_service(service, settings, database, background), settings, *stored, *provides])
     install_problem_handlers(app)
     for each in (_health, *routers, *([operations_router(service)] if database is not None else [])):
         app.include_router(each)
@@ -87,6 +78,19 @@ def create_app(
         raise RuntimeError(f"routes without an access policy: {', '.join(undeclared)}")
     app.add_middleware(RequestContext)
     return app
+
+
+def _service(
+    name: str, settings: ServiceSettings, database: Database | None, background: Sequence[BackgroundTask]
+) -> Service:
+    return Service(
+        name=name,
+        max_json_body_bytes=settings.max_json_body_bytes,
+        background=tuple(background),
+        database=database,
+        bus=next((task for task in background if isinstance(task, Bus)), None),
+        verifier=verifier_for(settings.platform, audience=name),
+    )
 
 
 def _lifespan(
