@@ -29,22 +29,6 @@ MAX_ATTEMPTS = 3
 RETRY_S = 5.0
 
 
-TEACHER_FORCED = ("loss", "perplexity", "token_accuracy")
-ANSWERS = ("exact_match", "token_f1", "rouge_l", "numeric_match", "accuracy", "macro_f1", "bleu", "chrf")
-SPEED = ("latency_ms_p50", "latency_ms_p95", "tokens_per_s", "memory_bytes", "peak_memory_bytes")
-DERIVED = ("quality_score", "cost_per_1k_tokens")
-METRICS = (*TEACHER_FORCED, *ANSWERS, *SPEED)
-LOWER_IS_BETTER = frozenset(
-    {
-        "loss",
-        "perplexity",
-        "latency_ms_p50",
-        "latency_ms_p95",
-        "memory_bytes",
-        "peak_memory_bytes",
-        "cost_per_1k_tokens",
-    }
-)
 QUALITY = {"token_accuracy": 1.0, "exact_match": 1.0, "token_f1": 1.0, "rouge_l": 1.0, "chrf": 100.0}
 
 

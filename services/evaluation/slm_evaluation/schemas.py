@@ -4,20 +4,17 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from slm_evaluation.tables import EvaluationRow
+from slm_shared import metrics
 from slm_shared.http.requests import Body
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Text = Annotated[str, Field(max_length=20_000)]
 
 
-Chosen = Literal[
-    "loss", "perplexity", "token_accuracy", "exact_match", "token_f1", "rouge_l", "numeric_match", "accuracy",
-    "macro_f1", "bleu", "chrf", "latency_ms_p50", "latency_ms_p95", "tokens_per_s", "memory_bytes",
-    "peak_memory_bytes",
-]  # fmt: skip
+Chosen = Annotated[str, AfterValidator(metrics.measured), Field(json_schema_extra={"enum": list(metrics.MEASURED)})]
 
 
 class EvaluationCreate(Body):

@@ -9,33 +9,13 @@ from huggingface_hub import EvalResult, ModelCardData
 from markdown_it import MarkdownIt
 
 from slm_registry.schemas import Card, DatasetFacts, ModelEvaluation
+from slm_shared.metrics import METRICS
 
 # In the metadata; the tables below it tell of all.
 MAX_RESULTS = 50
 
 # Told elsewhere on the card.
 LEFT_OUT = frozenset({"method", "version_slm-platform"})
-
-METRIC_NAMES = {
-    "loss": "Loss",
-    "perplexity": "Perplexity",
-    "token_accuracy": "Token accuracy",
-    "exact_match": "Exact match",
-    "token_f1": "Token F1",
-    "rouge_l": "ROUGE-L",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "numeric_match": "Numeric match",
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro F1",
-    "quality_score": "Quality score",
-    "latency_ms_p50": "Latency p50 (ms)",
-    "latency_ms_p95": "Latency p95 (ms)",
-    "tokens_per_s": "Tokens per second",
-    "memory_bytes": "Memory (bytes)",
-    "peak_memory_bytes": "Peak memory (bytes)",
-    "cost_per_1k_tokens": "Cost per 1,000 tokens",
-}
 
 
 def render(card: Card) -> str:
@@ -167,12 +147,12 @@ def _is_beside(base: ModelEvaluation, evaluation: ModelEvaluation) -> bool:
 
 def _metrics(evaluation: ModelEvaluation) -> list[str]:
     """The metrics that are told of: the platform's own, then those of benchmark suites (`<task>.<metric>`)."""
-    own = [name for name in METRIC_NAMES if name in evaluation.metrics]
+    own = [name for name in METRICS if name in evaluation.metrics]
     return own + sorted(name for name in evaluation.metrics if "." in name)
 
 
 def _score_line(name: str, evaluation: ModelEvaluation, base: ModelEvaluation | None) -> str:
-    line = f"| {METRIC_NAMES.get(name, name)} | {evaluation.metrics[name]:.6g} |"
+    line = f"| {METRICS[name].title if name in METRICS else name} | {evaluation.metrics[name]:.6g} |"
     if base is not None:
         value = base.metrics.get(name)
         line += f" {value:.6g} |" if value is not None else " |"

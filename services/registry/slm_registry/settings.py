@@ -2,12 +2,13 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from slm_registry.domain.promotion import Policy
+from slm_shared import metrics
 from slm_shared.settings import SECRETS_DIR, ServiceSettings
 
 
@@ -34,7 +35,7 @@ class RegistrySettings(ServiceSettings):
     port: int = Field(18003, ge=0, le=65535)
     database_name: str = "slm_registry"
     builtin_dir: Path = Field(default_factory=packaged_models)
-    promotion_metric: str = "quality_score"
+    promotion_metric: Annotated[str, AfterValidator(metrics.known)] = "quality_score"
     promotion_min_delta: float = 0.0
     promotion_forbid_regressions: bool = True
     max_upload_bytes: int = Field(16 * 1024**3, ge=1)

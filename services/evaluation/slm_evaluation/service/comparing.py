@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slm_evaluation.domain import LOWER_IS_BETTER
 from slm_evaluation.errors import EvaluationNotReadyError, NotComparableError
 from slm_evaluation.schemas import ComparedMetric, Evaluation, EvaluationComparison
 from slm_evaluation.service.predictions import names_of, read_index, row_columns
 from slm_evaluation.tables import EvaluationRow
+from slm_shared.metrics import METRICS
 from slm_shared.storage.objects import ObjectStore
 
 RESAMPLES = 2000
@@ -76,7 +76,7 @@ def _compared(name: str, first: EvaluationRow, second: EvaluationRow, found: Dif
         high=found.high if found else None,
         rows=found.rows if found else None,
         verdict=verdict(name, found) if found else None,
-        lower_is_better=name in LOWER_IS_BETTER,
+        lower_is_better=_lower_is_better(name),
     )
 
 
@@ -84,7 +84,12 @@ def verdict(name: str, found: Difference) -> str:
     """`better`, `worse` or `same`: whether the interval of the difference leaves zero out, and on which side."""
     if found.low <= 0 <= found.high:
         return "same"
-    return "better" if (found.high < 0) == (name in LOWER_IS_BETTER) else "worse"
+    return "better" if (found.high < 0) == _lower_is_better(name) else "worse"
+
+
+def _lower_is_better(name: str) -> bool:
+    """The direction of a metric; one that only a newer worker knows counts as better when it is higher."""
+    return name in METRICS and METRICS[name].lower_is_better
 
 
 def _differences(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Difference]:

@@ -6,18 +6,18 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_evaluation.domain import ANSWERS, TEACHER_FORCED
 from slm_evaluation.service.comparing import Difference, paired_differences, verdict
 from slm_evaluation.store import Neighbours
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.delivery import outbox
 from slm_shared.errors import PlatformError
 from slm_shared.events.catalogue import EvaluationRegressed
+from slm_shared.metrics import Group, names_in
 from slm_shared.storage.objects import ObjectStore
 
 log = structlog.get_logger()
 
-GUARDED = frozenset({*TEACHER_FORCED, *ANSWERS})
+GUARDED = frozenset(names_in(Group.TEACHER_FORCED, Group.ANSWERS))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import psutil
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from slm_evaluation.domain import METRICS, SPEED, is_exact
+from slm_evaluation.domain import is_exact
 from slm_evaluation.worker.answering import answer_all, answer_limit, measure_speed
 from slm_evaluation.worker.job import EvaluationJob
 from slm_evaluation.worker.memory import forget_peak, peak_bytes
@@ -18,6 +18,7 @@ from slm_ml.data import read_rows
 from slm_ml.encoding import TEXT, Example, encode_numbered
 from slm_ml.evaluation import Scores, score
 from slm_ml.model import load_model, load_tokenizer
+from slm_shared.metrics import MEASURED, Group, names_in
 
 SHOWN_SAMPLES = 5
 MAX_SAMPLE_CHARACTERS = 20_000
@@ -82,7 +83,7 @@ def _encode(
 def _answered(job: EvaluationJob, examples: Sequence[Example]) -> Sequence[Example]:
     """The rows that the model has to answer in full."""
     settings = job.lease.settings
-    is_asked = settings.metrics is None or set(settings.metrics) - {"loss", "perplexity", "token_accuracy"}
+    is_asked = settings.metrics is None or set(settings.metrics) - set(names_in(Group.TEACHER_FORCED))
     return examples[: settings.generations] if job.lease.dataset.row_format != TEXT and is_asked else []
 
 
@@ -94,13 +95,13 @@ def _answer(
     progress: Callable[[], None],
 ) -> tuple[list[str], dict[str, list[float]], dict[str, float]]:
     """The answers, what each scores, and what they score together."""
-    wanted = METRICS if job.lease.settings.metrics is None else job.lease.settings.metrics
+    wanted = MEASURED if job.lease.settings.metrics is None else job.lease.settings.metrics
     limit = answer_limit(examples, job.lease.settings.max_new_tokens)
     texts = answer_all(model, tokenizer, examples, limit=limit, progress=progress)
     expected = [example.completion for example in examples]
     columns = score_rows(expected, texts, wanted)
     metrics = means(columns, wanted) | score_corpus(expected, texts, wanted)
-    if set(wanted) & set(SPEED):
+    if set(wanted) & set(names_in(Group.SPEED)):
         speed = measure_speed(model, tokenizer, examples, limit=limit)
         speed["memory_bytes"] = float(psutil.Process().memory_info().rss)
         speed["peak_memory_bytes"] = float(peak_bytes())

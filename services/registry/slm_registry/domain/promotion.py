@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LOWER_IS_BETTER = frozenset({"loss", "perplexity", "latency_ms_p50", "latency_ms_p95", "cost_per_1k_tokens"})
+from slm_shared.metrics import lower_is_better
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _is_better(policy: Policy, candidate: Candidate) -> Condition:
     ]
     if not shared:
         return Condition(name, False, f"{candidate.name} and {candidate.rival} have no {metric} on the same dataset.")
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = -1 if lower_is_better(metric) else 1
     gains = [(dataset, sign * (mine - theirs), mine, theirs) for dataset, mine, theirs in shared]
     dataset, gain, mine, theirs = min(gains, key=lambda each: each[1])
     finding = f"{metric} on {dataset}: {mine:.6g}, {candidate.rival} has {theirs:.6g}; a gain of {gain:.6g}"

@@ -14,7 +14,8 @@ VERDICTS = {"better": "good", "worse": "bad", "unclear": "idle"}
 Column = tuple[str, Mapping[str, float | None], str | None]
 """A heading, its metrics, and the id of the evaluation they are from."""
 
-SMALLER_IS_BETTER = ("loss", "perplexity", "latency", "cost", "memory")
+# In names of metrics, those of benchmark suites (`<task>.<metric>`) too.
+LOWER_IS_BETTER = ("loss", "perplexity", "latency", "cost", "memory", ".bits_per_byte", ".brier_score", ".ter")
 FIRST = ("loss", "perplexity", "token_accuracy", "exact_match", "accuracy", "f1", "macro_f1", "token_f1")
 SHARES = ("accuracy", "exact_match", "f1", "match")
 UNITS = {
@@ -67,7 +68,7 @@ def value_of(name: str, value: float | None) -> str:
     """A value as people read it: shares in percent."""
     if value is not None and any(part in name for part in SHARES) and -1 <= value <= 1:
         return f"{value:.1%}"
-    return size(value) if name == "memory_bytes" else number(value)
+    return size(value) if name.endswith("memory_bytes") else number(value)
 
 
 def change(name: str, before: float | None, after: float | None) -> cells.Cell:
@@ -77,11 +78,15 @@ def change(name: str, before: float | None, after: float | None) -> cells.Cell:
     difference = after - before
     if difference == 0:
         return "no change"
-    is_less_better = any(part in name for part in SMALLER_IS_BETTER)
-    tone = "idle" if _is_neutral(name) else "good" if (difference < 0) == is_less_better else "bad"
+    tone = "idle" if _is_neutral(name) else "good" if (difference < 0) == lower_is_better(name) else "bad"
     # The difference of two shares is told in points, not in percent of anything.
     shown = value_of(name, abs(difference)).replace("%", " points")
     return {"text": f"{MINUS if difference < 0 else '+'}{shown}", "tone": tone}
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether the lower of two values of a metric is the better one."""
+    return any(part in name for part in LOWER_IS_BETTER)
 
 
 def with_intervals(comparison: EvaluationComparison, *, key: str) -> None:
