@@ -6,9 +6,8 @@ from slm_shared.http.app import serve
 
 
 def main() -> None:
-    """Settings from the environment, then serve."""
-    settings = RegistrySettings()
-    serve(create_app(settings), settings)
+    """Serve until SIGTERM or SIGINT."""
+    serve("registry", RegistrySettings, create_app)
 
 
 if __name__ == "__main__":

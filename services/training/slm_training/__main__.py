@@ -6,9 +6,8 @@ from slm_training.settings import TrainingSettings
 
 
 def main() -> None:
-    """Settings from the environment, then serve."""
-    settings = TrainingSettings()
-    serve(create_app(settings), settings)
+    """Serve until SIGTERM or SIGINT."""
+    serve("training", TrainingSettings, create_app)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,17 @@ below this file knows HTTP.
 """
 
 import gc
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from slm_shared.background import BackgroundTask, running_in_background
@@ -36,6 +38,7 @@ KEEP_ALIVE_S = 75
 # Allocations between collections of the young, and of those that are left; 700, 10, 10 by default.
 GC_THRESHOLDS = (50_000, 20, 50)
 
+S = TypeVar("S", bound=ServiceSettings)
 Closer = Callable[[], Awaitable[None]]
 
 
@@ -148,8 +151,19 @@ def spare_garbage_collection() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def serve(app: FastAPI, settings: ServiceSettings) -> None:
-    """Serve an app until SIGTERM or SIGINT."""
+def serve(service: str, settings_of: type[S], create_app: Callable[[S], FastAPI]) -> None:
+    """Serve the app that `create_app` makes of the environment's settings, until SIGTERM or SIGINT.
+
+    Ends the process with exit code 2 when a setting is wrong, and logs which one and why.
+    """
+    try:
+        settings = settings_of()
+    except ValidationError as error:
+        configure_logging(service)
+        problems = [f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in error.errors()]
+        log.error("settings.invalid", problems=problems)
+        sys.exit(2)
+    app = create_app(settings)
     spare_garbage_collection()
     uvicorn.run(
         app,

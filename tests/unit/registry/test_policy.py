@@ -1,5 +1,9 @@
 """Which of two models the promotion policy finds better, and which metrics it may be told to look at."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from pydantic import ValidationError
 
@@ -46,3 +50,17 @@ def test_a_metric_that_nobody_knows_is_refused_at_the_start(metric: str) -> None
 @pytest.mark.parametrize("metric", ["peak_memory_bytes", "hellaswag.acc_norm", "gsm8k.exact_match.strict-match"])
 def test_every_known_metric_may_decide(metric: str) -> None:
     assert RegistrySettings(promotion_metric=metric).promotion_policy.metric == metric
+
+
+def test_a_service_with_a_wrong_setting_says_which_one_and_ends() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "slm_registry"],
+        env=os.environ | {"SLM_REGISTRY_PROMOTION_METRIC": "memory"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert "'memory' is not a known metric; known are loss, perplexity" in ended.stderr
+    assert "promotion_metric" in ended.stderr
+    assert "Traceback" not in ended.stderr
