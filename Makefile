@@ -18,7 +18,7 @@ WHOLE_STACKS := tests/services/slm_local tests/services/ui tests/e2e
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test drawn faults lint types ray bench clean format extras constraints
+.PHONY: help demo up test drawn faults lint types wheel ray bench clean format extras constraints
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -55,6 +55,9 @@ types: $(INSTALLED) ## mypy --strict over everything
 
 extras: $(INSTALLED) ## Prove that each API extra installs alone, without torch
 	$(BIN)/python .ci/extras build/extras
+
+wheel: $(INSTALLED) ## Build the wheel, install it alone with everything it needs (GBs), and run the platform from it
+	$(BIN)/pytest -m install tests/services/slm_local/test_wheel.py
 
 ray: $(INSTALLED) ## Install the extra for Ray clusters (80 MB more) and test it on two local nodes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'

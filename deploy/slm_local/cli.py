@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from slm_local.addresses import Addresses, choose_addresses, has_ui
-from slm_local.errors import StackError
-from slm_local.lock import AlreadyRunningError, is_locked, locked
+from slm_local.errors import PartError, StackError
+from slm_local.lock import AlreadyRunningError, holder, is_locked, locked
 from slm_local.options import parser
 from slm_local.output import Clock, answer, part_line, say
 from slm_local.probes import http_ok
@@ -24,6 +24,8 @@ EXIT_PROBLEM = 1
 EXIT_NOT_RUNNING = 3
 EXIT_INTERRUPTED = 130
 COMMAND_STOP_GRACE_S = 5.0
+DOWN_TIMEOUT_S = 30.0
+DOWN_POLL_S = 0.1
 
 T = TypeVar("T")
 
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     commands: dict[str, Callable[[argparse.Namespace], Coroutine[None, None, int]]] = {
         "up": _up,
+        "down": _down,
         "run": _run,
         "status": _status,
     }
@@ -52,7 +55,7 @@ async def _up(options: argparse.Namespace) -> int:
         return await forever
 
     with locked(options.data_dir):
-        return await _with_stack(options, stay, told_code=0)
+        return await _with_stack(options, stay, _addresses, told_code=0)
 
 
 async def _run(options: argparse.Namespace) -> int:
@@ -65,9 +68,9 @@ async def _run(options: argparse.Namespace) -> int:
 
     try:
         with locked(options.data_dir):
-            code = await _with_stack(options, command, told_code=EXIT_INTERRUPTED)
+            code = await _with_stack(options, command, _addresses_or_free_ones, told_code=EXIT_INTERRUPTED)
         if code == 0:
-            say("`make up` starts it again with everything that was made.")
+            say("`slm up` starts it again with everything that was made (in a checkout: `make up`).")
         return code
     except AlreadyRunningError:
         record = read_record(options.data_dir)
@@ -77,14 +80,37 @@ async def _run(options: argparse.Namespace) -> int:
         return await command(record.gateway_url)
 
 
-async def _with_stack(options: argparse.Namespace, work: Callable[[str], Awaitable[int]], *, told_code: int) -> int:
+def _addresses(options: argparse.Namespace, *, free: bool = False) -> Addresses:
+    """The usual ports, or those that the options name."""
+    return choose_addresses(
+        options.data_dir,
+        gateway_port=options.port,
+        free=free or bool(options.free_ports),
+        ui_port=options.ui_port,
+        with_ui=has_ui() and not options.no_ui,
+    )
+
+
+def _addresses_or_free_ones(options: argparse.Namespace) -> Addresses:
+    """For one command, which is told the address: any free ports when a usual one is taken."""
+    try:
+        return _addresses(options)
+    except PartError as taken:
+        say(f"The usual port of {taken.part} is taken: every part gets a free one.")
+        return _addresses(options, free=True)
+
+
+async def _with_stack(
+    options: argparse.Namespace,
+    work: Callable[[str], Awaitable[int]],
+    choose: Callable[[argparse.Namespace], Addresses],
+    *,
+    told_code: int,
+) -> int:
     """Start the stack, do `work` with the gateway's address, stop the stack; `told_code` when told to stop before."""
     data_dir: Path = options.data_dir
     check_disk(data_dir)
-    with_ui = has_ui() and not options.no_ui
-    addresses = choose_addresses(
-        data_dir, gateway_port=options.port, free=bool(options.free_ports), ui_port=options.ui_port, with_ui=with_ui
-    )
+    addresses = choose(options)
     gateway_url = addresses.url("gateway")
     say(f"Starting in {data_dir} (logs: {data_dir / 'logs'})")
     told = _told_to_stop()
@@ -161,6 +187,21 @@ async def _run_command(words: Sequence[str], gateway_url: str) -> int:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def _down(options: argparse.Namespace) -> int:
+    pid = holder(options.data_dir)
+    if pid is None:
+        answer(f"No stack runs on {options.data_dir}.")
+        return EXIT_NOT_RUNNING
+    os.kill(pid, signal.SIGTERM)
+    clock = Clock()
+    while is_locked(options.data_dir):
+        if clock() > DOWN_TIMEOUT_S:
+            raise StackError(f"the stack does not stop (process {pid})", hint=f"`kill -9 {pid}` ends all of it")
+        await asyncio.sleep(DOWN_POLL_S)
+    answer(f"Stopped in {clock():.1f} s; the data stays in {options.data_dir}.")
+    return 0
 
 
 async def _status(options: argparse.Namespace) -> int:

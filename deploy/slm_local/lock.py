@@ -45,3 +45,8 @@ def is_locked(data_dir: Path) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def holder(data_dir: Path) -> int | None:
+    """The process id of the launcher that runs on the folder; None when none does."""
+    return int((data_dir / "lock").read_text()) if is_locked(data_dir) else None

@@ -8,7 +8,7 @@ EPILOG = "Servers of your own: set SLM_NATS_URL, SLM_POSTGRES_URL or SLM_S3_ENDP
 
 
 def parser() -> argparse.ArgumentParser:
-    """`up` (also when no command is given), `run -- COMMAND`, `status`. Options stand before or after the command."""
+    """`up` (also without a command), `down`, `run -- COMMAND`, `status`. Options stand before or after the command."""
     top = argparse.ArgumentParser(prog="python -m slm_local", description=DESCRIPTION, epilog=EPILOG)
     _add_folder(top, default=_folder(".slm"))
     _add_ports(top, default=None)
@@ -17,7 +17,8 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start everything and stay until Ctrl-C")
     run = commands.add_parser("run", help="start everything (unless it runs), run a command, stop it again")
     status = commands.add_parser("status", help="show the parts of a running stack")
-    for each in (up, run, status):
+    down = commands.add_parser("down", help="stop a running stack; its data stays")
+    for each in (up, run, status, down):
         _add_folder(each, default=argparse.SUPPRESS)
     for each in (up, run):
         _add_ports(each, default=argparse.SUPPRESS)

@@ -64,7 +64,7 @@ class UnreachableError(SlmError):
         super().__init__(
             f"No answer from the platform at {address}.",
             code="unreachable",
-            hint="start it with `make up`, or give its address with --gateway or SLM_GATEWAY_URL",
+            hint="start it with `slm up`, or give its address with --gateway or SLM_GATEWAY_URL",
         )
 
 

@@ -12,10 +12,12 @@ from slm_client.cli.datasets import FileFormat, Usage, uploaded_or_found
 from slm_client.cli.demo_report import DemoResult, print_report
 from slm_client.cli.failures import BadInputError
 from slm_client.cli.following import follow_evaluation, follow_experiment, follow_processing
+from slm_client.cli.local import is_installed, launch_for_this_command
 from slm_client.cli.options import Gateway, Json, patient_client
 from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import errors, print_json
 from slm_client.cli.training import Method
+from slm_client.errors import UnexpectedAnswerError, UnreachableError
 from slm_client.models import Dataset, Evaluation, Model, Run
 from slm_client.synchronous import SlmClient
 
@@ -38,6 +40,7 @@ def demo(
 ) -> None:
     """Upload data, train on it, register and evaluate the model, and show what came of it.
 
+    Without a platform at the usual address, one is started on this machine and stopped at the end.
     Every step is an ordinary request: a rerun makes a new version of the model, from the datasets that are there. Of
     your own file one row in ten is held out for the evaluation.
     """
@@ -49,7 +52,7 @@ def demo(
         "batch_size": batch_size,
         "seed": seed,
     }
-    with patient_client(gateway) as client, Stages() as stages, tempfile.TemporaryDirectory() as folder:
+    with _client(gateway) as client, Stages() as stages, tempfile.TemporaryDirectory() as folder:
         source = _source(client, stages, data, Path(folder))
         training, evaluation = _upload(client, stages, source)
         run = _launch(client, stages, source.family, training=training, evaluation=evaluation, settings=settings)
@@ -58,6 +61,16 @@ def demo(
         tuned, base = _evaluated(client, stages, model, evaluation)
         result = DemoResult(client.address, model, training, evaluation, experiment, tuned, base)
     print_json(result.as_json()) if json else print_report(result)
+
+
+def _client(gateway: str | None) -> SlmClient:
+    """A client of the platform; where none was named and none is there, this command starts again around one."""
+    try:
+        return patient_client(gateway)
+    except (UnreachableError, UnexpectedAnswerError):
+        if gateway is not None or not is_installed():
+            raise
+    launch_for_this_command()
 
 
 def _source(client: SlmClient, stages: Stages, path: Path | None, folder: Path) -> demo_data.DemoData:

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from slm_client.cli import dataset_reports, demo, evaluations, experiments, export, lineage, platform, runs, training
+from slm_client.cli import (
+    dataset_reports,
+    demo,
+    evaluations,
+    experiments,
+    export,
+    lineage,
+    local,
+    platform,
+    runs,
+    training,
+)
 from slm_client.cli.failures import INTERRUPTED, OK, FailedJobError, exit_code_of, tell
 from slm_client.errors import SlmError
 from slm_client.wire import GATEWAY_VARIABLE
@@ -26,6 +37,9 @@ app.add_typer(experiments.app, name="experiments")
 app.add_typer(lineage.app, name="models")
 app.add_typer(evaluations.app, name="evaluations")
 app.add_typer(export.app, name="export")
+app.command("up", context_settings=local.PASSED_ON)(local.up)
+app.command("status", context_settings=local.PASSED_ON)(local.status)
+app.command("down", context_settings=local.PASSED_ON)(local.down)
 app.command("train")(training.train)
 app.command("demo")(demo.demo)
 app.command("overview")(platform.overview)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 PACKAGE = "slm-platform"
 BAKED_IN = "SLM_CODE_VERSION"
-"""Environment variable that a build sets to its commit."""
+"""Environment variable that a container's build sets to its commit."""
+NOTE = Path(__file__).with_name("commit.txt")
+"""The commit of a wheel; `deploy/hatch_build.py` puts it there."""
 
 
 @cache
@@ -17,7 +19,7 @@ def code_version() -> str:
 
     The form is that of local versions: https://packaging.python.org/en/latest/specifications/version-specifiers/
     """
-    commit = os.environ.get(BAKED_IN) or commit_of(Path(__file__).resolve().parents[3])
+    commit = os.environ.get(BAKED_IN) or _noted() or commit_of(Path(__file__).resolve().parents[3])
     return f"{version(PACKAGE)}+g{commit}" if commit else version(PACKAGE)
 
 
@@ -29,6 +31,10 @@ def commit_of(checkout: Path) -> str | None:
     if not commit:
         return None
     return commit + (".dirty" if _git(checkout, "status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _noted() -> str | None:
+    return NOTE.read_text().strip() if NOTE.exists() else None
 
 
 def _git(checkout: Path, *arguments: str) -> str | None:

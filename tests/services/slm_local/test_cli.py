@@ -61,3 +61,7 @@ def test_options_stand_before_or_after_the_command(arguments: tuple[str, ...]) -
     assert options.data_dir == Path("/x")
     assert options.port is None
     assert [word for word in options.words if word != "--"] == ["slm", "demo"]
+
+
+async def test_stopping_nothing_says_so(tmp_path: Path) -> None:
+    assert await launcher("down", "--data-dir", str(tmp_path)) == (3, f"No stack runs on {tmp_path}.\n")
