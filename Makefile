@@ -48,6 +48,7 @@ faults: $(INSTALLED) ## The whole fault suite: hours (SEED=n repeats one)
 lint: $(INSTALLED) ## Style, format, and the rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/generate_sync_client.py --check
 	$(BIN)/pytest -q tests/architecture
 
 types: $(INSTALLED) ## mypy --strict over everything
@@ -66,9 +67,10 @@ ray: $(INSTALLED) ## Install the extra for Ray clusters (80 MB more) and test it
 bench: $(INSTALLED) ## Measure requests per second and latency against a running stack
 	$(BIN)/python benchmarks/control_plane.py
 
-format: $(INSTALLED) ## Format the code and fix what can be fixed
+format: $(INSTALLED) ## Format the code, fix what can be fixed, generate the synchronous client
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python scripts/generate_sync_client.py
 
 constraints: $(INSTALLED) ## Write constraints.txt from what is installed, with the extras that `all` leaves out
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pii,ray]'

@@ -34,7 +34,7 @@ from training import (  # type: ignore[import-not-found]  # beside this file
 )
 
 from slm_client import SlmClient
-from slm_client.calls import UploadOptions
+from slm_client.calls.datasets import UploadOptions
 from slm_client.models.experiments import MetricPoint
 
 LONG_ROWS = 100 * BATCH

@@ -8,14 +8,12 @@ Everything comes from the public API; the platform stays the only truth, and an 
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from slm_client.models import Dataset, Evaluation, Model, Page
+from slm_client.models import Dataset, Evaluation, Model
 from slm_client.synchronous import SlmClient
-
-PAGE = 100
 
 
 def export_artifacts(client: SlmClient, folder: Path, *, on_written: Callable[[str], None] = lambda _: None) -> int:
@@ -30,7 +28,7 @@ def export_artifacts(client: SlmClient, folder: Path, *, on_written: Callable[[s
         written += 1
         on_written(place)
 
-    datasets = {each.id: each for each in _all_datasets(client) if each.status == "processed"}
+    datasets = {each.id: each for each in client.datasets.list_all() if each.status == "processed"}
     for dataset in datasets.values():
         place = f"datasets/{dataset.name}/data.jsonl"
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
@@ -39,11 +37,10 @@ def export_artifacts(client: SlmClient, folder: Path, *, on_written: Callable[[s
         on_written(place)
         write(f"datasets/{dataset.name}/metadata.json", dataset_metadata(dataset))
     entries = []
-    for model in _all_models(client):
+    for model in client.models.list_all(sort="created_at"):
         entries.append(model_metadata(model, datasets))
         write(f"models/{model.name}/metadata.json", entries[-1])
-        evaluations = _completed(client, model)
-        if evaluations:
+        if evaluations := list(client.evaluations.list_all(model_id=model.id, status="completed")):
             write(f"evaluations/{model.name}/evaluation.json", evaluation_record(model, evaluations))
     write("models/registry.json", {"models": entries})
     return written
@@ -87,28 +84,3 @@ def _scores(evaluation: Evaluation) -> dict[str, Any]:
     for name in ("quality_score", "cost_per_1k_tokens"):
         metrics.setdefault(name, None)
     return {"dataset_version": evaluation.dataset.name, "evaluation_id": evaluation.id, "metrics": metrics}
-
-
-def _pages(fetch: Callable[[str | None], Page[Any]]) -> Iterator[Any]:
-    cursor: str | None = None
-    while True:
-        page = fetch(cursor)
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
-
-
-def _all_datasets(client: SlmClient) -> Iterator[Dataset]:
-    yield from _pages(lambda cursor: client.datasets.list(limit=PAGE, cursor=cursor))
-
-
-def _all_models(client: SlmClient) -> Iterator[Model]:
-    yield from _pages(lambda cursor: client.models.list(sort="created_at", limit=PAGE, cursor=cursor))
-
-
-def _completed(client: SlmClient, model: Model) -> list[Evaluation]:
-    """What a model scores, newest first."""
-    return list(
-        _pages(lambda cursor: client.evaluations.list(model_id=model.id, status="completed", limit=PAGE, cursor=cursor))
-    )

@@ -1,60 +1,105 @@
-"""Where a reader of the live feed stands: which request continues it, and what each server-sent event means."""
+"""Live streams: which request opens or continues one, and what each server-sent event means."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import httpx2
 
-from slm_client.calls import Call, Nothing
+from slm_client import calls
+from slm_client.calls.base import Call, Nothing
 from slm_client.models import LiveEvent, LiveMessage
+
+M_co = TypeVar("M_co", covariant=True)
+
+
+class StreamPosition(Protocol[M_co]):
+    """How far a live stream was read. `ends` says whether the stream is over when its connection closes."""
+
+    what: str
+
+    @property
+    def ends(self) -> bool: ...
+
+    def call(self) -> Call[Nothing]:
+        """The request that opens or continues the stream."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Its headers; `Last-Event-ID` is how server-sent events are continued."""
+
+    def take(self, event: httpx2.ServerSentEvent) -> M_co | None:
+        """Move past this event and return its message; None if it only carries a position or is not the platform's."""
 
 
 @dataclass
 class FeedPosition:
-    """The place in the stream after which the feed continues; `after` None means "from now on"."""
+    """The place in the live feed after which it continues; `after` None means "from now on"."""
 
     types: tuple[str, ...]
     after: int | None
     follow: bool
+    what: str = "The live feed"
+
+    @property
+    def ends(self) -> bool:
+        """Whether past events are all that was asked for."""
+        return not self.follow
 
     def call(self) -> Call[Nothing]:
         """The request that opens or continues the feed."""
-        params: dict[str, str | int] = {"follow": "true" if self.follow else "false"}
-        if self.types:
-            params["types"] = ",".join(self.types)
-        return Call("GET", "/api/events", Nothing, params=params)
+        return calls.platform.events(types=self.types, follow=self.follow)
 
     def headers(self) -> Mapping[str, str]:
-        """`Last-Event-ID` is how server-sent events are taken up again."""
-        position = {} if self.after is None else {"Last-Event-ID": str(self.after)}
-        return {"Accept": "text/event-stream", **position}
+        """Its headers."""
+        return _headers(self.after)
 
     def take(self, event: httpx2.ServerSentEvent) -> LiveEvent | None:
-        """Move behind this event and return it; None for one that only carries a position or is not ours."""
+        """Move past this event and return it."""
         if not event.id.isdecimal():
             return None
         self.after = int(event.id)
-        try:
-            body = json.loads(event.data)
-        except ValueError:
-            return None
-        if not isinstance(body, dict):
+        body = _object_in(event)
+        if body is None:
             return None
         return LiveEvent.model_validate({**body, "sequence": self.after, "type": event.event})
 
 
-def live_headers(after: int) -> Mapping[str, str]:
-    """The headers that open a live view of an experiment behind a place in its log."""
-    return {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+@dataclass
+class ExperimentPosition:
+    """The line of an experiment's log after which its live view continues."""
+
+    experiment_id: object
+    after: int
+    what: str = "The live view"
+    ends: bool = True
+
+    def call(self) -> Call[Nothing]:
+        """The request that opens or continues the live view."""
+        return calls.experiments.live(self.experiment_id)
+
+    def headers(self) -> Mapping[str, str]:
+        """Its headers."""
+        return _headers(self.after)
+
+    def take(self, event: httpx2.ServerSentEvent) -> LiveMessage | None:
+        """Move past this event and return its message."""
+        body = _object_in(event)
+        if body is None:
+            return None
+        self.after = int(event.id) if event.id.isdecimal() else 0
+        return LiveMessage(event=event.event, id=self.after, data=body)
 
 
-def live_message(event: httpx2.ServerSentEvent) -> LiveMessage | None:
-    """What an event of a live view says; None for one that is not ours."""
+def _headers(after: int | None) -> Mapping[str, str]:
+    position = {} if after is None else {"Last-Event-ID": str(after)}
+    return {"Accept": "text/event-stream", **position}
+
+
+def _object_in(event: httpx2.ServerSentEvent) -> dict[str, Any] | None:
+    """The JSON object that an event carries, or None."""
     try:
         body = json.loads(event.data)
     except ValueError:
         return None
-    if not isinstance(body, dict):
-        return None
-    return LiveMessage(event=event.event, id=int(event.id) if event.id.isdecimal() else 0, data=body)
+    return body if isinstance(body, dict) else None

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, cast
 import httpx2
 from pydantic import TypeAdapter, ValidationError
 
-from slm_client.calls import Call, Nothing, ProgressCallback
+from slm_client.calls.base import Call, Nothing, ProgressCallback
 from slm_client.errors import SlmError, UnexpectedAnswerError, UnreachableError
 
 DEFAULT_GATEWAY = "http://127.0.0.1:8000"

@@ -9,17 +9,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from slm_client import AsyncSlmClient, SlmError
+from slm_client import AsyncSlmClient, SlmError, calls
 from slm_client.asynchronous import Download
-from slm_client.calls import (
-    Call,
-    Nothing,
-    dataset_thumbnail,
-    download_dataset,
-    download_model,
-    download_model_file,
-    download_predictions,
-)
+from slm_client.calls.base import Call, Nothing
 
 FORMATS = ("raw", "csv", "jsonl", "parquet")
 PARTS = ("all", "merged", "adapter")
@@ -61,26 +53,26 @@ def download_routes(gateway_url: str) -> list[Route]:
         file_format = request.query_params.get("format", "raw")
         if file_format not in FORMATS:
             return PlainTextResponse(f"The format is one of {', '.join(FORMATS)}.\n", 422)
-        call = download_dataset(request.path_params["reference"], file_format=file_format)
+        call = calls.datasets.download(request.path_params["reference"], file_format=file_format)
         return await _passed_on(gateway_url, call)
 
     async def model(request: Request) -> Response:
         part = request.query_params.get("part", "all")
         if part not in PARTS:
             return PlainTextResponse(f"The part is one of {', '.join(PARTS)}.\n", 422)
-        return await _passed_on(gateway_url, download_model(request.path_params["reference"], part=part))
+        return await _passed_on(gateway_url, calls.models.download(request.path_params["reference"], part=part))
 
     async def model_file(request: Request) -> Response:
         found = request.path_params
         name = PurePosixPath(found["path"]).name
-        return await _passed_on(gateway_url, download_model_file(found["reference"], found["path"]), name=name)
+        return await _passed_on(gateway_url, calls.models.download_file(found["reference"], found["path"]), name=name)
 
     async def predictions(request: Request) -> Response:
-        return await _passed_on(gateway_url, download_predictions(request.path_params["reference"]))
+        return await _passed_on(gateway_url, calls.evaluations.download_predictions(request.path_params["reference"]))
 
     async def thumbnail(request: Request) -> Response:
         found = request.path_params
-        return await _passed_on(gateway_url, dataset_thumbnail(found["reference"], found["row"]))
+        return await _passed_on(gateway_url, calls.datasets.thumbnail(found["reference"], found["row"]))
 
     return [
         Route("/download/datasets/{reference}/thumbnails/{row:int}", thumbnail),

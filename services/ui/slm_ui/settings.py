@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from slm_client.parts import PARTS_FROM_BYTES
+from slm_client.upload_parts import PARTS_FROM_BYTES
 from slm_client.wire import DEFAULT_GATEWAY, GATEWAY_VARIABLE
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")

@@ -1,15 +1,13 @@
 """A request as data."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
-from slm_client.models import (
-    Answer,
-)
+from slm_client.models import Answer
 
 T = TypeVar("T")
 
@@ -54,6 +52,18 @@ class Call(Generic[T]):
     content: bytes | None = None
     idempotency_key: str | None = None
 
+    def with_params(self, **params: Any) -> "Call[T]":
+        """The same request with these query parameters beside or in place of its own."""
+        return replace(self, params={**self.params, **params})
+
+
+class PageFilters(TypedDict, total=False):
+    """What every list takes: the order, how many items a page has, and where it begins (`next_cursor` of a page)."""
+
+    sort: str | None
+    limit: int | None
+    cursor: str | None
+
 
 class Unset(Enum):
     """The type of `UNSET`."""
@@ -75,6 +85,6 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def address_of(collection: str, reference: object, *, suffix: str = "") -> str:
+def address_of(collection: str, reference: object, suffix: str = "") -> str:
     """The path of one thing, its reference quoted."""
     return f"/api/{collection}/{quote(str(reference), safe='')}{suffix}"

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from slm_client.calls.base import Call, JsonObject, Nothing, ProgressCallback, Upload, address_of, given
+from slm_client.calls.base import Call, JsonObject, Nothing, PageFilters, ProgressCallback, Upload, address_of, given
 from slm_client.models import (
     Dataset,
     DatasetComparison,
@@ -17,6 +17,20 @@ from slm_client.models import (
     Split,
     TokenReport,
 )
+
+
+class DatasetFilters(PageFilters, total=False):
+    """Which datasets a list has."""
+
+    usage: str | None
+    status: str | None
+    data_type: str | None
+    row_format: str | None
+    origin: str | None
+    owner: str | None
+    family: str | None
+    sha256: str | None
+    q: str | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class UploadOptions:
         return {name: list(value) if name == "parents" else value for name, value in plain.items()}
 
 
-def upload_dataset(path: Path, how: "UploadOptions", *, on_progress: ProgressCallback | None) -> Call[Dataset]:
+def upload(path: Path, how: "UploadOptions", *, on_progress: ProgressCallback | None) -> Call[Dataset]:
     """Send a file as a new dataset version."""
     fields = {name: _as_text(value) for name, value in how.fields().items()}
     upload = Upload(path, path.name, {"name": path.stem, **fields}, on_progress)
@@ -56,99 +70,97 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def list_datasets(**filters: str | int | None) -> Call[Page[Dataset]]:
+def page(**filters: Unpack[DatasetFilters]) -> Call[Page[Dataset]]:
     """A page of datasets."""
     return Call("GET", "/api/datasets", Page[Dataset], params=given(**filters))
 
 
-def get_dataset(reference: object) -> Call[Dataset]:
+def get(reference: object) -> Call[Dataset]:
     """One dataset by id, `<family>-v<n>` or family."""
     return Call("GET", address_of("datasets", reference), Dataset)
 
 
-def preview_dataset(reference: object, *, offset: int, limit: int) -> Call[Preview]:
+def preview(reference: object, *, offset: int, limit: int) -> Call[Preview]:
     """A few rows of a processed dataset."""
     return Call(
-        "GET", address_of("datasets", reference, suffix="/preview"), Preview, params={"offset": offset, "limit": limit}
+        "GET", address_of("datasets", reference, "/preview"), Preview, params={"offset": offset, "limit": limit}
     )
 
 
-def delete_dataset(reference: object) -> Call[Nothing]:
+def delete(reference: object) -> Call[Nothing]:
     """Take a dataset version away from new work."""
     return Call("DELETE", address_of("datasets", reference), Nothing)
 
 
-def download_dataset(reference: object, *, file_format: str) -> Call[Nothing]:
+def download(reference: object, *, file_format: str) -> Call[Nothing]:
     """The bytes of a dataset."""
-    return Call("GET", address_of("datasets", reference, suffix="/download"), Nothing, params={"format": file_format})
+    return Call("GET", address_of("datasets", reference, "/download"), Nothing, params={"format": file_format})
 
 
-def retry_dataset(reference: object, reading: Mapping[str, Any]) -> Call[Dataset]:
+def retry(reference: object, reading: Mapping[str, Any]) -> Call[Dataset]:
     """Process a dataset in error again, read as given."""
-    return Call("POST", address_of("datasets", reference, suffix=":retry"), Dataset, json=reading)
+    return Call("POST", address_of("datasets", reference, ":retry"), Dataset, json=reading)
 
 
-def dataset_problems(reference: object) -> Call[DatasetProblems]:
+def problems(reference: object) -> Call[DatasetProblems]:
     """What is wrong with a file."""
-    return Call("GET", address_of("datasets", reference, suffix="/problems"), DatasetProblems)
+    return Call("GET", address_of("datasets", reference, "/problems"), DatasetProblems)
 
 
-def dataset_report(reference: object) -> Call[DatasetReport]:
+def report(reference: object) -> Call[DatasetReport]:
     """Profile and quality."""
-    return Call("GET", address_of("datasets", reference, suffix="/report"), DatasetReport)
+    return Call("GET", address_of("datasets", reference, "/report"), DatasetReport)
 
 
-def split_dataset(reference: object, *, validation_fraction: float, seed: int) -> Call[Split]:
+def split(reference: object, *, validation_fraction: float, seed: int) -> Call[Split]:
     """Cut a dataset in two."""
     body = {"validation_fraction": validation_fraction, "seed": seed}
-    return Call("POST", address_of("datasets", reference, suffix=":split"), Split, json=body)
+    return Call("POST", address_of("datasets", reference, ":split"), Split, json=body)
 
 
 def request_token_report(reference: object, *, model: str, max_length: int) -> Call[TokenReport]:
     """Ask for the tokens of a dataset in front of a model."""
     body = {"model": model, "max_length": max_length}
-    return Call("POST", address_of("datasets", reference, suffix="/token_reports"), TokenReport, json=body)
+    return Call("POST", address_of("datasets", reference, "/token_reports"), TokenReport, json=body)
 
 
 def get_token_report(reference: object, report_id: str) -> Call[TokenReport]:
     """One token report."""
-    return Call("GET", address_of("datasets", reference, suffix=f"/token_reports/{report_id}"), TokenReport)
+    return Call("GET", address_of("datasets", reference, f"/token_reports/{report_id}"), TokenReport)
 
 
-def list_token_reports(reference: object, **page: str | int | None) -> Call[Page[TokenReport]]:
+def token_reports(reference: object, **page: Unpack[PageFilters]) -> Call[Page[TokenReport]]:
     """Token reports of a dataset, newest first."""
-    path = address_of("datasets", reference, suffix="/token_reports")
+    path = address_of("datasets", reference, "/token_reports")
     return Call("GET", path, Page[TokenReport], params=given(**page))
 
 
 def request_comparison(reference: object, *, other: str) -> Call[DatasetComparison]:
     """Ask how two datasets differ and what they share."""
-    return Call(
-        "POST", address_of("datasets", reference, suffix="/comparisons"), DatasetComparison, json={"other": other}
-    )
+    return Call("POST", address_of("datasets", reference, "/comparisons"), DatasetComparison, json={"other": other})
 
 
 def get_comparison(reference: object, comparison_id: str) -> Call[DatasetComparison]:
     """One comparison."""
-    return Call("GET", address_of("datasets", reference, suffix=f"/comparisons/{comparison_id}"), DatasetComparison)
+    return Call("GET", address_of("datasets", reference, f"/comparisons/{comparison_id}"), DatasetComparison)
 
 
-def list_comparisons(reference: object, **page: str | int | None) -> Call[Page[DatasetComparison]]:
+def comparisons(reference: object, **page: Unpack[PageFilters]) -> Call[Page[DatasetComparison]]:
     """Comparisons of a dataset with others, newest first."""
-    path = address_of("datasets", reference, suffix="/comparisons")
+    path = address_of("datasets", reference, "/comparisons")
     return Call("GET", path, Page[DatasetComparison], params=given(**page))
 
 
-def dataset_thumbnail(reference: object, row: int) -> Call[Nothing]:
+def thumbnail(reference: object, row: int) -> Call[Nothing]:
     """The image of one row (from 0), small, as PNG."""
-    return Call("GET", address_of("datasets", reference, suffix=f"/thumbnails/{row}"), Nothing)
+    return Call("GET", address_of("datasets", reference, f"/thumbnails/{row}"), Nothing)
 
 
-def dataset_card(reference: object) -> Call[str]:
+def card(reference: object) -> Call[str]:
     """The card of a dataset as markdown."""
-    return Call("GET", address_of("datasets", reference, suffix="/card"), str)
+    return Call("GET", address_of("datasets", reference, "/card"), str)
 
 
-def dataset_croissant(reference: object) -> Call[JsonObject]:
+def croissant(reference: object) -> Call[JsonObject]:
     """The description of a dataset as Croissant JSON-LD."""
-    return Call("GET", address_of("datasets", reference, suffix="/croissant"), JsonObject)
+    return Call("GET", address_of("datasets", reference, "/croissant"), JsonObject)

@@ -1,9 +1,9 @@
 """Requests about evaluations."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
-from slm_client.calls.base import Call, Nothing, address_of, given
+from slm_client.calls.base import Call, Nothing, PageFilters, address_of, given
 from slm_client.models import (
     Curves,
     Evaluation,
@@ -14,53 +14,64 @@ from slm_client.models import (
 )
 
 
-def create_evaluation(settings: Mapping[str, Any]) -> Call[Evaluation]:
+class EvaluationFilters(PageFilters, total=False):
+    """Which evaluations a list has."""
+
+    model_id: str | None
+    dataset_id: str | None
+    experiment_id: str | None
+    status: str | None
+    since: str | None
+    until: str | None
+
+
+def create(settings: Mapping[str, Any]) -> Call[Evaluation]:
     """Queue an evaluation; `settings` is the body of `POST /api/evaluations`."""
     return Call("POST", "/api/evaluations", Evaluation, json=given(**settings))
 
 
-def cancel_evaluation(evaluation_id: object) -> Call[Evaluation]:
+def cancel(evaluation_id: object) -> Call[Evaluation]:
     """Stop an evaluation."""
-    return Call("POST", address_of("evaluations", evaluation_id, suffix=":cancel"), Evaluation)
+    return Call("POST", address_of("evaluations", evaluation_id, ":cancel"), Evaluation)
 
 
-def retry_evaluation(evaluation_id: object) -> Call[Evaluation]:
+def retry(evaluation_id: object) -> Call[Evaluation]:
     """Queue an evaluation again that ended without numbers."""
-    return Call("POST", address_of("evaluations", evaluation_id, suffix=":retry"), Evaluation)
+    return Call("POST", address_of("evaluations", evaluation_id, ":retry"), Evaluation)
 
 
-def compare_evaluations(first: object, second: object) -> Call[EvaluationComparison]:
+def compare(first: object, second: object) -> Call[EvaluationComparison]:
     """Two evaluations of the same rows side by side."""
     params = {"first": str(first), "second": str(second)}
     return Call("GET", "/api/evaluations:compare", EvaluationComparison, params=params)
 
 
-def evaluation_predictions(evaluation_id: object, **query: str | int | bool | None) -> Call[Predictions]:
+def predictions(evaluation_id: object, **query: str | int | bool | None) -> Call[Predictions]:
     """A page of what the model answered."""
-    path = address_of("evaluations", evaluation_id, suffix="/predictions")
+    path = address_of("evaluations", evaluation_id, "/predictions")
     return Call("GET", path, Predictions, params=given(**query))
 
 
 def download_predictions(evaluation_id: object) -> Call[Nothing]:
     """Every answer as JSON lines."""
-    return Call("GET", address_of("evaluations", evaluation_id, suffix="/predictions/download"), Nothing)
+    return Call("GET", address_of("evaluations", evaluation_id, "/predictions/download"), Nothing)
 
 
-def evaluation_curves(evaluation_id: object) -> Call[Curves]:
+def curves(evaluation_id: object) -> Call[Curves]:
     """The training of the model beside what it scores."""
-    return Call("GET", address_of("evaluations", evaluation_id, suffix="/curves"), Curves)
+    return Call("GET", address_of("evaluations", evaluation_id, "/curves"), Curves)
 
 
-def evaluation_suites() -> Call[Suites]:
+def suites() -> Call[Suites]:
     """The benchmark suites that may be asked for."""
     return Call("GET", "/api/evaluations:suites", Suites)
 
 
-def list_evaluations(**filters: str | int | None) -> Call[Page[Evaluation]]:
+def page(**filters: Unpack[EvaluationFilters]) -> Call[Page[Evaluation]]:
     """A page of evaluations."""
     return Call("GET", "/api/evaluations", Page[Evaluation], params=given(**filters))
 
 
-def get_evaluation(evaluation_id: object) -> Call[Evaluation]:
+def get(evaluation_id: object) -> Call[Evaluation]:
     """One evaluation."""
     return Call("GET", address_of("evaluations", evaluation_id), Evaluation)

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 from urllib.parse import quote
 
-from slm_client.calls.base import Call, JsonObject, Nothing, ProgressCallback, Upload, address_of, given
+from slm_client.calls.base import Call, JsonObject, Nothing, PageFilters, ProgressCallback, Upload, address_of, given
 from slm_client.models import (
     Aliases,
     ContainingModels,
@@ -21,17 +21,32 @@ from slm_client.models import (
 )
 
 
-def list_models(**filters: str | int | bool | None) -> Call[Page[Model]]:
+class ModelFilters(PageFilters, total=False):
+    """Which models a list has."""
+
+    kind: str | None
+    family: str | None
+    experiment_id: str | None
+    base_model: str | None
+    dataset: str | None
+    tag: str | None
+    alias: str | None
+    latest: bool | None
+    deleted: bool | None
+    q: str | None
+
+
+def page(**filters: Unpack[ModelFilters]) -> Call[Page[Model]]:
     """A page of models."""
     return Call("GET", "/api/models", Page[Model], params=given(**filters))
 
 
-def get_model(reference: object) -> Call[Model]:
+def get(reference: object) -> Call[Model]:
     """One model by id, `<family>-v<n>` or family."""
     return Call("GET", address_of("models", reference), Model)
 
 
-def upload_model(
+def upload(
     path: Path,
     *,
     family: str,
@@ -46,66 +61,66 @@ def upload_model(
     return Call("POST", "/api/models", Model, upload=Upload(path, "model.tar", fields, on_progress))
 
 
-def edit_model(reference: object, changes: Mapping[str, Any], *, revision: int | None) -> Call[Model]:
+def edit(reference: object, changes: Mapping[str, Any], *, revision: int | None) -> Call[Model]:
     """Change description or tags, of the revision given or of whatever there is."""
     match = "*" if revision is None else f'"{revision}"'
     return Call("PATCH", address_of("models", reference), Model, json=changes, headers={"If-Match": match})
 
 
-def delete_model(reference: object) -> Call[Nothing]:
+def delete(reference: object) -> Call[Nothing]:
     """Delete a model that nothing refers to."""
     return Call("DELETE", address_of("models", reference), Nothing)
 
 
-def compare_models(references: Sequence[object]) -> Call[ModelComparison]:
+def compare(references: Sequence[object]) -> Call[ModelComparison]:
     """Two to ten models side by side."""
     return Call("GET", "/api/models:compare", ModelComparison, params={"model": [str(each) for each in references]})
 
 
-def model_usage(reference: object) -> Call[Usage]:
+def usage(reference: object) -> Call[Usage]:
     """What a model was used for."""
-    return Call("GET", address_of("models", reference, suffix="/usage"), Usage)
+    return Call("GET", address_of("models", reference, "/usage"), Usage)
 
 
-def model_aliases(reference: object) -> Call[Aliases]:
+def aliases(reference: object) -> Call[Aliases]:
     """The aliases of a model's family."""
-    return Call("GET", address_of("models", reference, suffix="/aliases"), Aliases)
+    return Call("GET", address_of("models", reference, "/aliases"), Aliases)
 
 
 def point_alias(reference: object, alias: str) -> Call[Aliases]:
     """Let an alias lead to a model."""
-    return Call("PUT", address_of("models", reference, suffix=f"/aliases/{quote(alias, safe='')}"), Aliases)
+    return Call("PUT", address_of("models", reference, f"/aliases/{quote(alias, safe='')}"), Aliases)
 
 
 def remove_alias(reference: object, alias: str) -> Call[Nothing]:
     """Take an alias away from a model."""
-    return Call("DELETE", address_of("models", reference, suffix=f"/aliases/{quote(alias, safe='')}"), Nothing)
+    return Call("DELETE", address_of("models", reference, f"/aliases/{quote(alias, safe='')}"), Nothing)
 
 
-def model_card(reference: object) -> Call[JsonObject]:
+def card(reference: object) -> Call[JsonObject]:
     """What a model is, was made from and scores."""
-    return Call("GET", address_of("models", reference, suffix="/card"), JsonObject)
+    return Call("GET", address_of("models", reference, "/card"), JsonObject)
 
 
-def model_card_markdown(reference: object) -> Call[str]:
+def card_markdown(reference: object) -> Call[str]:
     """The card as markdown."""
-    return Call("GET", address_of("models", reference, suffix="/card"), str, params={"format": "markdown"})
+    return Call("GET", address_of("models", reference, "/card"), str, params={"format": "markdown"})
 
 
-def model_card_html(reference: object) -> Call[str]:
+def card_html(reference: object) -> Call[str]:
     """The card as an HTML fragment."""
-    return Call("GET", address_of("models", reference, suffix="/card"), str, params={"format": "html"})
+    return Call("GET", address_of("models", reference, "/card"), str, params={"format": "html"})
 
 
-def model_lineage(reference: object, **query: str | int | None) -> Call[Lineage]:
+def lineage(reference: object, **query: str | int | None) -> Call[Lineage]:
     """Where a model comes from and what was measured of it, or what came of it."""
-    return Call("GET", address_of("models", reference, suffix="/lineage"), Lineage, params=given(**query))
+    return Call("GET", address_of("models", reference, "/lineage"), Lineage, params=given(**query))
 
 
-def model_lineage_text(reference: object, *, file_format: str, **query: str | int | None) -> Call[str]:
+def lineage_text(reference: object, *, file_format: str, **query: str | int | None) -> Call[str]:
     """The same as a Mermaid flowchart or as OpenLineage events."""
     params = given(**query, format=file_format)
-    return Call("GET", address_of("models", reference, suffix="/lineage"), str, params=params)
+    return Call("GET", address_of("models", reference, "/lineage"), str, params=params)
 
 
 def lineage_of(node: object, **query: str | int | None) -> Call[Lineage]:
@@ -113,52 +128,52 @@ def lineage_of(node: object, **query: str | int | None) -> Call[Lineage]:
     return Call("GET", "/api/models:lineage", Lineage, params=given(node=str(node), **query))
 
 
-def models_containing(dataset: object, *, as_of: str | None) -> Call[ContainingModels]:
+def containing(dataset: object, *, as_of: str | None) -> Call[ContainingModels]:
     """Every model that contains a dataset version."""
     return Call("GET", "/api/models:containing", ContainingModels, params=given(dataset=str(dataset), as_of=as_of))
 
 
-def model_timeline(reference: object, **query: int | None) -> Call[Timeline]:
+def timeline(reference: object, **query: int | None) -> Call[Timeline]:
     """What happened to a model."""
-    return Call("GET", address_of("models", reference, suffix="/timeline"), Timeline, params=given(**query))
+    return Call("GET", address_of("models", reference, "/timeline"), Timeline, params=given(**query))
 
 
 def check_promotion(reference: object) -> Call[PromotionCheck]:
     """Whether a model may become champion."""
-    return Call("GET", address_of("models", reference, suffix="/promotion"), PromotionCheck)
+    return Call("GET", address_of("models", reference, "/promotion"), PromotionCheck)
 
 
-def promote_model(reference: object, *, reason: str | None, force: bool) -> Call[PromotionCheck]:
+def promote(reference: object, *, reason: str | None, force: bool) -> Call[PromotionCheck]:
     """Let `champion` lead to a model."""
     body = given(reason=reason, force=force or None)
-    return Call("POST", address_of("models", reference, suffix=":promote"), PromotionCheck, json=body)
+    return Call("POST", address_of("models", reference, ":promote"), PromotionCheck, json=body)
 
 
-def roll_back_champion(reference: object) -> Call[Model]:
+def roll_back(reference: object) -> Call[Model]:
     """Let `champion` lead to the model before."""
-    return Call("POST", address_of("models", reference, suffix=":rollback"), Model)
+    return Call("POST", address_of("models", reference, ":rollback"), Model)
 
 
-def verify_model(reference: object) -> Call[Verification]:
+def verify(reference: object) -> Call[Verification]:
     """Read every file of a model back."""
-    return Call("GET", address_of("models", reference, suffix="/verification"), Verification)
+    return Call("GET", address_of("models", reference, "/verification"), Verification)
 
 
-def sign_model(reference: object) -> Call[Verification]:
+def sign(reference: object) -> Call[Verification]:
     """Sign a model that was registered before models were signed."""
-    return Call("POST", address_of("models", reference, suffix=":sign"), Verification)
+    return Call("POST", address_of("models", reference, ":sign"), Verification)
 
 
-def reproduce_model(reference: object) -> Call[Reproduction]:
+def reproduce(reference: object) -> Call[Reproduction]:
     """What it takes to make a model again."""
-    return Call("GET", address_of("models", reference, suffix="/reproduce"), Reproduction)
+    return Call("GET", address_of("models", reference, "/reproduce"), Reproduction)
 
 
-def download_model(reference: object, *, part: str | None = None) -> Call[Nothing]:
+def download(reference: object, *, part: str | None = None) -> Call[Nothing]:
     """The files of a model in one archive."""
-    return Call("GET", address_of("models", reference, suffix="/download"), Nothing, params=given(part=part))
+    return Call("GET", address_of("models", reference, "/download"), Nothing, params=given(part=part))
 
 
-def download_model_file(reference: object, path: str) -> Call[Nothing]:
+def download_file(reference: object, path: str) -> Call[Nothing]:
     """One file of a model."""
-    return Call("GET", address_of("models", reference, suffix=f"/files/{quote(path)}"), Nothing)
+    return Call("GET", address_of("models", reference, f"/files/{quote(path)}"), Nothing)

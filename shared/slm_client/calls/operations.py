@@ -6,27 +6,27 @@ from slm_client.calls.base import Call, Nothing, given
 from slm_client.models import AuditEntry, DeadLetter, ServiceHealth
 
 
-def service_health(service: str) -> Call[ServiceHealth]:
+def health(service: str) -> Call[ServiceHealth]:
     """Whether anything waits in a service."""
     return Call("GET", f"/api/operations/{service}", ServiceHealth)
 
 
-def list_dead_letters(service: str, *, limit: int) -> Call[list[DeadLetter]]:
+def dead_letters(service: str, *, limit: int) -> Call[list[DeadLetter]]:
     """Messages that a service gave up."""
     return Call("GET", f"/api/operations/{service}/dead-letters", list[DeadLetter], params={"limit": limit})
 
 
-def redrive_dead_letter(service: str, consumer: str, event_id: str) -> Call[Nothing]:
+def redrive(service: str, consumer: str, event_id: str) -> Call[Nothing]:
     """Handle one again."""
     return Call("POST", f"{_letter(service, consumer, event_id)}:redrive", Nothing)
 
 
-def discard_dead_letter(service: str, consumer: str, event_id: str) -> Call[Nothing]:
+def discard(service: str, consumer: str, event_id: str) -> Call[Nothing]:
     """Give one up for good."""
     return Call("DELETE", _letter(service, consumer, event_id), Nothing)
 
 
-def list_audit(service: str, *, before: int | None, limit: int) -> Call[list[AuditEntry]]:
+def audit(service: str, *, before: int | None, limit: int) -> Call[list[AuditEntry]]:
     """Who did what in a service."""
     path = f"/api/operations/{service}/audit"
     return Call("GET", path, list[AuditEntry], params=given(before=before, limit=limit))

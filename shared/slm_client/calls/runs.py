@@ -1,54 +1,63 @@
 """Requests about runs, their plans, workers and statistics."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
-from slm_client.calls.base import Call, JsonObject, Nothing, address_of, given
+from slm_client.calls.base import Call, JsonObject, Nothing, PageFilters, address_of, given
 from slm_client.models import Page, Plan, Run, Statistics, Workers
 
 
-def launch_run(settings: Mapping[str, Any], *, idempotency_key: str | None) -> Call[Run]:
+class RunFilters(PageFilters, total=False):
+    """Which runs a list has."""
+
+    status: str | None
+    tag: str | None
+    owner: str | None
+    q: str | None
+
+
+def launch(settings: Mapping[str, Any], *, idempotency_key: str | None) -> Call[Run]:
     """Queue a training; `settings` is the body of `POST /api/runs`."""
     return Call("POST", "/api/runs", Run, json=given(**settings), idempotency_key=idempotency_key)
 
 
-def list_runs(**filters: str | int | None) -> Call[Page[Run]]:
+def page(**filters: Unpack[RunFilters]) -> Call[Page[Run]]:
     """A page of runs."""
     return Call("GET", "/api/runs", Page[Run], params=given(**filters))
 
 
-def get_run(run_id: object) -> Call[Run]:
+def get(run_id: object) -> Call[Run]:
     """One run."""
     return Call("GET", address_of("runs", run_id), Run)
 
 
-def edit_run(run_id: object, changes: Mapping[str, Any], *, version: int) -> Call[Run]:
+def edit(run_id: object, changes: Mapping[str, Any], *, version: int) -> Call[Run]:
     """Change a draft."""
     headers = {"If-Match": f'"{version}"'}
     return Call("PATCH", address_of("runs", run_id), Run, json=changes, headers=headers)
 
 
-def remove_run(run_id: object) -> Call[Nothing]:
+def remove(run_id: object) -> Call[Nothing]:
     """Remove a draft."""
     return Call("DELETE", address_of("runs", run_id), Nothing)
 
 
-def steer_run(run_id: object, verb: str) -> Call[Run]:
+def steer(run_id: object, verb: str) -> Call[Run]:
     """`start`, `pause`, `resume`, `cancel` or `reproduce` a run."""
-    return Call("POST", address_of("runs", run_id, suffix=f":{verb}"), Run)
+    return Call("POST", address_of("runs", run_id, f":{verb}"), Run)
 
 
-def clone_run(run_id: object, changes: Mapping[str, Any]) -> Call[Run]:
+def clone(run_id: object, changes: Mapping[str, Any]) -> Call[Run]:
     """Launch a run like another one."""
-    return Call("POST", address_of("runs", run_id, suffix=":clone"), Run, json=changes)
+    return Call("POST", address_of("runs", run_id, ":clone"), Run, json=changes)
 
 
 def set_priority(run_id: object, priority: int) -> Call[Run]:
     """Move a run in the queue."""
-    return Call("PUT", address_of("runs", run_id, suffix="/priority"), Run, json={"priority": priority})
+    return Call("PUT", address_of("runs", run_id, "/priority"), Run, json={"priority": priority})
 
 
-def config_schema() -> Call[JsonObject]:
+def schema() -> Call[JsonObject]:
     """The JSON Schema of a configuration file."""
     return Call("GET", "/api/runs/schema", JsonObject)
 
@@ -58,17 +67,17 @@ def preflight(settings: Mapping[str, Any], *, wait_s: int) -> Call[Plan]:
     return Call("POST", "/api/runs:preflight", Plan, json=given(**settings), params={"wait_s": wait_s})
 
 
-def get_plan(plan_id: object) -> Call[Plan]:
+def plan(plan_id: object) -> Call[Plan]:
     """One plan."""
     return Call("GET", address_of("plans", plan_id), Plan)
 
 
 def launch_plan(plan_id: object, *, idempotency_key: str | None) -> Call[Run]:
     """Launch exactly what was planned."""
-    return Call("POST", address_of("plans", plan_id, suffix=":launch"), Run, idempotency_key=idempotency_key)
+    return Call("POST", address_of("plans", plan_id, ":launch"), Run, idempotency_key=idempotency_key)
 
 
-def list_workers() -> Call[Workers]:
+def workers() -> Call[Workers]:
     """The connected trainers."""
     return Call("GET", "/api/workers", Workers)
 

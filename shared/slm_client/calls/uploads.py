@@ -8,13 +8,13 @@ from slm_client.models import Dataset, UploadPart, UploadState
 PATH = "/api/datasets/uploads"
 
 
-def begin_upload(fields: dict[str, Any], *, file_name: str, size_bytes: int) -> Call[UploadState]:
+def begin(fields: dict[str, Any], *, file_name: str, size_bytes: int) -> Call[UploadState]:
     """Begin an upload in parts."""
     body = {**fields, "file_name": file_name, "size_bytes": size_bytes}
     return Call("POST", PATH, UploadState, json=body)
 
 
-def get_upload(upload_id: str) -> Call[UploadState]:
+def get(upload_id: str) -> Call[UploadState]:
     """Which parts are stored."""
     return Call("GET", f"{PATH}/{upload_id}", UploadState)
 
@@ -25,11 +25,11 @@ def put_part(upload_id: str, number: int, data: bytes, *, sha256: str) -> Call[U
     return Call("PUT", f"{PATH}/{upload_id}/parts/{number}", UploadPart, content=data, headers=headers)
 
 
-def complete_upload(upload_id: str, *, sha256: str) -> Call[Dataset]:
+def complete(upload_id: str, *, sha256: str) -> Call[Dataset]:
     """Make the dataset of its parts."""
     return Call("POST", f"{PATH}/{upload_id}:complete", Dataset, json={"sha256": sha256})
 
 
-def abort_upload(upload_id: str) -> Call[Nothing]:
+def abort(upload_id: str) -> Call[Nothing]:
     """Give up an upload."""
     return Call("DELETE", f"{PATH}/{upload_id}", Nothing)

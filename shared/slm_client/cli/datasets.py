@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from slm_client.calls import ProgressCallback, UploadOptions
+from slm_client.calls.base import ProgressCallback
+from slm_client.calls.datasets import UploadOptions
 from slm_client.cli import following
 from slm_client.cli.failures import BadInputError
 from slm_client.cli.options import Cursor, Gateway, Json, Limit
@@ -15,8 +16,8 @@ from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import errors, moment, output, print_facts, print_json, print_table, size
 from slm_client.errors import SlmError, UnreachableError
 from slm_client.models import Dataset, UploadState
-from slm_client.parts import PARTS_FROM_BYTES, sha256_of
 from slm_client.synchronous import SlmClient
+from slm_client.upload_parts import PARTS_FROM_BYTES, sha256_of
 
 app = typer.Typer(help="Upload and look at datasets.", rich_markup_mode=None)
 

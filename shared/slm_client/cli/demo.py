@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from slm_client.calls import UploadOptions
+from slm_client.calls.datasets import UploadOptions
 from slm_client.cli import demo_data
 from slm_client.cli.datasets import FileFormat, Usage, uploaded_or_found
 from slm_client.cli.demo_report import DemoResult, print_report

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from slm_client.calls import UNSET
+from slm_client.calls.base import UNSET
 from slm_client.cli.options import Cursor, Gateway, Json, Limit
 from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import (

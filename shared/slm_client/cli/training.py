@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from slm_client.bases import base_of, is_elsewhere
-from slm_client.calls import UploadOptions
+from slm_client.base_models import base_model_of, is_external
+from slm_client.calls.datasets import UploadOptions
 from slm_client.cli.datasets import Usage, uploaded_or_found
 from slm_client.cli.experiments import print_experiment
 from slm_client.cli.failures import BadInputError
@@ -76,7 +76,7 @@ def _completed(settings: dict[str, Any], config: Path | None, *, gateway: str | 
     file = None if settings.get("training_dataset") else data_file(settings, beside=config)
     if file is not None:
         settings = _uploaded(settings, file, gateway=gateway)
-    if is_elsewhere(base := base_of(settings)):
+    if is_external(base := base_model_of(settings)):
         settings = overridden(settings, {"base_model": bring_model(str(base), gateway=gateway).name})
     if not names_dataset(settings):
         raise BadInputError(

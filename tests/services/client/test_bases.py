@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from slm_client import AsyncSlmClient, SlmError
-from slm_client.bases import is_elsewhere
+from slm_client.base_models import is_external
 from slm_testing.apps import serving
 from tests.support.fake_platform import FakePlatform
 from tests.support.hub import Hub
@@ -114,7 +114,7 @@ async def test_a_pipeline_brings_its_base_model_along(platform: FakePlatform, fo
 
 
 def test_names_of_the_platform_are_no_folders(tmp_path: Path) -> None:
-    assert [is_elsewhere(each) for each in ("nano-v1", "nano@champion", None, "own/er", str(tmp_path))] == [
+    assert [is_external(each) for each in ("nano-v1", "nano@champion", None, "own/er", str(tmp_path))] == [
         False, False, False, True, True,
     ]  # fmt: skip
 

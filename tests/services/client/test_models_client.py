@@ -15,7 +15,7 @@ async def test_an_edit_names_the_revision_and_only_what_changes(platform: FakePl
     async with AsyncSlmClient(platform.address) as client:
         await client.models.edit("commands-v1", revision=2, description=None)
         await client.models.edit("commands-v1", tags=["a"])
-        await client.models.list(sort="-eval_loss", latest=True, base_model="nano")
+        await client.models.list(base_model="nano", latest=True, sort="-eval_loss")
     bodies = [json.loads(body) for _, _, _, body in platform.asked[:2]]
     assert bodies == [{"description": None}, {"tags": ["a"]}]
     assert platform.headers("if-match")[:2] == ['"2"', "*"]

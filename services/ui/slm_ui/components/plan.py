@@ -4,8 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from slm_client import SlmError
-from slm_client.calls import preflight
+from slm_client import SlmError, calls
 from slm_client.models import Plan
 from slm_ui import api, formatting
 from slm_ui.components import cells, panels, story
@@ -23,7 +22,7 @@ def show(body: dict[str, Any]) -> Plan | None:
     known = st.session_state.get(KEY)
     if known is None or known[0] != body:
         try:
-            plan = api.client().send(preflight(body, wait_s=0))
+            plan = api.client().send(calls.runs.preflight(body, wait_s=0))
         except SlmError as error:
             if api.is_away(error):
                 raise

@@ -1,10 +1,12 @@
 """`client.runs`."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Unpack
 
 from slm_client import calls
-from slm_client.async_resources.base import AsyncResource, poll
+from slm_client.asynchronous.resource import AsyncResource
+from slm_client.asynchronous.waiting import wait_until
+from slm_client.calls.runs import RunFilters
 from slm_client.models import Page, Plan, Run
 
 PLAN_TIMEOUT_S = 600.0
@@ -19,77 +21,71 @@ class AsyncRuns(AsyncResource):
 
         Launching again under the same `idempotency_key` answers with the first run.
         """
-        return await self._client.send(calls.launch_run(settings, idempotency_key=idempotency_key))
+        return await self._client.send(calls.runs.launch(settings, idempotency_key=idempotency_key))
 
     async def draft(self, settings: Mapping[str, Any]) -> Run:
         """Keep a training to be edited and started later."""
-        return await self._client.send(calls.launch_run({**settings, "draft": True}, idempotency_key=None))
+        return await self._client.send(calls.runs.launch({**settings, "draft": True}, idempotency_key=None))
 
-    async def list(
-        self,
-        *,
-        status: str | None = None,
-        tag: str | None = None,
-        owner: str | None = None,
-        q: str | None = None,
-        sort: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Page[Run]:
+    async def list(self, **filters: Unpack[RunFilters]) -> Page[Run]:
         """A page of runs, newest first unless sorted otherwise, e.g. by `-completed_at`."""
-        call = calls.list_runs(status=status, tag=tag, owner=owner, q=q, sort=sort, limit=limit, cursor=cursor)
-        return await self._client.send(call)
+        return await self._client.send(calls.runs.page(**filters))
+
+    def list_all(self, **filters: Unpack[RunFilters]) -> AsyncIterator[Run]:
+        """Every run that `list` has, page by page."""
+        return self._client.items(calls.runs.page(**filters))
 
     async def get(self, run_id: object) -> Run:
         """One run; while it is queued with its place and what it waits for."""
-        return await self._client.send(calls.get_run(run_id))
+        return await self._client.send(calls.runs.get(run_id))
 
     async def edit(self, run: Run, changes: Mapping[str, Any]) -> Run:
         """Change options of a draft as it was read; None goes back to the default."""
-        return await self._client.send(calls.edit_run(run.id, changes, version=run.version))
+        return await self._client.send(calls.runs.edit(run.id, changes, version=run.version))
 
     async def remove(self, run_id: object) -> None:
         """Remove a draft."""
-        await self._client.send(calls.remove_run(run_id))
+        await self._client.send(calls.runs.remove(run_id))
 
     async def start(self, run_id: object) -> Run:
         """Queue a draft."""
-        return await self._client.send(calls.steer_run(run_id, "start"))
+        return await self._client.send(calls.runs.steer(run_id, "start"))
 
     async def cancel(self, run_id: object) -> Run:
         """Stop a run; what it had trained is not kept."""
-        return await self._client.send(calls.steer_run(run_id, "cancel"))
+        return await self._client.send(calls.runs.steer(run_id, "cancel"))
 
     async def pause(self, run_id: object) -> Run:
         """Have a run stop at a checkpoint."""
-        return await self._client.send(calls.steer_run(run_id, "pause"))
+        return await self._client.send(calls.runs.steer(run_id, "pause"))
 
     async def resume(self, run_id: object) -> Run:
         """Queue a paused run again."""
-        return await self._client.send(calls.steer_run(run_id, "resume"))
+        return await self._client.send(calls.runs.steer(run_id, "resume"))
 
     async def clone(self, run_id: object, changes: Mapping[str, Any] | None = None) -> Run:
         """Launch a run like another one, with changes; `{"draft": True}` keeps it to be edited."""
-        return await self._client.send(calls.clone_run(run_id, changes or {}))
+        return await self._client.send(calls.runs.clone(run_id, changes or {}))
 
     async def reproduce(self, run_id: object) -> Run:
         """Run the very same again; `client.experiments.drift` tells what came out differently."""
-        return await self._client.send(calls.steer_run(run_id, "reproduce"))
+        return await self._client.send(calls.runs.steer(run_id, "reproduce"))
 
     async def set_priority(self, run_id: object, priority: int) -> Run:
         """Move a run in the queue: -100 to 100, higher ones are claimed first."""
-        return await self._client.send(calls.set_priority(run_id, priority))
+        return await self._client.send(calls.runs.set_priority(run_id, priority))
 
     async def schema(self) -> dict[str, Any]:
         """The JSON Schema of a configuration file."""
-        return (await self._client.send(calls.config_schema())).content()
+        answer = await self._client.send(calls.runs.schema())
+        return answer.content()
 
     async def preflight(self, settings: Mapping[str, Any], *, timeout_s: float = PLAN_TIMEOUT_S) -> Plan:
         """Plan a training without starting it: tokens, memory, duration, warnings."""
-        plan = await self._client.send(calls.preflight(settings, wait_s=LAUNCH_WAIT_S))
+        plan = await self._client.send(calls.runs.preflight(settings, wait_s=LAUNCH_WAIT_S))
         if plan.status != "planning":
             return plan
-        return await poll(
+        return await wait_until(
             lambda: self.plan(plan.id),
             lambda seen: seen.status != "planning",
             what=f"The end of plan {plan.id}",
@@ -98,8 +94,8 @@ class AsyncRuns(AsyncResource):
 
     async def plan(self, plan_id: object) -> Plan:
         """A plan made earlier."""
-        return await self._client.send(calls.get_plan(plan_id))
+        return await self._client.send(calls.runs.plan(plan_id))
 
     async def launch_plan(self, plan_id: object, *, idempotency_key: str | None = None) -> Run:
         """Launch exactly what was planned: the same content hashes; again under one key it is the same run."""
-        return await self._client.send(calls.launch_plan(plan_id, idempotency_key=idempotency_key))
+        return await self._client.send(calls.runs.launch_plan(plan_id, idempotency_key=idempotency_key))

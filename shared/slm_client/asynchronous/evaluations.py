@@ -1,44 +1,27 @@
 """`client.evaluations`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Unpack
 
 from slm_client import calls
-from slm_client.async_resources.base import AsyncResource, poll
-from slm_client.async_resources.experiments import DAY_S
-from slm_client.calls import ProgressCallback
+from slm_client.asynchronous.resource import AsyncResource
+from slm_client.asynchronous.waiting import DAY_S, wait_for_first, wait_until
+from slm_client.calls.base import ProgressCallback
+from slm_client.calls.evaluations import EvaluationFilters
 from slm_client.models import Curves, Evaluation, EvaluationComparison, Page, Predictions, Suites
 
 
 class AsyncEvaluations(AsyncResource):
     """`client.evaluations`."""
 
-    async def list(
-        self,
-        *,
-        model_id: str | None = None,
-        dataset_id: str | None = None,
-        experiment_id: str | None = None,
-        status: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        sort: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Page[Evaluation]:
+    async def list(self, **filters: Unpack[EvaluationFilters]) -> Page[Evaluation]:
         """A page of evaluations, newest first, or by `sort`; `since` and `until` are RFC 3339 times."""
-        call = calls.list_evaluations(
-            model_id=model_id,
-            dataset_id=dataset_id,
-            experiment_id=experiment_id,
-            status=status,
-            since=since,
-            until=until,
-            sort=sort,
-            limit=limit,
-            cursor=cursor,
-        )
-        return await self._client.send(call)
+        return await self._client.send(calls.evaluations.page(**filters))
+
+    def list_all(self, **filters: Unpack[EvaluationFilters]) -> AsyncIterator[Evaluation]:
+        """Every evaluation that `list` has, page by page."""
+        return self._client.items(calls.evaluations.page(**filters))
 
     async def create(
         self,
@@ -64,23 +47,23 @@ class AsyncEvaluations(AsyncResource):
             "generations": generations,
             "suite": suite,
         }
-        return await self._client.send(calls.create_evaluation(settings))
+        return await self._client.send(calls.evaluations.create(settings))
 
     async def suites(self) -> Suites:
         """The benchmark suites that may be asked for."""
-        return await self._client.send(calls.evaluation_suites())
+        return await self._client.send(calls.evaluations.suites())
 
     async def cancel(self, evaluation_id: object) -> Evaluation:
         """Stop it: at once while it waits, within seconds while it runs."""
-        return await self._client.send(calls.cancel_evaluation(evaluation_id))
+        return await self._client.send(calls.evaluations.cancel(evaluation_id))
 
     async def retry(self, evaluation_id: object) -> Evaluation:
         """Queue it again after it failed or was cancelled."""
-        return await self._client.send(calls.retry_evaluation(evaluation_id))
+        return await self._client.send(calls.evaluations.retry(evaluation_id))
 
     async def compare(self, first: object, second: object) -> EvaluationComparison:
         """Two evaluations of the same rows: every metric's difference, with its interval where rows are scored."""
-        return await self._client.send(calls.compare_evaluations(first, second))
+        return await self._client.send(calls.evaluations.compare(first, second))
 
     async def predictions(
         self,
@@ -93,28 +76,28 @@ class AsyncEvaluations(AsyncResource):
     ) -> Predictions:
         """A page of what the model answered, by `row`, or the worst first with `sort="-loss"`."""
         query = {"sort": sort, "exact": exact, "offset": offset, "limit": limit}
-        return await self._client.send(calls.evaluation_predictions(evaluation_id, **query))
+        return await self._client.send(calls.evaluations.predictions(evaluation_id, **query))
 
     async def download_predictions(
         self, evaluation_id: object, target: Path, *, on_progress: ProgressCallback | None = None
     ) -> int:
         """Save every answer as JSON lines; returns the bytes written."""
-        call = calls.download_predictions(evaluation_id)
+        call = calls.evaluations.download_predictions(evaluation_id)
         return await self._client.save(call, target, on_progress=on_progress)
 
     async def curves(self, evaluation_id: object) -> Curves:
         """The loss curves of the training that made the model, beside what it scores."""
-        return await self._client.send(calls.evaluation_curves(evaluation_id))
+        return await self._client.send(calls.evaluations.curves(evaluation_id))
 
     async def get(self, evaluation_id: object) -> Evaluation:
         """One evaluation."""
-        return await self._client.send(calls.get_evaluation(evaluation_id))
+        return await self._client.send(calls.evaluations.get(evaluation_id))
 
     async def wait(
         self, evaluation_id: object, *, timeout_s: float = DAY_S, on_change: Callable[[Evaluation], None] | None = None
     ) -> Evaluation:
         """The evaluation once it is completed or failed."""
-        return await poll(
+        return await wait_until(
             lambda: self.get(evaluation_id),
             lambda evaluation: evaluation.is_finished,
             what=f"The end of evaluation {evaluation_id}",
@@ -124,10 +107,8 @@ class AsyncEvaluations(AsyncResource):
 
     async def wait_for(self, *, model_id: str, dataset_id: str, timeout_s: float = 120.0) -> Evaluation:
         """The evaluation of one model on one dataset, once the platform has begun it."""
-        page = await poll(
+        return await wait_for_first(
             lambda: self.list(model_id=model_id, dataset_id=dataset_id),
-            lambda page: bool(page.items),
             what=f"An evaluation of model {model_id}",
             timeout_s=timeout_s,
         )
-        return page.items[0]

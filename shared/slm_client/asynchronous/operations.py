@@ -1,7 +1,7 @@
 """`client.operations`."""
 
 from slm_client import calls
-from slm_client.async_resources.base import AsyncResource
+from slm_client.asynchronous.resource import AsyncResource
 from slm_client.models import AuditEntry, DeadLetter, ServiceHealth
 
 
@@ -10,20 +10,20 @@ class AsyncOperations(AsyncResource):
 
     async def health(self, service: str) -> ServiceHealth:
         """Whether anything waits in it or was given up."""
-        return await self._client.send(calls.service_health(service))
+        return await self._client.send(calls.operations.health(service))
 
     async def dead_letters(self, service: str, *, limit: int = 50) -> list[DeadLetter]:
         """Messages that it could not handle, newest first."""
-        return await self._client.send(calls.list_dead_letters(service, limit=limit))
+        return await self._client.send(calls.operations.dead_letters(service, limit=limit))
 
     async def redrive(self, service: str, letter: DeadLetter) -> None:
         """Handle a dead letter again; it is kept when that fails once more."""
-        await self._client.send(calls.redrive_dead_letter(service, letter.consumer, letter.event_id))
+        await self._client.send(calls.operations.redrive(service, letter.consumer, letter.event_id))
 
     async def discard(self, service: str, letter: DeadLetter) -> None:
         """Give a dead letter up for good."""
-        await self._client.send(calls.discard_dead_letter(service, letter.consumer, letter.event_id))
+        await self._client.send(calls.operations.discard(service, letter.consumer, letter.event_id))
 
     async def audit(self, service: str, *, before: int | None = None, limit: int = 50) -> list[AuditEntry]:
         """Who did what, newest first; `before` is the `seq` behind which to go on."""
-        return await self._client.send(calls.list_audit(service, before=before, limit=limit))
+        return await self._client.send(calls.operations.audit(service, before=before, limit=limit))

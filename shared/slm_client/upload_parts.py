@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slm_client.calls import ProgressCallback
+from slm_client.calls.base import ProgressCallback
 from slm_client.errors import SlmError
 from slm_client.models import UploadPart, UploadState
 
@@ -37,7 +37,7 @@ class PartToSend:
         return hashlib.sha256(self.data).hexdigest()
 
 
-class PartedFile:
+class FileInParts:
     """A file as the parts of one upload; `sha256` is that of the whole once all of them were read."""
 
     def __init__(self, path: Path, state: UploadState, on_progress: ProgressCallback | None) -> None:

@@ -1,7 +1,7 @@
-"""Base models from elsewhere: a folder of safetensors, or a model of the Hugging Face hub at a fixed revision.
+"""External base models: a folder of safetensors, or a model of the Hugging Face hub at a fixed revision.
 
-What is brought along is remembered by its source, so the same files are registered once. Only weights as safetensors
-and text files are fetched: nothing that runs when it is loaded.
+The registry records the source of such a model, so that the same files are registered once. Only safetensors and text
+files are taken: nothing that runs when it is loaded.
 """
 
 import hashlib
@@ -21,39 +21,37 @@ from slm_client.packing import SUFFIXES, model_files
 
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}(?:@[\w./-]{1,100})?", re.ASCII)
 FAMILY_LENGTH = 80
-# How many versions of a family are looked at for one from the same source.
-KNOWN_VERSIONS = 100
 
 
 class BaseModelError(SlmError):
-    """A base model cannot be brought along."""
+    """An external base model cannot be read or fetched."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, code="base_model_unavailable", status=422, hint=hint)
 
 
 @dataclass(frozen=True)
-class Brought:
-    """A folder or tar file with a model in it, and what it is to be remembered by."""
+class BaseModelFiles:
+    """A folder or tar file with a model in it, the family to register it in, and the source to record for it."""
 
     path: Path
     family: str
     source: str
 
 
-def is_elsewhere(reference: object) -> bool:
+def is_external(reference: object) -> bool:
     """Whether a reference names a folder or a model of the hub, and not one of the platform's own models."""
     return isinstance(reference, str) and ("/" in reference or os.sep in reference or Path(reference).exists())
 
 
-def base_of(config: Mapping[str, Any]) -> object:
+def base_model_of(config: Mapping[str, Any]) -> object:
     """The base model that a configuration names, or None."""
     block = config.get("model")
     return config.get("base_model") or (block.get("base_model") if isinstance(block, Mapping) else None)
 
 
 @contextmanager
-def brought(reference: str) -> Iterator[Brought]:
+def base_model_files(reference: str) -> Iterator[BaseModelFiles]:
     """The files of a model, while the block lasts: those of a folder or tar file, or fetched from the hub.
 
     Raises BaseModelError when there is no such file or model, or the hub cannot be reached.
@@ -61,7 +59,7 @@ def brought(reference: str) -> Iterator[Brought]:
     if (path := Path(reference)).exists():
         path = path.resolve()
         slug = _slug(path.name.partition(".tar")[0])
-        yield Brought(path, slug, f"files:{slug}@{_hash(path)}")
+        yield BaseModelFiles(path, slug, f"files:{slug}@{_hash(path)}")
         return
     if not HUB_ID.fullmatch(reference):
         hint = "or name a model of the hub as owner/name"
@@ -69,7 +67,7 @@ def brought(reference: str) -> Iterator[Brought]:
     with tempfile.TemporaryDirectory() as folder:
         commit = _fetch(reference, Path(folder))
         repository = reference.partition("@")[0]
-        yield Brought(Path(folder), _slug(repository.partition("/")[2]), f"hf:{repository}@{commit}")
+        yield BaseModelFiles(Path(folder), _slug(repository.partition("/")[2]), f"hf:{repository}@{commit}")
 
 
 def _fetch(reference: str, folder: Path) -> str:

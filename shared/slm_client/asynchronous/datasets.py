@@ -1,12 +1,14 @@
 """`client.datasets`."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from slm_client import calls
-from slm_client.async_resources.base import AsyncResource, poll
-from slm_client.calls import ProgressCallback, UploadOptions
+from slm_client.asynchronous.resource import AsyncResource
+from slm_client.asynchronous.waiting import wait_until
+from slm_client.calls.base import PageFilters, ProgressCallback
+from slm_client.calls.datasets import DatasetFilters, UploadOptions
 from slm_client.models import (
     Dataset,
     DatasetComparison,
@@ -18,7 +20,9 @@ from slm_client.models import (
     TokenReport,
     UploadState,
 )
-from slm_client.parts import PartedFile, size_of
+from slm_client.upload_parts import FileInParts, size_of
+
+WORK_TIMEOUT_S = 600.0
 
 
 class AsyncDatasets(AsyncResource):
@@ -37,7 +41,7 @@ class AsyncDatasets(AsyncResource):
         Options are those of `UploadOptions`, as one or by name. `on_progress` gets bytes sent.
         """
         how = options or UploadOptions(**given)
-        return await self._client.send(calls.upload_dataset(path, how, on_progress=on_progress))
+        return await self._client.send(calls.datasets.upload(path, how, on_progress=on_progress))
 
     async def upload_in_parts(
         self,
@@ -56,66 +60,70 @@ class AsyncDatasets(AsyncResource):
         how = options or UploadOptions(**given)
         fields = {"name": path.stem, **how.fields()}
         state = await self._client.send(
-            calls.get_upload(resume)
+            calls.uploads.get(resume)
             if resume
-            else calls.begin_upload(fields, file_name=path.name, size_bytes=size_of(path))
+            else calls.uploads.begin(fields, file_name=path.name, size_bytes=size_of(path))
         )
         if on_begin:
             on_begin(state)
-        file = PartedFile(path, state, on_progress)
+        file = FileInParts(path, state, on_progress)
         for each in file.missing():
             if each.part.url is None:
-                await self._client.send(calls.put_part(state.id, each.part.number, each.data, sha256=each.sha256))
+                call = calls.uploads.put_part(state.id, each.part.number, each.data, sha256=each.sha256)
+                await self._client.send(call)
             else:
                 await self._client.put(each.part.url, each.data)
-        return await self._client.send(calls.complete_upload(state.id, sha256=file.sha256))
+        return await self._client.send(calls.uploads.complete(state.id, sha256=file.sha256))
 
     async def abort_upload(self, upload_id: str) -> None:
         """Give up an upload in parts."""
-        await self._client.send(calls.abort_upload(upload_id))
+        await self._client.send(calls.uploads.abort(upload_id))
 
-    async def list(self, **filters: str | int | None) -> Page[Dataset]:
-        """A page of datasets, newest first unless `sort` says otherwise (`name`, `-rows`, …).
+    async def list(self, **filters: Unpack[DatasetFilters]) -> Page[Dataset]:
+        """A page of datasets, newest first or by `sort`: `name`, `-rows` (descending) and so on.
 
-        Filters: `usage`, `status`, `data_type`, `row_format`, `origin`, `owner`, `family`, `sha256`, `q` (part of the
-        name); `limit` and `cursor` page.
+        `q` is a part of the name.
         """
-        return await self._client.send(calls.list_datasets(**filters))
+        return await self._client.send(calls.datasets.page(**filters))
+
+    def list_all(self, **filters: Unpack[DatasetFilters]) -> AsyncIterator[Dataset]:
+        """Every dataset that `list` has, page by page."""
+        return self._client.items(calls.datasets.page(**filters))
 
     async def get(self, reference: object) -> Dataset:
         """One dataset."""
-        return await self._client.send(calls.get_dataset(reference))
+        return await self._client.send(calls.datasets.get(reference))
 
     async def preview(self, reference: object, *, offset: int = 0, limit: int = 20) -> Preview:
         """Rows `offset` to `offset + limit` of a processed dataset."""
-        return await self._client.send(calls.preview_dataset(reference, offset=offset, limit=limit))
+        return await self._client.send(calls.datasets.preview(reference, offset=offset, limit=limit))
 
     async def download(
         self, reference: object, target: Path, *, file_format: str = "raw", on_progress: ProgressCallback | None = None
     ) -> int:
         """Save a dataset as `raw` (the uploaded file), `parquet`, `jsonl` or `csv`; returns the bytes written."""
-        call = calls.download_dataset(reference, file_format=file_format)
+        call = calls.datasets.download(reference, file_format=file_format)
         return await self._client.save(call, target, on_progress=on_progress)
 
     async def delete(self, reference: object) -> None:
         """Take a dataset version away from new work; models made of it keep their record."""
-        await self._client.send(calls.delete_dataset(reference))
+        await self._client.send(calls.datasets.delete(reference))
 
     async def retry(self, reference: object, **reading: Any) -> Dataset:
         """Process a dataset in error again without sending it again, e.g. with `on_bad_rows="skip"` or a `mapping`."""
-        return await self._client.send(calls.retry_dataset(reference, reading))
+        return await self._client.send(calls.datasets.retry(reference, reading))
 
     async def problems(self, reference: object) -> DatasetProblems:
         """What is wrong with the file of a dataset, with the place of each problem."""
-        return await self._client.send(calls.dataset_problems(reference))
+        return await self._client.send(calls.datasets.problems(reference))
 
     async def report(self, reference: object) -> DatasetReport:
         """A profile of every column, and the quality of the rows once it is known."""
-        return await self._client.send(calls.dataset_report(reference))
+        return await self._client.send(calls.datasets.report(reference))
 
-    async def wait_for_report(self, reference: object, *, timeout_s: float = 600.0) -> DatasetReport:
+    async def wait_for_report(self, reference: object, *, timeout_s: float = WORK_TIMEOUT_S) -> DatasetReport:
         """The report once the quality of the rows is known; raises WaitTimeoutError."""
-        return await poll(
+        return await wait_until(
             lambda: self.report(reference),
             lambda report: report.quality_status != "queued",
             what=f"The report of dataset {reference}",
@@ -125,27 +133,28 @@ class AsyncDatasets(AsyncResource):
     async def split(self, reference: object, *, validation_fraction: float = 0.1, seed: int = 42) -> Split:
         """Cut a dataset into a train and a validation dataset, always alike for a seed and a fraction."""
         return await self._client.send(
-            calls.split_dataset(reference, validation_fraction=validation_fraction, seed=seed)
+            calls.datasets.split(reference, validation_fraction=validation_fraction, seed=seed)
         )
 
     async def request_token_report(self, reference: object, *, model: str, max_length: int = 512) -> TokenReport:
         """Ask what the rows become in front of a base model; asking the same again gives the same report."""
-        return await self._client.send(calls.request_token_report(reference, model=model, max_length=max_length))
+        call = calls.datasets.request_token_report(reference, model=model, max_length=max_length)
+        return await self._client.send(call)
 
     async def get_token_report(self, reference: object, report_id: str) -> TokenReport:
         """One token report."""
-        return await self._client.send(calls.get_token_report(reference, report_id))
+        return await self._client.send(calls.datasets.get_token_report(reference, report_id))
 
-    async def token_reports(self, reference: object, **page: str | int | None) -> Page[TokenReport]:
+    async def token_reports(self, reference: object, **page: Unpack[PageFilters]) -> Page[TokenReport]:
         """Token reports of a dataset, newest first."""
-        return await self._client.send(calls.list_token_reports(reference, **page))
+        return await self._client.send(calls.datasets.token_reports(reference, **page))
 
     async def token_report(
-        self, reference: object, *, model: str, max_length: int = 512, timeout_s: float = 600.0
+        self, reference: object, *, model: str, max_length: int = 512, timeout_s: float = WORK_TIMEOUT_S
     ) -> TokenReport:
         """Ask for a token report and wait until it is `done` or `failed`; raises WaitTimeoutError."""
         asked = await self.request_token_report(reference, model=model, max_length=max_length)
-        return await poll(
+        return await wait_until(
             lambda: self.get_token_report(reference, asked.id),
             lambda report: report.status != "queued",
             what=f"The token report of dataset {reference}",
@@ -154,20 +163,20 @@ class AsyncDatasets(AsyncResource):
 
     async def request_comparison(self, reference: object, *, other: str) -> DatasetComparison:
         """Ask how this dataset and another one differ, and which rows stand in both."""
-        return await self._client.send(calls.request_comparison(reference, other=other))
+        return await self._client.send(calls.datasets.request_comparison(reference, other=other))
 
     async def get_comparison(self, reference: object, comparison_id: str) -> DatasetComparison:
         """One comparison."""
-        return await self._client.send(calls.get_comparison(reference, comparison_id))
+        return await self._client.send(calls.datasets.get_comparison(reference, comparison_id))
 
-    async def comparisons(self, reference: object, **page: str | int | None) -> Page[DatasetComparison]:
+    async def comparisons(self, reference: object, **page: Unpack[PageFilters]) -> Page[DatasetComparison]:
         """Comparisons of a dataset, newest first."""
-        return await self._client.send(calls.list_comparisons(reference, **page))
+        return await self._client.send(calls.datasets.comparisons(reference, **page))
 
-    async def compare(self, reference: object, *, other: str, timeout_s: float = 600.0) -> DatasetComparison:
+    async def compare(self, reference: object, *, other: str, timeout_s: float = WORK_TIMEOUT_S) -> DatasetComparison:
         """Ask for a comparison and wait until it is `done` or `failed`; raises WaitTimeoutError."""
         asked = await self.request_comparison(reference, other=other)
-        return await poll(
+        return await wait_until(
             lambda: self.get_comparison(reference, asked.id),
             lambda comparison: comparison.status != "queued",
             what=f"The comparison of {reference} with {other}",
@@ -176,21 +185,25 @@ class AsyncDatasets(AsyncResource):
 
     async def card(self, reference: object) -> str:
         """The card of a dataset as markdown."""
-        return await self._client.send(calls.dataset_card(reference))
+        return await self._client.send(calls.datasets.card(reference))
 
     async def croissant(self, reference: object) -> dict[str, Any]:
         """The description of a dataset as Croissant JSON-LD."""
-        return (await self._client.send(calls.dataset_croissant(reference))).content()
+        return (await self._client.send(calls.datasets.croissant(reference))).content()
 
     async def save_thumbnail(self, reference: object, row: int, target: Path) -> int:
         """Save the image of one row (from 0), at most 128 pixels wide and high, as PNG."""
-        return await self._client.save(calls.dataset_thumbnail(reference, row), target)
+        return await self._client.save(calls.datasets.thumbnail(reference, row), target)
 
     async def wait(
-        self, reference: object, *, timeout_s: float = 600.0, on_change: Callable[[Dataset], None] | None = None
+        self,
+        reference: object,
+        *,
+        timeout_s: float = WORK_TIMEOUT_S,
+        on_change: Callable[[Dataset], None] | None = None,
     ) -> Dataset:
         """The dataset once it is `processed` or `error`; raises WaitTimeoutError."""
-        return await poll(
+        return await wait_until(
             lambda: self.get(reference),
             lambda dataset: dataset.status != "in_progress",
             what=f"Processing of dataset {reference}",

@@ -1,51 +1,33 @@
 """`client.experiments`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Unpack
 
 from slm_client import calls
-from slm_client.async_resources.base import AsyncResource, poll
+from slm_client.asynchronous.resource import AsyncResource
+from slm_client.asynchronous.waiting import DAY_S, wait_until
+from slm_client.calls.experiments import ExperimentFilters
 from slm_client.models import Checkpoints, Comparison, Drift, Experiment, Log, Metrics, Page
-
-DAY_S = 86_400.0
 
 
 class AsyncExperiments(AsyncResource):
     """`client.experiments`."""
 
-    async def list(
-        self,
-        *,
-        status: str | None = None,
-        dataset_id: str | None = None,
-        base_model_id: str | None = None,
-        tag: str | None = None,
-        owner: str | None = None,
-        q: str | None = None,
-        sort: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Page[Experiment]:
+    async def list(self, **filters: Unpack[ExperimentFilters]) -> Page[Experiment]:
         """A page of experiments, newest first unless sorted otherwise, e.g. by `eval_loss`."""
-        call = calls.list_experiments(
-            status=status,
-            dataset_id=dataset_id,
-            base_model_id=base_model_id,
-            tag=tag,
-            owner=owner,
-            q=q,
-            sort=sort,
-            limit=limit,
-            cursor=cursor,
-        )
-        return await self._client.send(call)
+        return await self._client.send(calls.experiments.page(**filters))
+
+    def list_all(self, **filters: Unpack[ExperimentFilters]) -> AsyncIterator[Experiment]:
+        """Every experiment that `list` has, page by page."""
+        return self._client.items(calls.experiments.page(**filters))
 
     async def get(self, experiment_id: object) -> Experiment:
         """One experiment."""
-        return await self._client.send(calls.get_experiment(experiment_id))
+        return await self._client.send(calls.experiments.get(experiment_id))
 
     async def metrics(self, experiment_id: object, *, name: str | None = None, points: int | None = None) -> Metrics:
         """Its metric series, all or the one called `name`, raw or thinned out to at most `points` each."""
-        return await self._client.send(calls.experiment_metrics(experiment_id, name=name, points=points))
+        return await self._client.send(calls.experiments.metrics(experiment_id, name=name, points=points))
 
     async def log(
         self,
@@ -58,20 +40,20 @@ class AsyncExperiments(AsyncResource):
     ) -> Log:
         """The last lines of its log, or those behind the line whose `seq` is `after`; of these levels, with `q`."""
         return await self._client.send(
-            calls.experiment_log(experiment_id, limit=limit, after=after, levels=levels, q=q)
+            calls.experiments.log(experiment_id, limit=limit, after=after, levels=levels, q=q)
         )
 
     async def checkpoints(self, experiment_id: object) -> Checkpoints:
         """The checkpoints that are kept, with their metrics."""
-        return await self._client.send(calls.experiment_checkpoints(experiment_id))
+        return await self._client.send(calls.experiments.checkpoints(experiment_id))
 
     async def drift(self, experiment_id: object) -> Drift:
         """How a reproduction differs from the experiment that it repeats."""
-        return await self._client.send(calls.experiment_drift(experiment_id))
+        return await self._client.send(calls.experiments.drift(experiment_id))
 
     async def compare(self, ids: Sequence[object], *, names: Sequence[str] = (), points: int = 500) -> Comparison:
         """Experiments side by side: the options in which they differ, and their curves."""
-        return await self._client.send(calls.compare_experiments(ids, names=names, points=points))
+        return await self._client.send(calls.experiments.compare(ids, names=names, points=points))
 
     async def wait(
         self,
@@ -82,7 +64,7 @@ class AsyncExperiments(AsyncResource):
         on_change: Callable[[Experiment], None] | None = None,
     ) -> Experiment:
         """The experiment once it has ended (or `until` says so); `on_change` sees every look at it."""
-        return await poll(
+        return await wait_until(
             lambda: self.get(experiment_id),
             until,
             what=f"The end of experiment {experiment_id}",
