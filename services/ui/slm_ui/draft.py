@@ -2,8 +2,11 @@
 loses nothing; what the platform makes of it is decided by the platform alone.
 """
 
-from collections.abc import Mapping
+import json
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,27 +14,67 @@ import yaml
 MAX_FILE_BYTES = 100_000
 
 
+SCHEMA: dict[str, Any] = json.loads((Path(__file__).parent / "assets" / "run-config.json").read_text())
+"""What the platform publishes at `/api/runs/schema`, as it was when the console was built."""
+
+ALIASES: dict[str, str] = SCHEMA["x-aliases"]
+"""Other names of settings, to the names here."""
+
+ABOUT = ("name", "family", "goal", "description", "base_model", "training_dataset", "evaluation_dataset")
+OPTIONS = (
+    "method", "epochs", "learning_rate", "batch_size", "max_length", "seed", "warmup_ratio", "weight_decay",
+    "lora_rank", "lora_alpha",
+)  # fmt: skip
+REQUIRED = ("name", "base_model", "training_dataset")
+ONLY_LORA = ("lora_rank", "lora_alpha")
+MORE = "more"
+"""Settings that have no field of their own, as YAML: one `name: value` per line."""
+
+KINDS = {"string": str, "number": float, "integer": int}
+LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "minimum": (operator.ge, "at least"),
+    "exclusiveMinimum": (operator.gt, "more than"),
+    "maximum": (operator.le, "at most"),
+    "exclusiveMaximum": (operator.lt, "less than"),
+}
+
+# Names of blocks' entries that differ from those of the settings they stand for.
+IN_BLOCKS = {("model", "name"): "name", ("training_data", "dataset"): "training_dataset"}
+
+
 @dataclass(frozen=True)
 class Field:
-    """One setting as a form knows it: how to read it, and between which bounds it makes sense."""
+    """One setting as a form knows it: how to read it, and what the platform's JSON Schema says of its values."""
 
-    name: str
     kind: type
+    rules: Mapping[str, Any]
     initial: Any = None
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    max_length: int | None = None
+
+    @classmethod
+    def of(cls, name: str) -> "Field":
+        """From the schema of one option, of whose alternatives null is the one that a form leaves empty."""
+        declared = SCHEMA["properties"][name]
+        rules = next(each for each in declared.get("anyOf", [declared]) if each["type"] != "null")
+        return cls(KINDS[rules["type"]], rules, declared.get("default") if name in OPTIONS else None)
+
+    @property
+    def max_length(self) -> int | None:
+        """Of a text, in characters."""
+        return self.rules.get("maxLength")
+
+    @property
+    def help(self) -> str | None:
+        """What it means, for people."""
+        return self.rules.get("description")
 
     def read(self, text: str) -> Any:
         """The value of a text. Raises ValueError with a reason for people."""
         value = self._parsed(text.strip())
-        if self.choices and value not in self.choices:
-            raise ValueError(f"is one of {', '.join(self.choices)}")
-        if self.low is not None and value < self.low:
-            raise ValueError(f"is at least {self.low:g}")
-        if self.high is not None and value > self.high:
-            raise ValueError(f"is at most {self.high:g}")
+        if value not in self.rules.get("enum", [value]):
+            raise ValueError(f"is one of {', '.join(self.rules['enum'])}")
+        for rule, (holds, words) in LIMITS.items():
+            if rule in self.rules and not holds(value, self.rules[rule]):
+                raise ValueError(f"is {words} {self.rules[rule]:,}")
         if self.max_length is not None and len(value) > self.max_length:
             raise ValueError(f"has at most {self.max_length:,} characters")
         return value
@@ -44,36 +87,7 @@ class Field:
             raise ValueError(f"is {kind}") from None
 
 
-FIELDS = {
-    field.name: field
-    for field in (
-        Field("name", str, max_length=120),
-        Field("family", str, max_length=80),
-        Field("goal", str, max_length=4000),
-        Field("description", str, max_length=4000),
-        Field("base_model", str),
-        Field("training_dataset", str),
-        Field("evaluation_dataset", str),
-        Field("method", str, "full", choices=("full", "lora")),
-        Field("epochs", float, 3.0, low=0.01, high=100),
-        Field("learning_rate", float, low=1e-8, high=1),
-        Field("batch_size", int, 16, low=1, high=1024),
-        Field("max_length", int, 256, low=8, high=8192),
-        Field("seed", int, 42, low=0, high=2**32 - 1),
-        Field("warmup_ratio", float, 0.05, low=0, high=0.99),
-        Field("weight_decay", float, 0.0, low=0, high=1),
-        Field("lora_rank", int, 16, low=1, high=512),
-        Field("lora_alpha", int, 32, low=1, high=1024),
-        Field("more", str, max_length=4000),
-    )
-}
-REQUIRED = ("name", "base_model", "training_dataset")
-ONLY_LORA = ("lora_rank", "lora_alpha")
-MORE = "more"
-"""Settings that have no field of their own, as YAML: one `name: value` per line."""
-
-# Names of blocks' entries that differ from those of the settings they stand for.
-IN_BLOCKS = {("model", "name"): "name", ("training_data", "dataset"): "training_dataset"}
+FIELDS = {name: Field.of(name) for name in (*ABOUT, *OPTIONS)} | {MORE: Field(str, {"maxLength": 4000})}
 
 
 class FileError(ValueError):

@@ -1,36 +1,12 @@
 """The blocks of a configuration file, and how they become flat options."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Optional
 
-from pydantic import Field
+from pydantic import Field, GetPydanticSchema, create_model
 
 from slm_shared.http.requests import Body
-from slm_training.schemas.fields import (
-    Accumulation,
-    BatchSize,
-    EarlyStoppingMetric,
-    Epochs,
-    EvalSteps,
-    GradNorm,
-    LearningRate,
-    LoraAlpha,
-    LoraDropout,
-    LoraRank,
-    MaxLength,
-    MetricNames,
-    Name,
-    Optimizer,
-    Patience,
-    Reference,
-    Scheduler,
-    Seed,
-    TargetModules,
-    ValidationSplit,
-    WarmupRatio,
-    WarmupSteps,
-    WeightDecay,
-)
+from slm_training.schemas.options import Patience, types_of_options
 
 ALIASES = {
     "dataset_version": "training_dataset",
@@ -46,40 +22,40 @@ ALIASES = {
 }
 """Other names of options, to the flat ones."""
 
+FLAT_NAMES = {
+    "model": {"name": "name", "base_model": "base_model"},
+    "training_data": {
+        "dataset": "training_dataset",
+        "dataset_version": "training_dataset",
+        "evaluation_dataset": "evaluation_dataset",
+        "validation_split": "validation_split",
+    },
+    "hyperparameters": {
+        name: name
+        for name in (
+            "learning_rate", "batch_size", "epochs", "warmup_steps", "warmup_ratio", "weight_decay", "max_length",
+            "gradient_accumulation_steps", "max_grad_norm", "seed",
+        )
+    },
+    "optimization": {"optimizer": "optimizer", "scheduler": "scheduler"},
+    "lora": {name: f"lora_{name}" for name in ("rank", "alpha", "dropout", "target_modules")},
+    "evaluation": {
+        "dataset": "evaluation_dataset",
+        "metrics": "evaluation_metrics",
+        "save_best_model": "save_best_model",
+        "eval_steps": "eval_steps",
+    },
+}  # fmt: skip
+"""Which flat option a field of a block stands for."""
 
-class ModelBlock(Body):
-    """`name` names the run."""
 
-    name: Name | None = None
-    base_model: Reference | None = None
-    model_type: Literal["fine_tuned"] | None = None
-
-
-class DataBlock(Body):
-    """Which rows; a `path` is for `slm train`, which uploads the file and names the dataset in its place."""
-
-    dataset: Reference | None = None
-    dataset_version: Reference | None = None
-    evaluation_dataset: Reference | None = None
-    validation_split: ValidationSplit | None = None
-    source: Literal["dataset", "file"] | None = None
-    path: Annotated[str, Field(max_length=1000)] | None = None
-    format: Literal["csv", "json", "jsonl", "parquet"] | None = None
-
-
-class HyperparameterBlock(Body):
-    """The numbers of the training."""
-
-    learning_rate: LearningRate | None = None
-    batch_size: BatchSize | None = None
-    epochs: Epochs | None = None
-    warmup_steps: WarmupSteps | None = None
-    warmup_ratio: WarmupRatio | None = None
-    weight_decay: WeightDecay | None = None
-    max_length: MaxLength | None = None
-    gradient_accumulation_steps: Accumulation | None = None
-    max_grad_norm: GradNorm | None = None
-    seed: Seed | None = None
+def _block(name: str, title: str, about: str, **own: Any) -> GetPydanticSchema:
+    """The block `name`: its options, each as it is declared, and fields of its `own`. All of them may be left out."""
+    options = types_of_options()
+    types = {field: options[option] for field, option in FLAT_NAMES[name].items()} | own
+    fields: dict[str, Any] = {field: (Optional[kind], None) for field, kind in types.items()}  # noqa: UP045
+    model = create_model(title, __base__=Body, __doc__=about, **fields)
+    return GetPydanticSchema(lambda _, handler: handler(model))
 
 
 class EarlyStoppingBlock(Body):
@@ -87,33 +63,7 @@ class EarlyStoppingBlock(Body):
 
     enabled: bool = True
     patience: Patience = 3
-    metric: EarlyStoppingMetric = "eval_loss"
-
-
-class OptimizationBlock(Body):
-    """The optimiser and its schedule."""
-
-    optimizer: Optimizer | None = None
-    scheduler: Scheduler | None = None
-    early_stopping: EarlyStoppingBlock | None = None
-
-
-class LoraBlock(Body):
-    """The adapter of `method: lora`."""
-
-    rank: LoraRank | None = None
-    alpha: LoraAlpha | None = None
-    dropout: LoraDropout | None = None
-    target_modules: TargetModules | None = None
-
-
-class EvaluationBlock(Body):
-    """What is measured on the evaluation rows, and when."""
-
-    dataset: Reference | None = None
-    metrics: MetricNames | None = None
-    save_best_model: bool | None = None
-    eval_steps: EvalSteps | None = None
+    metric: Literal["eval_loss", "validation_loss"] = "eval_loss"
 
 
 class DeploymentBlock(Body):
@@ -124,25 +74,29 @@ class DeploymentBlock(Body):
     health_check_enabled: bool | None = None
 
 
-FLAT_NAMES = {
-    "model": {"name": "name", "base_model": "base_model"},
-    "training_data": {
-        "dataset": "training_dataset",
-        "dataset_version": "training_dataset",
-        "evaluation_dataset": "evaluation_dataset",
-        "validation_split": "validation_split",
-    },
-    "hyperparameters": {name: name for name in HyperparameterBlock.model_fields},
-    "optimization": {"optimizer": "optimizer", "scheduler": "scheduler"},
-    "lora": {name: f"lora_{name}" for name in LoraBlock.model_fields},
-    "evaluation": {
-        "dataset": "evaluation_dataset",
-        "metrics": "evaluation_metrics",
-        "save_best_model": "save_best_model",
-        "eval_steps": "eval_steps",
-    },
-}
-"""Which flat option a field of a block stands for."""
+ModelBlock = Annotated[object, _block("model", "ModelBlock", "`name` names the run.", model_type=Literal["fine_tuned"])]
+DataBlock = Annotated[
+    object,
+    _block(
+        "training_data",
+        "DataBlock",
+        "Which rows; a `path` is for `slm train`, which uploads the file and names the dataset in its place.",
+        source=Literal["dataset", "file"],
+        path=Annotated[str, Field(max_length=1000)],
+        format=Literal["csv", "json", "jsonl", "parquet"],
+    ),
+]
+HyperparameterBlock = Annotated[
+    object, _block("hyperparameters", "HyperparameterBlock", "The numbers of the training.")
+]
+OptimizationBlock = Annotated[
+    object,
+    _block("optimization", "OptimizationBlock", "The optimiser and its schedule.", early_stopping=EarlyStoppingBlock),
+]
+LoraBlock = Annotated[object, _block("lora", "LoraBlock", "The adapter of `method: lora`.")]
+EvaluationBlock = Annotated[
+    object, _block("evaluation", "EvaluationBlock", "What is measured on the evaluation rows, and when.")
+]
 
 
 def flattened(given: dict[str, Any]) -> dict[str, Any]:

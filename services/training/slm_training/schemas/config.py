@@ -1,114 +1,30 @@
 """The configuration of a run: the fields of `POST /api/runs`, which are also those of a configuration file.
 
-Every option has one flat name. The blocks of a file (`model`, `training_data`, `hyperparameters`, `optimization`,
-`lora`, `evaluation`, `deployment`) and the names Hugging Face and TRL use are other ways to say the same; what is said
-twice has to agree.
+Every option has one flat name. It may also be given in its block of a file (`model`, `training_data`,
+`hyperparameters`, `optimization`, `lora`, `evaluation`, `deployment`) or under the name that Hugging Face and TRL use.
+If an option is given twice, both values must match.
+
+The console makes its fields of a committed copy of the JSON Schema, so that its form needs no question to the platform:
+`python -m slm_training.schemas.config > services/ui/slm_ui/assets/run-config.json`.
 """
 
-from typing import Any, Literal, Self
+import json
+import sys
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from slm_shared.http.requests import Body
 from slm_training.domain import DEFAULT_LEARNING_RATES, Objective
 from slm_training.schemas import blocks
-from slm_training.schemas.fields import (
-    Accumulation,
-    BatchSize,
-    Beta,
-    Device,
-    Epochs,
-    EvalSteps,
-    Family,
-    GradNorm,
-    LearningRate,
-    LoraAlpha,
-    LoraDropout,
-    LoraRank,
-    MaxLength,
-    MaxSteps,
-    MemoryGb,
-    Method,
-    MetricNames,
-    Name,
-    ObjectiveName,
-    Optimizer,
-    Patience,
-    Precision,
-    Priority,
-    Processes,
-    Reference,
-    Scheduler,
-    Seed,
-    Switch,
-    Tags,
-    TargetModules,
-    Text,
-    ValidationSplit,
-    WarmupRatio,
-    WarmupSteps,
-    WeightDecay,
-)
+from slm_training.schemas.options import RunOptions, TrainerOptions
 
 SCHEMA_VERSION = 1
 SCHEMA_ID = f"urn:slm-platform:run-config:{SCHEMA_VERSION}"
 
 
-class Options(Body):
-    """How to train; Hugging Face and TRL names where they exist."""
-
-    method: Method = "full"
-    objective: ObjectiveName = Field("auto", description="By default what the row format is for.")
-    epochs: Epochs = 3.0
-    max_steps: MaxSteps | None = None
-    learning_rate: LearningRate | None = None
-    batch_size: BatchSize = 16
-    gradient_accumulation_steps: Accumulation = 1
-    max_length: MaxLength = 256
-    seed: Seed = 42
-    warmup_ratio: WarmupRatio = 0.05
-    warmup_steps: WarmupSteps | None = None
-    weight_decay: WeightDecay = 0.0
-    max_grad_norm: GradNorm = 1.0
-    optimizer: Optimizer = "adamw"
-    scheduler: Scheduler = "linear"
-    packing: Switch = Field("auto", description="Several rows in one sequence, each seeing only itself.")
-    precision: Precision = "auto"
-    gradient_checkpointing: Switch = "auto"
-    completion_only_loss: bool = Field(True, description="Whether prompts are left out of the loss.")
-    assistant_only_loss: bool = Field(True, description="Whether a conversation's other turns are left out of it.")
-    lora_rank: LoraRank = 16
-    lora_alpha: LoraAlpha = 32
-    lora_dropout: LoraDropout = 0.0
-    lora_target_modules: TargetModules = "all-linear"
-    beta: Beta = 0.1
-    validation_split: ValidationSplit | None = None
-    eval_steps: EvalSteps | None = None
-    early_stopping_patience: Patience | None = None
-    save_best_model: bool = False
-    num_processes: Processes = 1
-    retry_with_smaller_batch: bool = Field(
-        True, description="Out of memory: try once more with half the batch and twice the accumulation."
-    )
-
-
-class RunCreate(Options):
+class RunCreate(RunOptions, Body):
     """What to train: a base model, data, and options by their usual names."""
-
-    schema_version: Literal[1] = 1
-    name: Name
-    family: Family | None = None
-    goal: Text | None = None
-    description: Text | None = None
-    tags: Tags = Field(default_factory=list)
-    priority: Priority = 0
-    draft: bool = Field(False, description="Keep it to be edited and started later.")
-    base_model: Reference = "nano-v1"
-    training_dataset: Reference
-    evaluation_dataset: Reference | None = None
-    evaluation_metrics: MetricNames = Field(default_factory=list)
-    device: Device = "auto"
-    min_memory_gb: MemoryGb | None = Field(None, description="Memory the worker must have.")
 
     model: blocks.ModelBlock | None = None
     training_data: blocks.DataBlock | None = None
@@ -138,7 +54,7 @@ class RunCreate(Options):
 
     def config(self, *, objective: Objective) -> dict[str, Any]:
         """The options with every default filled in, as flat scalars; what does not apply is left out."""
-        chosen = {name: getattr(self, name) for name in Options.model_fields}
+        chosen = {name: getattr(self, name) for name in (*TrainerOptions.model_fields, "retry_with_smaller_batch")}
         chosen["objective"] = str(objective)
         chosen["learning_rate"] = self.learning_rate or DEFAULT_LEARNING_RATES[objective, self.method]
         if self.evaluation_metrics:
@@ -163,3 +79,12 @@ def config_schema() -> dict[str, Any]:
         **{key: value for key, value in schema.items() if key not in ("title", "required")},
         "x-aliases": dict(sorted(blocks.ALIASES.items())),
     }
+
+
+def render() -> str:
+    """The JSON Schema as it is committed."""
+    return json.dumps(config_schema(), indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from slm_shared.http.requests import Body
-from slm_training.schemas.fields import Name
+from slm_training.schemas.options import Name
 
 
 class WorkerFacts(Body):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from slm_shared.http.requests import Body
-from slm_training.schemas import fields
+from slm_training.schemas import options
 from slm_training.tables import RunRow
 
 
@@ -55,7 +55,7 @@ class Origin(BaseModel):
 class Priority(Body):
     """A new place in the queue."""
 
-    priority: fields.Priority
+    priority: options.Priority
 
 
 class Run(BaseModel):

@@ -6,52 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from slm_training.schemas.options import TrainingConfig as TrainingConfig
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TrainingConfig(_Message):
-    """The options, checked and filled in by the service; what an older service does not say has its old meaning.
-
-    `batch_size` counts rows per forward pass over all processes.
-    """
-
-    method: Literal["full", "lora"]
-    epochs: float
-    learning_rate: float
-    batch_size: int
-    max_length: int
-    seed: int
-    warmup_ratio: float
-    weight_decay: float
-    lora_rank: int
-    lora_alpha: int
-    objective: Literal["sft", "pretrain", "dpo"] = "sft"
-    max_steps: int | None = None
-    gradient_accumulation_steps: int = 1
-    warmup_steps: int | None = None
-    max_grad_norm: float = 1.0
-    optimizer: Literal["adamw", "adafactor", "sgd"] = "adamw"
-    scheduler: str = "linear"
-    packing: Literal["auto"] | bool = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    gradient_checkpointing: Literal["auto"] | bool = "auto"
-    completion_only_loss: bool = True
-    assistant_only_loss: bool = True
-    lora_dropout: float = 0.0
-    lora_target_modules: str = "all-linear"
-    beta: float = 0.1
-    validation_split: float | None = None
-    eval_steps: int | None = None
-    early_stopping_patience: int | None = None
-    save_best_model: bool = False
-    num_processes: int = 1
-
-    @property
-    def effective_batch(self) -> int:
-        """Rows per optimiser step."""
-        return self.batch_size * self.gradient_accumulation_steps
 
 
 class BaseModelRef(_Message):

@@ -14,8 +14,8 @@ from slm_ui import api, formatting
 from slm_ui.components import cells, panels, plan, sections
 from slm_ui.components.address import put
 from slm_ui.components.states import saved, tell
-from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, LORA, MORE, show_problems
-from slm_ui.draft import FIELDS, Draft, FileError, from_yaml
+from slm_ui.components.wizard_steps import CONFIGURATION, LABELS, show_problems
+from slm_ui.draft import ALIASES, FIELDS, MORE, ONLY_LORA, Draft, FileError, from_yaml
 from slm_ui.navigation import go, href
 
 
@@ -34,7 +34,7 @@ def review(draft: Draft) -> None:
 
 
 def _shown(draft: Draft) -> list[str]:
-    hidden = (MORE,) if draft.values["method"] == "lora" else (*LORA, MORE)
+    hidden = (MORE,) if draft.values["method"] == "lora" else (*ONLY_LORA, MORE)
     return [name for name in CONFIGURATION if name not in hidden]
 
 
@@ -101,8 +101,7 @@ def _as_file(draft: Draft) -> None:
     file = st.file_uploader("Fill the form from a YAML file", type=["yaml", "yml"], key="yaml:file", max_upload_size=1)
     if file is not None and st.button("Use this file", key="yaml:use"):
         try:
-            aliases = api.client().runs.schema().get("x-aliases", {})
-            found = from_yaml(file.getvalue(), aliases=aliases)
+            found = from_yaml(file.getvalue(), aliases=ALIASES)
         except FileError as error:
             st.error(f"The file {formatting.plain(error)}.", icon=":material/error:")
             return

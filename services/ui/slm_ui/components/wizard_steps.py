@@ -9,14 +9,11 @@ from slm_ui import api, formatting
 from slm_ui.components import cells, panels
 from slm_ui.components.address import bound
 from slm_ui.components.picker import MAX_SHOWN, pick
-from slm_ui.draft import FIELDS, Draft
+from slm_ui.draft import FIELDS, MORE, ONLY_LORA, OPTIONS, Draft
 
 DEFAULT_BASE = "nano-v1"
-BASIC = ("method", "epochs", "learning_rate", "batch_size", "max_length")
 ADVANCED = ("seed", "warmup_ratio", "weight_decay")
-MORE = "more"
-LORA = ("lora_rank", "lora_alpha")
-CONFIGURATION = (*BASIC, *ADVANCED, *LORA, MORE)
+CONFIGURATION = (*OPTIONS, MORE)
 LABELS = {
     "name": "Experiment name",
     "goal": "Goal",
@@ -38,12 +35,8 @@ LABELS = {
     "more": "Other settings",
 }
 HELP = {
-    "epochs": "How often every training row is seen.",
     "learning_rate": "Leave it empty for a value that suits the method.",
-    "batch_size": "Rows per optimiser step.",
-    "max_length": "Longer rows are cut off.",
     "seed": "The same seed, data and settings give the same model.",
-    "warmup_ratio": "The share of the steps during which the learning rate rises.",
     "more": "Any other option of a run, one name: value per line, as in a configuration file.",
     "family": "The model becomes the next version of this family. Made of the name if left empty.",
     "goal": "What the model should be able to do. It is kept on the model card.",
@@ -102,7 +95,7 @@ def configuration(draft: Draft) -> None:
     )
     _row(("epochs", "learning_rate", "batch_size", "max_length"))
     if draft.values["method"] == "lora":
-        _row(LORA)
+        _row(ONLY_LORA)
     with st.expander("More settings", expanded=any(name in draft.problems for name in (*ADVANCED, MORE))):
         _row(ADVANCED)
         st.text_area(
@@ -130,7 +123,7 @@ def _text(name: str, *, placeholder: str) -> None:
     st.text_input(
         LABELS[name],
         max_chars=FIELDS[name].max_length or 40,
-        help=HELP.get(name),
+        help=HELP.get(name, FIELDS[name].help),
         placeholder=placeholder,
         **bound(name, default=""),
     )
