@@ -187,3 +187,12 @@ class ProjectionRow(Base):
 
     only_row: Mapped[bool] = mapped_column(primary_key=True, server_default="true", default=True)
     version: Mapped[int]
+
+
+class EmissionRow(Base):
+    """Until when one process alone may emit facts; null while none does."""
+
+    __tablename__ = "emission"
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default="true", default=True)
+    claim_expires_at: Mapped[datetime | None]

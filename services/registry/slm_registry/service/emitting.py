@@ -1,21 +1,27 @@
 """Tells an OpenLineage backend what happened, each fact at least once; off unless a transport is configured."""
 
 import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from anyio import to_thread
 from openlineage.client import OpenLineageClient
-from openlineage.client.event_v2 import RunEvent
 
 from slm_registry.service.openlineage import run_events
 from slm_registry.store import journal
+from slm_registry.tables import FactRow
 from slm_shared.errors import UnavailableError
 from slm_shared.storage.database import Database
 
 log = structlog.get_logger()
 
 BATCH = 50
+# Longer than a batch takes: what may still be under way when the time is over is one fact with all its retries.
+CLAIM_TTL = timedelta(minutes=5)
+EMIT_FOR_S = 60.0
 POLL_S = 2.0
 RETRY_S = 10.0
 
@@ -49,14 +55,30 @@ class OpenLineageEmitter:
             await asyncio.sleep(pause_s)
 
     async def emit_some(self) -> int:
-        """Emit the oldest facts that were not; returns how many facts were dealt with."""
-        async with self._database.transaction() as session:
-            rows = await journal.take_unemitted(session, limit=BATCH)
-            events = [event for row in rows for event in run_events(row.subject, row.body, row.at)]
-            await to_thread.run_sync(self._emit, events)
-            await journal.mark_emitted(session, [row.seq for row in rows])
-        return len(rows)
+        """Emit the oldest facts that were not; returns how many the backend has taken.
 
-    def _emit(self, events: list[RunEvent]) -> None:
-        for event in events:
-            self._client.emit(event)
+        Whoever emits holds a claim meanwhile, not a transaction: a backend may take its time. The claim of a process
+        that died expires, and what it had not marked is emitted again. Raises what the transport raises.
+        """
+        async with self._database.transaction() as session:
+            claim = await journal.claim_emission(session, ttl=CLAIM_TTL)
+            rows = await journal.unemitted(session, limit=BATCH) if claim else []
+        if claim is None:
+            return 0
+        taken: list[int] = []
+        try:
+            await to_thread.run_sync(self._emit, rows, taken)
+        finally:
+            async with self._database.transaction() as session:
+                await journal.mark_emitted(session, taken, claim=claim)
+        return len(taken)
+
+    def _emit(self, rows: Sequence[FactRow], taken: list[int]) -> None:
+        """Emit facts, noting in `taken` which the backend has, until too little time is left of the claim."""
+        begun = time.monotonic()
+        for row in rows:
+            for event in run_events(row.subject, row.body, row.at):
+                self._client.emit(event)
+            taken.append(row.seq)
+            if time.monotonic() - begun > EMIT_FOR_S:
+                break

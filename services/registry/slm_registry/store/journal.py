@@ -1,16 +1,16 @@
 """Queries about the journal, and the projections that follow from it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry.domain.graph import Drawing
-from slm_registry.tables import DatasetRow, EdgeRow, EvaluationRow, FactRow, NodeRow, ProjectionRow
+from slm_registry.tables import DatasetRow, EdgeRow, EmissionRow, EvaluationRow, FactRow, NodeRow, ProjectionRow
 
 DATASET_FIELDS = ("name", "rows", "row_format", "sha256")
 EVALUATION_FIELDS = ("model_id", "model_name", "dataset_id", "dataset_name", "rows", "metrics")
@@ -97,15 +97,25 @@ async def set_projection_version(session: AsyncSession, version: int) -> None:
     await session.execute(update(ProjectionRow).values(version=version))
 
 
-async def take_unemitted(session: AsyncSession, *, limit: int) -> Sequence[FactRow]:
-    """The oldest facts that were not emitted, locked; those another process has locked are left out."""
+async def claim_emission(session: AsyncSession, *, ttl: timedelta) -> datetime | None:
+    """Let the caller alone emit facts for `ttl`; returns when that ends, or None while somebody else may."""
+    now = func.clock_timestamp()
+    free = or_(EmissionRow.claim_expires_at.is_(None), EmissionRow.claim_expires_at <= now)
+    statement = update(EmissionRow).where(free).values(claim_expires_at=now + ttl)
+    return await session.scalar(statement.returning(EmissionRow.claim_expires_at))
+
+
+async def unemitted(session: AsyncSession, *, limit: int) -> Sequence[FactRow]:
+    """The oldest facts that were not emitted."""
     statement = select(FactRow).where(FactRow.emitted_at.is_(None)).order_by(FactRow.seq).limit(limit)
-    return (await session.scalars(statement.with_for_update(skip_locked=True))).all()
+    return (await session.scalars(statement)).all()
 
 
-async def mark_emitted(session: AsyncSession, seqs: Sequence[int]) -> None:
-    """Note that facts were emitted."""
+async def mark_emitted(session: AsyncSession, seqs: Sequence[int], *, claim: datetime) -> None:
+    """Note that facts were emitted, and give the claim back unless it has expired and is somebody else's by now."""
     await session.execute(update(FactRow).where(FactRow.seq.in_(seqs)).values(emitted_at=func.clock_timestamp()))
+    mine = EmissionRow.claim_expires_at == claim
+    await session.execute(update(EmissionRow).where(mine).values(claim_expires_at=None))
 
 
 async def regressions_of(session: AsyncSession, model_id: UUID) -> Sequence[FactRow]:
