@@ -196,7 +196,7 @@ def _platform(**config: Any) -> Callable[[Rows, Path], tuple[int, Taken, Any]]:
 
     def train(rows: Rows, folder: Path) -> tuple[int, Taken, Any]:
         from slm_ml.model import load_model  # noqa: PLC0415
-        from slm_training.worker.training import run_training  # noqa: PLC0415
+        from slm_training.worker.child.training import run_training  # noqa: PLC0415
 
         clock = _Clock()
         job = _job(rows, folder, config)
@@ -218,7 +218,7 @@ class _Clock:
         if kind == "progress" or (kind == "metric" and "loss" in fields["values"]):
             self._looks.append(Taken.now())
 
-    def asked_to_suspend(self) -> bool:
+    def has_message(self) -> bool:
         """Never."""
         return False
 

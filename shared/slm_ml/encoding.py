@@ -17,6 +17,8 @@ from transformers import PreTrainedTokenizerBase
 PROMPT_COMPLETION, MESSAGES, TEXT = "prompt/completion", "messages", "text"
 TRAINABLE_FORMATS = (PROMPT_COMPLETION, MESSAGES, TEXT)
 
+# The label of a token that no loss is computed for: what `torch.nn.functional.cross_entropy` ignores by default.
+IGNORED = -100
 Row = dict[str, Any]
 
 

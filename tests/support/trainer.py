@@ -17,7 +17,7 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import ObjectStore
 from slm_testing.waiting import eventually
 from slm_training.worker.settings import TrainerSettings
-from slm_training.worker.supervisor import TrainerWork
+from slm_training.worker.supervisor.work import TrainerWork
 
 
 @asynccontextmanager
@@ -56,7 +56,7 @@ def training_child() -> psutil.Process | None:
     children = [
         child
         for child in psutil.Process().children()
-        if any("slm_training.worker.child" in word for word in child.cmdline())
+        if any("slm_training.worker.child.main" in word for word in child.cmdline())
     ]
     return min(children, key=lambda child: child.create_time(), default=None)
 

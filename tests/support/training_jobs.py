@@ -8,8 +8,8 @@ from uuid import UUID
 
 import polars
 
+from slm_training.worker.child.training import run_training
 from slm_training.worker.job import TrainingJob, TrainingResult
-from slm_training.worker.training import run_training
 
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 SOMEBODY = UUID(int=1)
@@ -40,7 +40,7 @@ class Said:
         """Take one message."""
         self.messages.append((kind, fields))
 
-    def asked_to_suspend(self) -> bool:
+    def has_message(self) -> bool:
         """Never."""
         return False
 

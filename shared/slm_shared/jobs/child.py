@@ -192,7 +192,7 @@ class Parent:
         """Wait for the next message."""
         return self._inbox.get()
 
-    def waiting(self) -> bool:
+    def has_message(self) -> bool:
         """Whether a message has arrived that nobody has received yet."""
         return not self._inbox.empty()
 

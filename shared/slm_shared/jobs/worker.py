@@ -70,7 +70,7 @@ class Work(Protocol):
     async def ready(self) -> None:
         """Return once the next job could start at once."""
 
-    async def suspend(self) -> None:
+    async def drain(self) -> None:
         """Bring the job in hand to where somebody else can take it up; it is cancelled right after."""
 
     async def run(self, lease: Lease) -> Mapping[str, Any]:
@@ -197,17 +197,17 @@ class Worker:
                 await self._report(lease, job)
             else:
                 if not hold.done() or hold.result() is Stop.DRAINED:
-                    await self._suspend(job)
+                    await self._drain(job)
                 await _cancelled(job)
                 await self._give_up(lease, hold.result() if hold.done() else Stop.DRAINED)
         finally:
             await _cancelled(job, hold, stop)
 
-    async def _suspend(self, job: "asyncio.Future[Any]") -> None:
+    async def _drain(self, job: "asyncio.Future[Any]") -> None:
         """Told to stop: let the job save what it has, for as long as we may take."""
-        suspending = asyncio.create_task(self._work.suspend())
-        await asyncio.wait({job, suspending}, timeout=self._settings.stop_grace_s, return_when=asyncio.FIRST_COMPLETED)
-        await _cancelled(suspending)
+        draining = asyncio.create_task(self._work.drain())
+        await asyncio.wait({job, draining}, timeout=self._settings.stop_grace_s, return_when=asyncio.FIRST_COMPLETED)
+        await _cancelled(draining)
 
     async def _is_started(self, lease: Lease, hold: "asyncio.Task[Stop]") -> bool:
         """Wait until the service knows of the start: it would refuse the end of what never began."""

@@ -1,4 +1,4 @@
-"""Files that travel with a training, and the desk that its words lie on."""
+"""Files that travel with a training, and the mailbox for its messages."""
 
 import asyncio
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slm_training.worker.cluster.desk import MAX_QUEUED, Desk
-from slm_training.worker.cluster.parcels import PIECE_BYTES, pack, pieces, unpacked, write_piece
+from slm_training.worker.cluster.file_transfer import PIECE_BYTES, pack, pieces, unpacked, write_piece
+from slm_training.worker.cluster.mailbox import MAX_QUEUED, Mailbox
 from tests.support.training_jobs import make_job
 
 ROWS = [{"prompt": "turn on", "completion": "yes"}]
@@ -30,7 +30,7 @@ def test_a_file_arrives_as_it_was(sizes: list[int]) -> None:
             assert (there / "deep" / str(number)).read_bytes() == (here / str(number)).read_bytes()
 
 
-def test_everything_a_job_reads_is_found_where_its_parcel_was_unpacked(tmp_path: Path) -> None:
+def test_everything_a_job_reads_is_found_where_its_files_were_unpacked(tmp_path: Path) -> None:
     job = make_job(tmp_path / "here", ROWS, row_format="prompt/completion")
     resume = tmp_path / "checkpoint"
     resume.mkdir()
@@ -42,8 +42,8 @@ def test_everything_a_job_reads_is_found_where_its_parcel_was_unpacked(tmp_path:
         kept.append(piece)
         return len(kept) - 1
 
-    parcel = pack(job, put)
-    parcel.unpack(tmp_path / "there", kept.__getitem__)
+    packed = pack(job, put)
+    packed.unpack(tmp_path / "there", kept.__getitem__)
     there = unpacked(job, tmp_path / "there")
     assert there.evaluation is not None
     assert there.resume_folder is not None
@@ -61,28 +61,28 @@ def test_nothing_is_written_outside_the_folder(tmp_path: Path, name: str) -> Non
         write_piece(folder, name, b"x", begins=True)
 
 
-async def test_the_desk_keeps_the_order_and_lets_nobody_pile_up() -> None:
-    desk = Desk()
+async def test_the_mailbox_keeps_the_order_and_lets_nobody_pile_up() -> None:
+    mailbox = Mailbox()
 
     async def speak() -> None:
         for number in range(3 * MAX_QUEUED):
-            await desk.put({"number": number})
+            await mailbox.put({"number": number})
 
     speaking = asyncio.create_task(speak())
     heard: list[dict[str, int]] = []
     while len(heard) < 3 * MAX_QUEUED:
-        found = await desk.take(5.0)
+        found = await mailbox.take(5.0)
         assert 0 < len(found) <= MAX_QUEUED
         heard += found
     await speaking
     assert [each["number"] for each in heard] == list(range(3 * MAX_QUEUED))
-    assert await desk.take(0.0) == []
+    assert await mailbox.take(0.0) == []
 
 
-async def test_the_desk_tells_when_to_suspend() -> None:
-    desk = Desk()
-    asked = asyncio.create_task(desk.suspended())
-    await desk.take(0.0)
+async def test_the_mailbox_tells_when_to_drain() -> None:
+    mailbox = Mailbox()
+    asked = asyncio.create_task(mailbox.drain_requested())
+    await mailbox.take(0.0)
     assert not asked.done()
-    await desk.suspend()
+    await mailbox.request_drain()
     assert await asked

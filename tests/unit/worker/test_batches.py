@@ -2,7 +2,7 @@
 
 import random
 
-from slm_training.worker.batches import LengthGroupedSampler
+from slm_training.worker.child.batches import LengthGroupedSampler
 
 
 def test_every_row_comes_once_and_batches_hold_similar_lengths() -> None:

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from slm_ml.encoding import encode_preference
 from slm_ml.model import load_model
 from slm_ml.tokenizer import load_tokenizer
-from slm_training.worker.batches import PackingCollator, packed_rows, padding_share
-from slm_training.worker.data import split_rows
+from slm_training.worker.child.batches import PackingCollator, packed_rows
+from slm_training.worker.child.preflight import plan_training
+from slm_training.worker.child.rows import padding_share, split_rows
 from slm_training.worker.errors import BaseModelError, SettingsError, TrainingError
-from slm_training.worker.preflight import plan_training
 from tests.support.training_jobs import NANO, make_job, train
 
 CHANCE = random.Random(0)

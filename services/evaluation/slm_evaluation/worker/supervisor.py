@@ -41,7 +41,7 @@ class EvaluatorWork:
     async def ready(self) -> None:
         """Nothing has to be warm: the child is started when there is work."""
 
-    async def suspend(self) -> None:
+    async def drain(self) -> None:
         """An evaluation is short: it starts over."""
 
     async def close(self) -> None:

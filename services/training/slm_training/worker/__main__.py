@@ -11,7 +11,7 @@ from slm_shared.observability.logging import configure_logging
 from slm_shared.peers import Peer
 from slm_shared.storage.objects import ObjectStore
 from slm_training.worker.settings import TrainerSettings
-from slm_training.worker.supervisor import TrainerWork
+from slm_training.worker.supervisor.work import TrainerWork
 
 
 async def run_trainer(settings: TrainerSettings) -> int:

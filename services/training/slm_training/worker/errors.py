@@ -1,5 +1,10 @@
 """Why a training cannot work or cannot go on; each ends the run with a code and a line that says what to do."""
 
+UNEXPECTED = "training_error"
+EXIT_FAILED = 1
+EXIT_USER = 64
+EXIT_DRAINED = 75
+
 
 class TrainingError(Exception):
     """Root of what the user has to mend: `code` is stable, the text is for them."""
@@ -34,9 +39,5 @@ class SettingsError(TrainingError):
     """Options that this device or this model cannot do."""
 
 
-class CheckpointError(Exception):
-    """The checkpoint does not belong to this model or this trainer."""
-
-
-class SuspendedError(Exception):
+class DrainedError(Exception):
     """The training stopped at a checkpoint because it was asked to; somebody else goes on from there."""

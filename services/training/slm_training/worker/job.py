@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slm_training.schemas.options import TrainingConfig as TrainingConfig
 
+# Names the file with the job, for the processes of a group: only the first of them hears the supervisor.
+JOB_VARIABLE = "SLM_TRAINER_JOB"
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")

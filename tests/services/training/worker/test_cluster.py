@@ -18,10 +18,10 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.objects import ObjectStore
 from slm_testing.waiting import eventually
+from slm_training.worker.cluster.file_transfer import files_below
 from slm_training.worker.cluster.options import ClusterOptions
-from slm_training.worker.cluster.parcels import files_below
 from slm_training.worker.job import TrainingJob
-from slm_training.worker.warm import DRIVER_MODULE, WarmChild, child_environment
+from slm_training.worker.supervisor.warm_child import DRIVER_MODULE, WarmChild, child_environment
 from tests.support.trainer import said as has_said
 from tests.support.trainer import trainer
 from tests.support.training_jobs import NANO, make_job, train
@@ -190,15 +190,15 @@ async def test_a_cancelled_training_leaves_nothing_in_the_cluster(cluster: Any, 
     await eventually(nothing_left_in_ray, timeout_s=30)
 
 
-async def test_a_suspended_training_leaves_a_checkpoint(cluster: Any, tmp_path: Path) -> None:
+async def test_a_drained_training_leaves_a_checkpoint(cluster: Any, tmp_path: Path) -> None:
     job = submitted_job(tmp_path / "job", ROWS * 40)
     async with driver(cluster, tmp_path) as child:
         await submit(child, job)
         await messages_until(child, "metric")
-        await child.send({"suspend": True})
-        said = await messages_until(child, "suspended")
+        await child.send({"drain": True})
+        said = await messages_until(child, "drained")
         assert await child.wait() == 75
-    assert said[-1] == {"kind": "suspended"}
+    assert said[-1] == {"kind": "drained"}
     (checkpoint,) = [each for each in said if each["kind"] == "checkpoint"]
     assert Path(checkpoint["folder"]).parent == job.scratch_folder
     names = {path.name for path in files_below(Path(checkpoint["folder"]))}

@@ -76,21 +76,21 @@ async def run_child(
     checkpoint_s: float = 300.0,
     resume: dict[str, Any] | None = None,
     kill_at: int | None = None,
-    suspend: bool = False,
+    drain: bool = False,
     fp32: bool = False,
     **config: Any,
 ) -> Outcome:
     """Run one child to its end, in a new folder."""
     rows = _stored_rows(folder)
     child = await Child.start(
-        [*RUN_MODULE, "slm_training.worker.child"],
+        [*RUN_MODULE, "slm_training.worker.child.main"],
         env=clean_environment(HF_HUB_OFFLINE="1", **({"SLM_TRAINER_PRECISION": "fp32"} if fp32 else {})),
         log_path=folder / "log",
     )
     job = _job(base, rows, folder / "result", {**CONFIG, **config})
     await child.send({"job": job | {"checkpoint_s": checkpoint_s} | (resume or {})})
-    if suspend:
-        await child.send({"suspend": True})
+    if drain:
+        await child.send({"drain": True})
     messages = []
     async for message in child.messages():
         messages.append(message)
@@ -187,11 +187,11 @@ async def test_a_killed_and_resumed_training_equals_the_uninterrupted_one(
     assert resumed.values("loss") == uninterrupted.values("loss")[stored["step"] :]
 
 
-async def test_a_suspended_training_stops_at_a_checkpoint_and_goes_on_from_there(train: Train, whole: Know) -> None:
-    suspended = await train("suspended", suspend=True)
-    assert (suspended.last["kind"], suspended.exit_code) == ("suspended", 75)
-    (stored,) = suspended.told("checkpoint")
-    assert not suspended.folder.exists()
+async def test_a_drained_training_stops_at_a_checkpoint_and_goes_on_from_there(train: Train, whole: Know) -> None:
+    drained = await train("drained", drain=True)
+    assert (drained.last["kind"], drained.exit_code) == ("drained", 75)
+    (stored,) = drained.told("checkpoint")
+    assert not drained.folder.exists()
     resumed = await train("resumed", resume={"resume_folder": stored["folder"], "resume_step": stored["step"]})
     assert resumed.last["result"] == (await whole("full", False)).last["result"]
 

@@ -1,6 +1,6 @@
 """The driver of a Ray cluster: `python -m slm_training.worker.cluster.driver OPTIONS`, started by the supervisor only.
 
-It runs on a node of the cluster, speaks as `slm_training.worker.child` does, and tells, whenever it is asked, what the
+It runs on a node of the cluster, speaks as `worker.child.main` does, and tells, whenever it is asked, what the
 cluster has. With it ends everything that it started there.
 """
 
@@ -17,11 +17,11 @@ import ray
 
 from slm_shared.errors import DISK_FULL, DISK_FULL_MESSAGE, is_disk_full
 from slm_shared.jobs.child import Parent
-from slm_training.worker.capabilities import facts_of_machine
-from slm_training.worker.child import EXIT_FAILED, EXIT_SUSPENDED
+from slm_training.worker.child.capabilities import facts_of_machine
 from slm_training.worker.cluster.failures import Message, error, failure_message
 from slm_training.worker.cluster.options import ClusterOptions
 from slm_training.worker.cluster.submission import Submission
+from slm_training.worker.errors import EXIT_DRAINED, EXIT_FAILED
 from slm_training.worker.job import TrainingJob
 
 GIGABYTE = 1e9
@@ -50,7 +50,7 @@ def main() -> int:
         parent.send(**message)
         if message["kind"] != "plan":
             ray.shutdown()
-            return {"error": EXIT_FAILED, "suspended": EXIT_SUSPENDED}.get(message["kind"], 0)
+            return {"error": EXIT_FAILED, "drained": EXIT_DRAINED}.get(message["kind"], 0)
 
 
 def _knock(address: str) -> None:

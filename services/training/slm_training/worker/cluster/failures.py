@@ -14,7 +14,7 @@ from ray.train.v2._internal.exceptions import (
 )
 from ray.train.v2.api.exceptions import PreemptionError
 
-from slm_training.worker.child import UNEXPECTED
+from slm_training.worker.errors import UNEXPECTED
 
 Message = dict[str, Any]
 

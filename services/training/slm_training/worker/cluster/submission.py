@@ -5,6 +5,7 @@ import threading
 import time
 import traceback
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import ray
@@ -14,39 +15,38 @@ from ray.train.v2._internal.callbacks.placement_group_callback import PlacementG
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from slm_shared.jobs.child import clean_environment
-from slm_training.worker.child import Voice
-from slm_training.worker.cluster.desk import Desk
+from slm_training.worker.child.reporting import Channel, timestamp
 from slm_training.worker.cluster.failures import Message, failure_message
+from slm_training.worker.cluster.file_transfer import RESULT, PackedFiles, pack, write_piece
+from slm_training.worker.cluster.mailbox import Mailbox
 from slm_training.worker.cluster.options import ClusterOptions
-from slm_training.worker.cluster.parcels import RESULT, pack, write_piece
-from slm_training.worker.cluster.share import work
 from slm_training.worker.job import TrainingJob
-from slm_training.worker.reporting import timestamp
 
+NODE_MODULE = "slm_training.worker.cluster.node_process"
 TAKE_S = 0.25
 CLOSING_S = 60.0
-ENDS = frozenset({"plan", "result", "suspended"})
+ENDS = frozenset({"plan", "result", "drained"})
 
 
 class Submission:
     """A job on its way through the cluster. `parent` hears what its first process says."""
 
-    def __init__(self, job: TrainingJob, options: ClusterOptions, parent: Voice) -> None:
+    def __init__(self, job: TrainingJob, options: ClusterOptions, parent: Channel) -> None:
         self._job = job
         self._options = options
         self._parent = parent
         self._processes = 1 if job.run.purpose == "plan" else job.run.config.num_processes
-        self._asked_to_suspend = False
+        self._asked_to_drain = False
         self._end: Message | None = None
         self._errors: list[Message] = []
         self._failure: Exception | None = None
         self._ended_at: float | None = None
-        self._desk: Any = None
+        self._mailbox: Any = None
 
     def run(self) -> Message:
         """Train to the end; the last message for the supervisor. What was taken of the cluster is given back."""
         here = NodeAffinitySchedulingStrategy(node_id=ray.get_runtime_context().get_node_id(), soft=False)
-        self._desk = ray.remote(num_cpus=0)(Desk).options(scheduling_strategy=here).remote()
+        self._mailbox = ray.remote(num_cpus=0)(Mailbox).options(scheduling_strategy=here).remote()
         self._log(f"Submitting to the Ray cluster at {self._options.address}; processes: {self._processes}.")
         fit = threading.Thread(target=self._fit, name="fit", daemon=True)
         fit.start()
@@ -54,7 +54,7 @@ class Submission:
             self._hear()
         while self._hear(timeout_s=0):
             pass
-        ray.kill(self._desk)
+        ray.kill(self._mailbox)
         # It comes when everything before it has arrived: what is lost while Ray closes is no loss any more.
         if self._end is not None:
             return self._end
@@ -74,9 +74,9 @@ class Submission:
 
     def _trainer(self) -> Any:
         job = self._job.model_copy(update={"threads": self._job.threads or self._options.cpus})
-        share = partial(work, self._desk, job.model_dump_json(), pack(job, ray.put))
+        work = partial(_train_on_node, self._mailbox, job.model_dump_json(), pack(job, ray.put))
         return _Trainer(
-            share,
+            work,
             torch_config=TorchConfig(backend="nccl" if self._options.gpus else "gloo"),
             scaling_config=ScalingConfig(
                 num_workers=self._processes,
@@ -85,7 +85,7 @@ class Submission:
             ),
             run_config=RunConfig(
                 name=f"slm-{job.run.run_id}-e{job.run.epoch}",
-                # Only its own notes lie there; everything else goes over the desk.
+                # Only its own notes lie there; everything else goes through the mailbox.
                 storage_path=str(job.scratch_folder / "ray"),
                 # The platform tries again, from its last checkpoint, and knows when to stop trying.
                 failure_config=FailureConfig(max_failures=0, controller_failure_limit=0, max_preemption_failures=0),
@@ -101,11 +101,11 @@ class Submission:
         return environment if self._options.gpus else {**environment, "CUDA_VISIBLE_DEVICES": ""}
 
     def _hear(self, timeout_s: float = TAKE_S) -> bool:
-        """Pass on what lies on the desk; whether there was anything."""
-        if not self._asked_to_suspend and self._parent.waiting():
-            self._asked_to_suspend = True
-            ray.get(self._desk.suspend.remote())
-        messages: list[Message] = ray.get(self._desk.take.remote(timeout_s))
+        """Pass on what lies in the mailbox; whether there was anything."""
+        if not self._asked_to_drain and self._parent.has_message():
+            self._asked_to_drain = True
+            ray.get(self._mailbox.request_drain.remote())
+        messages: list[Message] = ray.get(self._mailbox.take.remote(timeout_s))
         for message in messages:
             self._take(message)
         return bool(messages)
@@ -136,6 +136,11 @@ class Submission:
 
     def _log(self, message: str) -> None:
         self._parent.send("log", level="info", message=message, time=timestamp())
+
+
+def _train_on_node(mailbox: Any, job: str, files: PackedFiles) -> None:
+    """What Ray calls in each process. What trains is imported there only: the driver does not need it."""
+    import_module(NODE_MODULE).train_on_node(mailbox, job, files)
 
 
 class _Trainer(TorchTrainer):  # type: ignore[misc]  # no types without the extra

@@ -10,8 +10,8 @@ from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.manifest import ArtifactMismatchError
 from slm_shared.storage.objects import ObjectStore
-from slm_training.worker.checkpoints import Checkpoints
 from slm_training.worker.job import BaseModelRef, DatasetRef, LocalDataset, RunLease, TrainingJob
+from slm_training.worker.supervisor.checkpoint_uploads import CheckpointUploads
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ class Inputs:
         self._verified: set[str] = set()
 
     async def fetch(
-        self, run: RunLease, folder: Path, *, checkpoints: Checkpoints, threads: int | None, checkpoint_s: float
+        self, run: RunLease, folder: Path, *, checkpoints: CheckpointUploads, threads: int | None, checkpoint_s: float
     ) -> TrainingJob:
         """Download everything side by side into `folder` (absolute, exists) and describe the job.
 

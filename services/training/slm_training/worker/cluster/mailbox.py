@@ -6,7 +6,7 @@ from typing import Any
 MAX_QUEUED = 16
 
 
-class Desk:
+class Mailbox:
     """An actor on the driver's own node, so that it is lost with the driver and not with a node that trains.
 
     It holds at most 16 messages, of which each has at most one piece of a file; whoever has more to say waits.
@@ -14,7 +14,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_QUEUED)
-        self._suspend = asyncio.Event()
+        self._drain = asyncio.Event()
 
     async def put(self, message: dict[str, Any]) -> None:
         """Leave a message; returns once there is room for it."""
@@ -31,10 +31,10 @@ class Desk:
             found.append(self._messages.get_nowait())
         return found
 
-    async def suspend(self) -> None:
+    async def request_drain(self) -> None:
         """Ask the training to stop at its next checkpoint."""
-        self._suspend.set()
+        self._drain.set()
 
-    async def suspended(self) -> bool:
+    async def drain_requested(self) -> bool:
         """Returns when that was asked."""
-        return await self._suspend.wait()
+        return await self._drain.wait()

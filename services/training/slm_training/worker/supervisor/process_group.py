@@ -4,14 +4,12 @@ import sys
 from pathlib import Path
 
 from slm_shared.jobs.child import RUN_MODULE, Child
-from slm_training.worker.job import TrainingJob
-from slm_training.worker.warm import MODULE, child_environment
-
-JOB_VARIABLE = "SLM_TRAINER_JOB"
+from slm_training.worker.job import JOB_VARIABLE, TrainingJob
+from slm_training.worker.supervisor.warm_child import MODULE, child_environment
 
 
 async def start_group(job: TrainingJob, work_dir: Path, *, log_path: Path) -> Child:
-    """Start as many children as the job asks for and give the first one its voice; the others only compute.
+    """Start as many children as the job asks for and connect the first one to us; the others only compute.
 
     Each reads the job from a file, for only the first has the supervisor's ear. When one ends badly torchrun ends all.
     """

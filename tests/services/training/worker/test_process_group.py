@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from slm_training.worker.group import start_group
+from slm_training.worker.supervisor.process_group import start_group
 from tests.support.training_jobs import NANO, make_job, train
 
 ROWS = [{"prompt": f"turn on {n}", "completion": "yes " * (1 + n % 7)} for n in range(32)]

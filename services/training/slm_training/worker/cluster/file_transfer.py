@@ -12,7 +12,7 @@ RESULT = "result"
 
 
 @dataclass(frozen=True)
-class Parcel:
+class PackedFiles:
     """The references of the pieces of each file, by its path below the job's folder."""
 
     files: dict[str, list[Any]]
@@ -24,7 +24,7 @@ class Parcel:
                 write_piece(folder, name, get(reference), begins=number == 0)
 
 
-def pack(job: TrainingJob, put: Callable[[bytes], Any]) -> Parcel:
+def pack(job: TrainingJob, put: Callable[[bytes], Any]) -> PackedFiles:
     """Hand what a job reads to `put`, which returns a reference to each piece."""
     given = {"base": job.base_folder, "training.parquet": job.training.path}
     if job.evaluation is not None:
@@ -32,11 +32,11 @@ def pack(job: TrainingJob, put: Callable[[bytes], Any]) -> Parcel:
     if job.resume_folder is not None:
         given["resume"] = job.resume_folder
     paths = {name: path for top, given_path in given.items() for name, path in _named(top, given_path)}
-    return Parcel({name: [put(piece) for piece in pieces(path)] for name, path in paths.items()})
+    return PackedFiles({name: [put(piece) for piece in pieces(path)] for name, path in paths.items()})
 
 
 def unpacked(job: TrainingJob, folder: Path) -> TrainingJob:
-    """The job with its paths where its parcel was unpacked; it writes below `folder` too."""
+    """The job with its paths where its files was unpacked; it writes below `folder` too."""
 
     def moved(dataset: LocalDataset, name: str) -> LocalDataset:
         return dataset.model_copy(update={"path": folder / name})

@@ -1,4 +1,4 @@
-"""The way of checkpoints: from a child's disk to the object store and the service, and back into the next attempt."""
+"""Uploads of checkpoints: from a child's disk to the object store and the service, and back into the next attempt."""
 
 import asyncio
 import shutil
@@ -28,7 +28,7 @@ class Resumable:
     folder: Path
 
 
-class Checkpoints:
+class CheckpointUploads:
     """The checkpoints of one attempt. Storing them never delays the training: the newest one goes, older ones wait no
     more."""
 
@@ -103,5 +103,5 @@ class Checkpoints:
             try:
                 await self._store.remove_prefix(obsolete)
             except UnavailableError:
-                # The sweeper of the service finds it later.
+                # The cleanup of the service finds it later.
                 log.info("checkpoint.not_removed", prefix=obsolete)

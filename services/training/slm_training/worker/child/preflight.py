@@ -14,15 +14,16 @@ from transformers.utils.logging import disable_progress_bar
 
 from slm_ml.model import parameter_count
 from slm_ml.token_report import TokenReport, make_token_report
-from slm_training.worker.building import make_trainer, read_material, steps_of
-from slm_training.worker.data import EncodedRows, rows_of
+from slm_training.worker.child.building import make_trainer, read_material, steps_of
+from slm_training.worker.child.choices import estimated_gb
+from slm_training.worker.child.device import GIGABYTE, available_gb, make_deterministic, total_gb
+from slm_training.worker.child.encoding import rows_of
+from slm_training.worker.child.loading import Base, load_base
+from slm_training.worker.child.reporting import NoChannel, Reporter
+from slm_training.worker.child.rows import EncodedRows
+from slm_training.worker.child.trainer import CompletionTrainer
 from slm_training.worker.errors import NoTrainableTokensError, SettingsError, TrainingError
 from slm_training.worker.job import TrainingConfig, TrainingJob
-from slm_training.worker.loading import Base, load_base
-from slm_training.worker.memory import GIGABYTE, available_gb, estimated_gb, total_gb
-from slm_training.worker.precision import make_deterministic
-from slm_training.worker.reporting import Reporter
-from slm_training.worker.trainer import CompletionTrainer
 
 MEASURED_STEPS = 6
 UNMEASURED_STEPS = 2
@@ -30,17 +31,6 @@ SPREAD = 1.15
 MEMORY_SPREAD = 1.3
 WORTH_WARNING = 0.05
 Report = dict[str, Any]
-
-
-class _Nobody:
-    """Nobody wants to hear of steps that are thrown away."""
-
-    def send(self, kind: str, **fields: Any) -> None:
-        """Drops the message."""
-
-    def asked_to_suspend(self) -> bool:
-        """Never."""
-        return False
 
 
 class _Clock(TrainerCallback):
@@ -80,7 +70,7 @@ def plan_training(job: TrainingJob) -> Report:
         max_length=base.max_length,
     )
     _refuse(tokens, config)
-    reporter = Reporter(_Nobody())
+    reporter = Reporter(NoChannel())
     rows = read_material(job, base, reporter).rows
     parameters = parameter_count(base.model)
     total = steps_of(config, len(rows.examples))

@@ -24,21 +24,33 @@ NAMES = {
 MEGABYTE = 2**20
 
 
-class Listener(Protocol):
-    """Whoever hears the messages: the supervisor, as its child sees it."""
+class Channel(Protocol):
+    """The connection of a training to its supervisor; `slm_shared.jobs.child.Parent` is the usual one."""
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Take one message."""
+        """Send one message."""
 
-    def asked_to_suspend(self) -> bool:
-        """Whether the training should stop at its next checkpoint."""
+    def has_message(self) -> bool:
+        """Whether the supervisor has said something since the job was given, which can only be to drain: stop at the
+        next checkpoint."""
+
+
+class NoChannel:
+    """A connection to nobody, for work whose messages are not wanted."""
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Drops the message."""
+
+    def has_message(self) -> bool:
+        """Never."""
+        return False
 
 
 class Reporter(TrainerCallback):
     """Turns the trainer's callbacks into messages. `trainer` is set once it exists, for its token count."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._marks: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW_STEPS)
         self._last_progress = 0.0
         self._use = _DeviceUse()
@@ -47,13 +59,13 @@ class Reporter(TrainerCallback):
 
     def log(self, message: str, *, level: str = "info") -> None:
         """One line of the experiment's log."""
-        self._listener.send("log", level=level, message=message, time=timestamp())
+        self._channel.send("log", level=level, message=message, time=timestamp())
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Points of several series at one step; what is not finite is sent as null."""
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         self.latest.update(finite)
-        self._listener.send("metric", step=step, values=finite, time=timestamp())
+        self._channel.send("metric", step=step, values=finite, time=timestamp())
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -100,7 +112,7 @@ class Reporter(TrainerCallback):
         self._last_progress = now
         left = state.max_steps - state.global_step
         losses = self.trainer.step_losses
-        self._listener.send(
+        self._channel.send(
             "progress",
             step=state.global_step,
             total_steps=state.max_steps,

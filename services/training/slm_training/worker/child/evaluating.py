@@ -9,9 +9,9 @@ from transformers import PreTrainedModel, TrainerCallback, TrainerControl, Train
 
 from slm_ml.encoding import Example
 from slm_ml.evaluation import mean_loss
-from slm_training.worker import checkpoint
+from slm_training.worker.child import snapshot
+from slm_training.worker.child.reporting import Reporter
 from slm_training.worker.job import TrainingConfig
-from slm_training.worker.reporting import Reporter
 
 
 class Evaluation:
@@ -74,7 +74,7 @@ class Evaluating(TrainerCallback):
         if not self._best or loss < self._best["loss"]:
             self._best.update(loss=loss, step=state.global_step, since=0)
             if self._config.save_best_model and state.is_world_process_zero:
-                save_file(checkpoint.trained_weights(model), self._file(state.global_step))
+                save_file(snapshot.trained_weights(model), self._file(state.global_step))
             return
         self._best["since"] += 1
         patience = self._config.early_stopping_patience
@@ -99,6 +99,6 @@ class Evaluating(TrainerCallback):
         if loss is not None and loss <= self._best["loss"]:
             return last_step
         step: int = self._best["step"]
-        checkpoint.put_weights(model, load_file(self._folder / f"best-{step:08d}.safetensors"))
+        snapshot.put_weights(model, load_file(self._folder / f"best-{step:08d}.safetensors"))
         self._reporter.log(f"Kept the weights of step {step}, whose evaluation loss was the lowest.")
         return step

@@ -15,7 +15,6 @@ from uuid import UUID
 import polars
 
 from slm_training.worker.job import TrainingJob
-from slm_training.worker.training import run_training
 
 NOBODY = UUID(int=0)
 NEVER_S = 1e9
@@ -34,22 +33,11 @@ CONFIG = {
 }
 
 
-class _Nobody:
-    """Stands in for the supervisor, which does not want to hear of this."""
-
-    def send(self, kind: str, **fields: Any) -> None:
-        """Drops the message."""
-
-    def asked_to_suspend(self) -> bool:
-        """Never."""
-        return False
-
-
-def rehearse(folder: Path, *, threads: int | None = None) -> None:
-    """Train for two steps in `folder`, which the caller removes."""
+def rehearsal_job(folder: Path) -> TrainingJob:
+    """A job of two steps that reads and writes only below `folder`, which the caller removes."""
     rows = folder / "rows.parquet"
     polars.DataFrame(ROWS).write_parquet(rows)
-    job = TrainingJob.model_validate(
+    return TrainingJob.model_validate(
         {
             "run": {
                 "run_id": NOBODY,
@@ -67,15 +55,13 @@ def rehearse(folder: Path, *, threads: int | None = None) -> None:
             "evaluation": {"source": _dataset(), "path": rows},
             "output_folder": folder / "result",
             "scratch_folder": folder / "scratch",
-            "threads": threads,
+            "threads": None,
             "checkpoint_s": NEVER_S,
         }
     )
-    run_training(job, _Nobody())
-    _settle_memory()
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """A child may wait for hours: return what only the rehearsal needed, about 30 MB, where the C library can.
 
     What is left, modules above all, stays until the end: no later collection has to look at it. Accelerate collects

@@ -17,30 +17,31 @@ from transformers.utils.logging import disable_progress_bar
 
 from slm_ml.model import parameter_count
 from slm_shared.observability.code_version import code_version
-from slm_training.worker.artifact import library_versions, save_model, write_record
-from slm_training.worker.building import Material, make_trainer, read_material
-from slm_training.worker.checkpointing import Checkpointing
-from slm_training.worker.choices import Choices
-from slm_training.worker.errors import CheckpointError, DivergedError, SuspendedError
-from slm_training.worker.evaluating import Evaluating
+from slm_training.worker.child.artifact import library_versions, save_model, write_record
+from slm_training.worker.child.building import Material, make_trainer, read_material
+from slm_training.worker.child.checkpoint_schedule import CheckpointSchedule
+from slm_training.worker.child.choices import Choices
+from slm_training.worker.child.device import make_deterministic
+from slm_training.worker.child.evaluating import Evaluating
+from slm_training.worker.child.loading import load_base
+from slm_training.worker.child.reporting import Channel, Reporter
+from slm_training.worker.child.snapshot import CheckpointError
+from slm_training.worker.child.trainer import CompletionTrainer
+from slm_training.worker.errors import DivergedError, DrainedError
 from slm_training.worker.job import TrainingJob, TrainingResult
-from slm_training.worker.loading import load_base
-from slm_training.worker.precision import make_deterministic
-from slm_training.worker.reporting import Listener, Reporter
-from slm_training.worker.trainer import CompletionTrainer
 
 
-def run_training(job: TrainingJob, listener: Listener) -> TrainingResult | None:
+def run_training(job: TrainingJob, channel: Channel) -> TrainingResult | None:
     """Train, write `job.output_folder`, and say how it went; None in all but the first of several processes.
 
-    Raises TrainingError and RowFormatError, which are the user's to mend; SuspendedError when asked to stop;
+    Raises TrainingError and RowFormatError, which are the user's to mend; DrainedError when asked to drain;
     CheckpointError when it cannot go on from the checkpoint it was given.
     """
     config = job.run.config
     make_deterministic(threads=job.threads, processes=config.num_processes)
     disable_progress_bar()  # type: ignore[no-untyped-call]
     set_seed(config.seed)
-    reporter = Reporter(listener)
+    reporter = Reporter(channel)
     base = load_base(job.base_folder, max_length=config.max_length)
     material = read_material(job, base, reporter)
     trainer, choices = make_trainer(job, base, material.rows, reporter)
@@ -48,13 +49,13 @@ def run_training(job: TrainingJob, listener: Listener) -> TrainingResult | None:
     if material.evaluation is not None:
         evaluating = Evaluating(material.evaluation, reporter, config, folder=job.scratch_folder)
         trainer.add_callback(evaluating)
-    checkpointing = Checkpointing(listener, reporter, every_s=job.checkpoint_s)
-    trainer.add_callback(checkpointing)
-    listener.send("chosen", choices=choices.reasons)
+    schedule = CheckpointSchedule(channel, reporter, every_s=job.checkpoint_s)
+    trainer.add_callback(schedule)
+    channel.send("chosen", choices=choices.reasons)
     reporter.log(f"Training {job.run.base_model.name} ({config.objective}, {config.method}) on {choices.label}.")
     _train(trainer, job, reporter)
-    if checkpointing.suspended:
-        raise SuspendedError
+    if schedule.drained:
+        raise DrainedError
     if not trainer.is_world_process_zero():
         return None
     return _finish(job, trainer, Outcome(material, evaluating, choices, reporter))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
-from slm_training.worker.data import IGNORED
+from slm_ml.encoding import IGNORED
 
 BATCHES_PER_WINDOW = 32
 
@@ -72,13 +72,6 @@ def grouped(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> li
         rows = sorted(order[start : start + window], key=lengths.__getitem__)
         batches += [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
     return batches
-
-
-def padding_share(lengths: Sequence[int], batch_size: int) -> float:
-    """Which share of the positions would be padding if rows simply followed each other."""
-    batches = [range(at, min(at + batch_size, len(lengths))) for at in range(0, len(lengths), batch_size)]
-    positions = sum(len(batch) * max(lengths[row] for row in batch) for batch in batches)
-    return 1 - sum(lengths) / positions if positions else 0.0
 
 
 def packed_rows(lengths: Sequence[int]) -> list[list[int]]:

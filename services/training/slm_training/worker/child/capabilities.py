@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from slm_training.worker.artifact import library_versions
-from slm_training.worker.memory import total_gb
-from slm_training.worker.precision import usable_cores
+from slm_training.worker.child.artifact import library_versions
+from slm_training.worker.child.device import total_gb, usable_cores
 
 
 def facts_of_machine() -> dict[str, Any]:

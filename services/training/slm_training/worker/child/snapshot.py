@@ -1,4 +1,4 @@
-"""Checkpoints: everything a training needs to go on as if it had never stopped.
+"""A checkpoint as a folder of files: everything a training needs to go on as if it had never stopped.
 
 Tensors as safetensors, the rest as JSON, nothing pickled: a checkpoint comes back from an object store, and unpickling
 would run whatever somebody put there. A checkpoint is a folder that appears under its name only when it is whole.
@@ -16,12 +16,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers.trainer import TRAINER_STATE_NAME
 
-from slm_training.worker.errors import CheckpointError
-
 WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 RANDOM = "random.safetensors"
 REST = "rest.json"
+
+
+class CheckpointError(Exception):
+    """The checkpoint does not belong to this model or this trainer."""
 
 
 def folder_of(scratch: Path, step: int) -> Path:

@@ -15,7 +15,7 @@ from slm_training.worker.cluster.options import ClusterOptions
 
 log = structlog.get_logger()
 
-MODULE = "slm_training.worker.child"
+MODULE = "slm_training.worker.child.main"
 DRIVER_MODULE = "slm_training.worker.cluster.driver"
 TOUCH_S = 10.0
 RESTART_DELAY_S = 2.0

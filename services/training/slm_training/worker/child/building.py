@@ -7,23 +7,17 @@ from peft import LoraConfig, TaskType
 from transformers import PrinterCallback
 from trl import SFTConfig  # type: ignore[attr-defined]  # exported lazily
 
-from slm_training.worker.batches import PackingCollator, PaddingCollator, PreferenceCollator
-from slm_training.worker.choices import Choices, choose
-from slm_training.worker.data import (
-    EncodedRows,
-    Row,
-    encode,
-    encode_to_measure,
-    rows_of,
-    split_rows,
-    training_dataset,
-)
+from slm_ml.encoding import Row
+from slm_training.worker.child.batches import PackingCollator, PaddingCollator, PreferenceCollator
+from slm_training.worker.child.choices import Choices, choose
+from slm_training.worker.child.encoding import encode, encode_to_measure, rows_of
+from slm_training.worker.child.evaluating import Evaluation
+from slm_training.worker.child.loading import Base
+from slm_training.worker.child.reporting import Reporter
+from slm_training.worker.child.rows import EncodedRows, split_rows, training_dataset
+from slm_training.worker.child.trainer import CompletionTrainer, PreferenceTrainer
 from slm_training.worker.errors import NoTrainableTokensError, SettingsError
-from slm_training.worker.evaluating import Evaluation
 from slm_training.worker.job import TrainingConfig, TrainingJob
-from slm_training.worker.loading import Base
-from slm_training.worker.reporting import Reporter
-from slm_training.worker.trainer import CompletionTrainer, PreferenceTrainer
 
 MAX_POINTS = 100_000
 OPTIMIZERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "sgd": "sgd"}

@@ -13,9 +13,9 @@ from torch.nn import functional
 from torch.utils.data import Sampler
 from trl import SFTTrainer  # type: ignore[attr-defined]  # exported lazily
 
-from slm_training.worker import checkpoint
-from slm_training.worker.batches import LengthGroupedSampler, ShuffledSampler, segment_mask
-from slm_training.worker.data import IGNORED
+from slm_ml.encoding import IGNORED
+from slm_training.worker.child import snapshot
+from slm_training.worker.child.batches import LengthGroupedSampler, ShuffledSampler, segment_mask
 from slm_training.worker.errors import DivergedError
 
 
@@ -26,7 +26,7 @@ class CompletionTrainer(SFTTrainer):
     projected, once. The loss is the same: mean negative log-likelihood over the labelled tokens of an optimiser step,
     however many passes and processes the step is divided among.
     `seen_tokens` counts the tokens trained on so far, padding left out; `step_losses` has one loss per step.
-    Checkpoints are written and read by `checkpoint`, in place of the library's, which pickles.
+    Checkpoints are written and read by `snapshot`, in place of the library's, which pickles.
     """
 
     def __init__(self, *args: Any, lengths: list[int], grouped: bool = True, **kwargs: Any) -> None:
@@ -46,21 +46,21 @@ class CompletionTrainer(SFTTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if self.is_world_process_zero():
-            checkpoint.save(self, checkpoint.folder_of(Path(str(self.args.output_dir)), self.state.global_step))
+            snapshot.save(self, snapshot.folder_of(Path(str(self.args.output_dir)), self.state.global_step))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        checkpoint.load_weights(self, Path(resume_from_checkpoint))
+        snapshot.load_weights(self, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint_folder: str | None) -> None:
         if checkpoint_folder is not None:
-            checkpoint.load_optimizer(self, Path(checkpoint_folder))
+            snapshot.load_optimizer(self, Path(checkpoint_folder))
 
     def _load_scaler(self, checkpoint_folder: str | None) -> None:
         """Comes back with the optimizer."""
 
     def _load_rng_state(self, checkpoint_folder: str | None) -> None:
         if checkpoint_folder is not None:
-            checkpoint.load_random(Path(checkpoint_folder))
+            snapshot.load_random(Path(checkpoint_folder))
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

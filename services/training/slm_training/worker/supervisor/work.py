@@ -17,13 +17,13 @@ from slm_shared.jobs.client import JobFailedError, Lease, LeaseClient, LeaseLost
 from slm_shared.storage import manifest
 from slm_shared.storage.manifest import MANIFEST_NAME, ArtifactMismatchError, Manifest
 from slm_shared.storage.objects import ObjectMissingError, ObjectStore
-from slm_training.worker.checkpoints import Checkpoints
-from slm_training.worker.group import start_group
-from slm_training.worker.inputs import Inputs
 from slm_training.worker.job import RunLease, TrainingJob, TrainingResult
 from slm_training.worker.settings import TrainerSettings
-from slm_training.worker.telemetry import SPOOL, Telemetry, prune, replay
-from slm_training.worker.warm import WarmChild
+from slm_training.worker.supervisor.checkpoint_uploads import CheckpointUploads
+from slm_training.worker.supervisor.inputs import Inputs
+from slm_training.worker.supervisor.process_group import start_group
+from slm_training.worker.supervisor.telemetry import SPOOL, Telemetry, prune, replay
+from slm_training.worker.supervisor.warm_child import WarmChild
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class TrainerWork:
         self._broker = broker
         self._leases = leases
         self._child: Child | None = None
-        self._suspended = asyncio.Event()
+        self._drained = asyncio.Event()
         self._replaying: asyncio.Task[None] | None = None
         self._inputs = Inputs(store, cache=settings.work_dir.absolute() / "base-models")
         self._warm = WarmChild(settings.work_dir, timeout_s=settings.warm_timeout_s, cluster=settings.cluster)
@@ -54,11 +54,11 @@ class TrainerWork:
         await self._warm.ready()
         self._leases.capabilities = self._warm.facts
 
-    async def suspend(self) -> None:
+    async def drain(self) -> None:
         """Have the training stop at a checkpoint; returns when that is stored and known to the service."""
         if self._child is not None:
-            await self._child.send({"suspend": True})
-            await self._suspended.wait()
+            await self._child.send({"drain": True})
+            await self._drained.wait()
 
     async def close(self) -> None:
         """Stop the warm child."""
@@ -76,20 +76,20 @@ class TrainerWork:
         begun = asyncio.get_running_loop().time()
         prune(self._jobs, keep=self._settings.kept_jobs)
         spool = folder / SPOOL
-        checkpoints = Checkpoints(
+        checkpoints = CheckpointUploads(
             self._store, self._leases, lease=lease, run=run, no_contact_s=self._settings.no_contact_s
         )
         async with Telemetry(self._broker, experiment_id=run.experiment_id, epoch=run.epoch, spool=spool) as telemetry:
             try:
                 job = await self._fetch(run, folder, checkpoints)
-                result = await self._train(job, lease, Ways(telemetry, checkpoints))
+                result = await self._train(job, lease, Outputs(telemetry, checkpoints))
                 stored = await self._store_result(job)
             except JobFailedError:
-                await telemetry.drain()
+                await telemetry.publish_remaining()
                 raise
             finally:
                 await checkpoints.close()
-            await telemetry.drain()
+            await telemetry.publish_remaining()
         return {
             "manifest_key": f"{run.artifact_prefix}/{MANIFEST_NAME}",
             "manifest_sha256": stored.sha256,
@@ -100,7 +100,7 @@ class TrainerWork:
 
     async def _plan(self, run: RunLease, folder: Path, lease: Lease) -> dict[str, Any]:
         """Measure what a training would take. Raises JobFailedError for one that could not work."""
-        checkpoints = Checkpoints(self._store, self._leases, lease=lease, run=run, no_contact_s=0)
+        checkpoints = CheckpointUploads(self._store, self._leases, lease=lease, run=run, no_contact_s=0)
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         child = await self._warm.take()
         try:
@@ -122,7 +122,7 @@ class TrainerWork:
         report: dict[str, Any] = message["report"]
         return report
 
-    async def _fetch(self, run: RunLease, folder: Path, checkpoints: Checkpoints) -> TrainingJob:
+    async def _fetch(self, run: RunLease, folder: Path, checkpoints: CheckpointUploads) -> TrainingJob:
         settings = self._settings
 
         async def fetch() -> TrainingJob:
@@ -135,12 +135,12 @@ class TrainerWork:
         except (ArtifactMismatchError, ObjectMissingError) as error:
             raise JobFailedError("input_damaged", error.message, blame="system") from error
 
-    async def _train(self, job: TrainingJob, lease: Lease, ways: "Ways") -> TrainingResult:
+    async def _train(self, job: TrainingJob, lease: Lease, outputs: "Outputs") -> TrainingResult:
         child = await self._start(job)
-        self._suspended.clear()
+        self._drained.clear()
         try:
             self._child = child
-            return await self._follow(child, lease, ways)
+            return await self._follow(child, lease, outputs)
         finally:
             self._child = None
             # Whatever it still does, nobody wants to have it.
@@ -156,7 +156,7 @@ class TrainerWork:
         await child.send({"job": job.model_dump(mode="json")})
         return child
 
-    async def _follow(self, child: Child, lease: Lease, ways: "Ways") -> TrainingResult:
+    async def _follow(self, child: Child, lease: Lease, outputs: "Outputs") -> TrainingResult:
         """Pass on what the child says until its result. Raises JobFailedError for every other end."""
         while True:
             try:
@@ -172,14 +172,14 @@ class TrainerWork:
                 return TrainingResult.model_validate(message["result"])
             if message["kind"] == "error":
                 raise _failure(message, child)
-            if message["kind"] == "suspended":
-                await self._wait_to_be_cancelled(ways)
+            if message["kind"] == "drained":
+                await self._wait_to_be_cancelled(outputs)
             elif message["kind"] == "checkpoint":
-                ways.checkpoints.offer(message["step"], Path(message["folder"]), metrics=message["metrics"])
+                outputs.checkpoints.offer(message["step"], Path(message["folder"]), metrics=message["metrics"])
             elif message["kind"] == "chosen":
                 await self._tell_choices(lease, message["choices"])
             else:
-                _pass_on(message, lease, ways.telemetry)
+                _pass_on(message, lease, outputs.telemetry)
 
     async def _tell_choices(self, lease: Lease, choices: dict[str, Any]) -> None:
         """Have the service keep what the trainer settled; a run does not fail for want of it."""
@@ -188,11 +188,11 @@ class TrainerWork:
         except (LeaseLostError, UnavailableError) as error:
             log.warning("choices.not_kept", key=lease.key, error=type(error).__name__)
 
-    async def _wait_to_be_cancelled(self, ways: "Ways") -> None:
+    async def _wait_to_be_cancelled(self, outputs: "Outputs") -> None:
         """The child stopped because we asked: once its checkpoint is stored, whoever asked may cancel the job."""
-        await ways.checkpoints.settle()
-        await ways.telemetry.drain()
-        self._suspended.set()
+        await outputs.checkpoints.settle()
+        await outputs.telemetry.publish_remaining()
+        self._drained.set()
         await asyncio.get_running_loop().create_future()
 
     async def _store_result(self, job: TrainingJob) -> Manifest:
@@ -213,11 +213,11 @@ class TrainerWork:
 
 
 @dataclass(frozen=True)
-class Ways:
-    """Where what the child says goes."""
+class Outputs:
+    """What receives the messages of the child."""
 
     telemetry: Telemetry
-    checkpoints: Checkpoints
+    checkpoints: CheckpointUploads
 
 
 async def _death(child: Child) -> JobFailedError:

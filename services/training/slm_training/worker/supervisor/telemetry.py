@@ -30,7 +30,7 @@ SENT = "telemetry.sent"
 FLUSH_INTERVAL_S = 0.3
 PUBLISH_TIMEOUT_S = 5.0
 RETRY_DELAY_S = 1.0
-DRAIN_TIMEOUT_S = 5.0
+REMAINING_TIMEOUT_S = 5.0
 MAX_ENTRIES_PER_BATCH = 1000
 MAX_LINE_CHARACTERS = 2000
 
@@ -71,11 +71,11 @@ class Telemetry:
         """Note one log line; a very long one is cut."""
         self._lines.append(LogLine(time=time, level=level, message=message[:MAX_LINE_CHARACTERS]))
 
-    async def drain(self) -> None:
+    async def publish_remaining(self) -> None:
         """Publish what is there, but wait for NATS a few seconds at most."""
         await self._flush()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_TIMEOUT_S), self._changed:
+            async with asyncio.timeout(REMAINING_TIMEOUT_S), self._changed:
                 await self._changed.wait_for(lambda: self._published == self._batches)
         if self._published < self._batches:
             log.warning("telemetry.left_in_spool", batches=self._batches - self._published, spool=str(self._spool))

@@ -1,8 +1,11 @@
-"""What the device does well, and what keeps a run reproducible on it."""
+"""The device: what it does well, the memory it has, and what keeps a run reproducible on it."""
 
 import os
 
+import psutil
 import torch
+
+GIGABYTE = 1e9
 
 
 def wants_fp32() -> bool:
@@ -34,3 +37,18 @@ def make_deterministic(*, threads: int | None, processes: int = 1) -> None:
     # Where an operation has no deterministic kernel, a warning is better than a run that cannot start.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property there
+
+
+def available_gb(device: str) -> float:
+    """Memory of the device that is free now."""
+    if device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        return float(free) / GIGABYTE
+    return float(psutil.virtual_memory().available) / GIGABYTE
+
+
+def total_gb(device: str) -> float:
+    """All memory of the device."""
+    if device == "cuda":
+        return float(torch.cuda.get_device_properties(0).total_memory) / GIGABYTE
+    return float(psutil.virtual_memory().total) / GIGABYTE

@@ -16,8 +16,9 @@ import ray
 import ray.train
 from torch import distributed
 
-from slm_training.worker.child import EXIT_SUSPENDED, report_failure, serve
-from slm_training.worker.cluster.parcels import RESULT, Parcel, files_below, pieces, unpacked
+from slm_training.worker.child.serving import report_failure, serve
+from slm_training.worker.cluster.file_transfer import RESULT, PackedFiles, files_below, pieces, unpacked
+from slm_training.worker.errors import EXIT_DRAINED
 from slm_training.worker.job import TrainingJob
 
 GROUP_VARIABLES = (
@@ -29,58 +30,58 @@ GROUP_VARIABLES = (
     "RANK",
     "WORLD_SIZE",
 )
-FOLDER_PREFIX = "slm-share-"
+FOLDER_PREFIX = "slm-node-"
 LOST_SIGNS = ("connection closed by peer", "connection reset by peer", "broken pipe", "socket timeout")
 
 
-class ShareFailedError(Exception):
+class NodeProcessFailedError(Exception):
     """The process failed and has said why; Ray Train ends the others when it sees this."""
 
 
-def work(desk: Any, job: str, parcel: Parcel) -> None:
-    """Do a share of a job, which is given as JSON. Raises ShareFailedError when it came to a bad end."""
+def train_on_node(mailbox: Any, job: str, files: PackedFiles) -> None:
+    """Do one process's part of a job, which is given as JSON. Raises NodeProcessFailedError at a bad end."""
     warnings.simplefilter("ignore", FutureWarning)
     context = ray.train.get_context()
     if context.get_world_size() == 1:
         _leave_group()
     folder = _fresh_folder()
-    voice = ShareVoice(desk, folder / RESULT, rank=context.get_world_rank())
+    channel = MailboxChannel(mailbox, folder / RESULT, rank=context.get_world_rank())
     try:
-        status = _serve(TrainingJob.model_validate_json(job), parcel, folder, voice)
-        voice.close()
+        status = _serve(TrainingJob.model_validate_json(job), files, folder, channel)
+        channel.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if status not in (None, 0, EXIT_SUSPENDED):
-        raise ShareFailedError(f"The share ended with status {status} and has told why.")
+    if status not in (None, 0, EXIT_DRAINED):
+        raise NodeProcessFailedError(f"The process ended with status {status} and has told why.")
 
 
-def _serve(job: TrainingJob, parcel: Parcel, folder: Path, voice: "ShareVoice") -> int | None:
+def _serve(job: TrainingJob, files: PackedFiles, folder: Path, channel: "MailboxChannel") -> int | None:
     try:
-        parcel.unpack(folder, ray.get)
+        files.unpack(folder, ray.get)
     except Exception as error:  # noqa: BLE001  the edge of the process: whatever happened, the driver is told
-        return report_failure(error, voice)
-    return serve(unpacked(job, folder), voice)
+        return report_failure(error, channel)
+    return serve(unpacked(job, folder), channel)
 
 
-class ShareVoice:
-    """The way to the driver: of all processes the first one speaks, of the others only who fails.
+class MailboxChannel:
+    """The connection to the driver: of all processes the first one speaks, of the others only who fails.
 
     Messages and files go out in order and in the background; a second checkpoint waits until the first is on its way.
     """
 
-    def __init__(self, desk: Any, result: Path, *, rank: int) -> None:
-        self._desk = desk
+    def __init__(self, mailbox: Any, result: Path, *, rank: int) -> None:
+        self._mailbox = mailbox
         self._result = result
         self._rank = rank
-        self._suspended = desk.suspended.remote()
+        self._drain_requested = mailbox.drain_requested.remote()
         self._outbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._checkpoint_sent = threading.Event()
         self._checkpoint_sent.set()
-        self._sender = threading.Thread(target=self._deliver, name="voice", daemon=True)
+        self._sender = threading.Thread(target=self._deliver, name="messages", daemon=True)
         self._sender.start()
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Leave a message at the desk; that of a checkpoint or of the result comes after its files."""
+        """Leave a message in the mailbox; that of a checkpoint or of the result comes after its files."""
         if kind == "error":
             error = sys.exc_info()[1]
             fields |= {"lost_peer": _is_lost_peer(error), "traceback": traceback.format_exc(), "rank": self._rank}
@@ -91,9 +92,9 @@ class ShareVoice:
             self._checkpoint_sent.clear()
         self._outbox.put({"kind": kind, **fields})
 
-    def waiting(self) -> bool:
-        """Whether the driver has asked for something, which can only be to suspend."""
-        ready, _ = ray.wait([self._suspended], timeout=0)
+    def has_message(self) -> bool:
+        """Whether the driver has asked for something, which can only be to drain."""
+        ready, _ = ray.wait([self._drain_requested], timeout=0)
         return bool(ready)
 
     def close(self) -> None:
@@ -102,7 +103,7 @@ class ShareVoice:
         self._sender.join()
 
     def _deliver(self) -> None:
-        # When the desk is gone, so is the driver, and Ray ends this process.
+        # When the mailbox is gone, so is the driver, and Ray ends this process.
         while (message := self._outbox.get()) is not None:
             if message["kind"] == "checkpoint":
                 folder = Path(message["folder"])
@@ -112,13 +113,13 @@ class ShareVoice:
                 self._checkpoint_sent.set()
             elif message["kind"] == "result":
                 self._deliver_files(self._result)
-            ray.get(self._desk.put.remote(message))
+            ray.get(self._mailbox.put.remote(message))
 
     def _deliver_files(self, folder: Path) -> None:
         for path in files_below(folder):
             name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
             for number, piece in enumerate(pieces(path)):
-                ray.get(self._desk.put.remote({"kind": "file", "path": name, "data": piece, "begins": number == 0}))
+                ray.get(self._mailbox.put.remote({"kind": "file", "path": name, "data": piece, "begins": number == 0}))
 
 
 def _is_lost_peer(error: BaseException | None) -> bool:
