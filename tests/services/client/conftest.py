@@ -6,7 +6,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from slm_client import AsyncSlmClient, SlmClient
 from slm_testing.apps import serving
+from tests.support.clients import Ask
 from tests.support.fake_platform import FakePlatform
 
 
@@ -24,3 +26,9 @@ def platform(_served: FakePlatform) -> FakePlatform:
     _served.script.clear()
     _served.asked.clear()
     return _served
+
+
+@pytest.fixture(params=[AsyncSlmClient, SlmClient], ids=["asynchronous", "synchronous"])
+def ask(request: pytest.FixtureRequest, platform: FakePlatform) -> Ask:
+    """Asks the platform through one of the clients; a test that takes this runs with each."""
+    return Ask(platform.address, request.param)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from slm_client import AsyncSlmClient, SlmError
+from slm_client import SlmError
 from slm_client.base_models import is_external
 from slm_testing.apps import serving
+from tests.support.clients import Ask
 from tests.support.fake_platform import FakePlatform
 from tests.support.hub import Hub
 
@@ -88,27 +89,25 @@ async def test_a_hub_out_of_reach_is_told(platform: FakePlatform, tmp_path: Path
     assert "tiny/model cannot be fetched: the hub cannot be reached." in told
 
 
-async def test_a_folder_is_registered_once(platform: FakePlatform, folder: Path) -> None:
+async def test_a_folder_is_registered_once(platform: FakePlatform, ask: Ask, folder: Path) -> None:
     platform.will_answer({"items": []}, MODEL)
-    async with AsyncSlmClient(platform.address) as client:
-        await client.models.bring(str(folder))
-        form = platform.asked[-1][3].decode(errors="replace")
-        source = next(line for line in form.splitlines() if line.startswith("files:my-model@"))
-        platform.will_answer({"items": [{"id": "9", "name": "my-model-v3", "config": {"source": source}}]})
-        assert (await client.models.bring(str(folder))).name == "my-model-v3"
-        (folder / "config.json").write_text("other")
-        platform.will_answer({"items": [{"id": "9", "name": "my-model-v3", "config": {"source": source}}]}, MODEL)
-        assert (await client.models.bring(str(folder))).name == "model-v1"
+    await ask(lambda client: client.models.bring(str(folder)))
+    form = platform.asked[-1][3].decode(errors="replace")
+    source = next(line for line in form.splitlines() if line.startswith("files:my-model@"))
+    platform.will_answer({"items": [{"id": "9", "name": "my-model-v3", "config": {"source": source}}]})
+    assert (await ask(lambda client: client.models.bring(str(folder)))).name == "my-model-v3"
+    (folder / "config.json").write_text("other")
+    platform.will_answer({"items": [{"id": "9", "name": "my-model-v3", "config": {"source": source}}]}, MODEL)
+    assert (await ask(lambda client: client.models.bring(str(folder)))).name == "model-v1"
     assert [method for method, *_ in platform.asked] == ["GET", "POST", "GET", "GET", "POST"]
 
 
-async def test_a_pipeline_brings_its_base_model_along(platform: FakePlatform, folder: Path) -> None:
+async def test_a_pipeline_brings_its_base_model_along(platform: FakePlatform, ask: Ask, folder: Path) -> None:
     platform.will_answer({"items": []}, MODEL)
     platform.will_refuse(409, "dataset_not_ready")
     settings = {"name": "Mine", "training_dataset": "rows", "model": {"base_model": str(folder)}}
-    async with AsyncSlmClient(platform.address) as client:
-        with pytest.raises(SlmError):
-            await client.run_pipeline(settings)
+    with pytest.raises(SlmError):
+        await ask(lambda client: client.run_pipeline(settings))
     launched = json.loads(platform.asked[-1][3])
     assert (launched["base_model"], launched["model"]) == ("model-v1", {})
 
@@ -119,7 +118,6 @@ def test_names_of_the_platform_are_no_folders(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-async def test_a_folder_that_is_not_there_is_told(platform: FakePlatform, tmp_path: Path) -> None:
-    async with AsyncSlmClient(platform.address) as client:
-        with pytest.raises(SlmError, match="There is no file or folder"):
-            await client.models.bring(str(tmp_path / "none"))
+async def test_a_folder_that_is_not_there_is_told(platform: FakePlatform, ask: Ask, tmp_path: Path) -> None:
+    with pytest.raises(SlmError, match="There is no file or folder"):
+        await ask(lambda client: client.models.bring(str(tmp_path / "none")))

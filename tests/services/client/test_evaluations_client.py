@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from slm_client import AsyncSlmClient
 from slm_client.cli.main import run
+from tests.support.clients import Ask
 from tests.support.fake_platform import FakePlatform
 
 EVALUATION = {
@@ -19,12 +19,11 @@ EVALUATION = {
 }
 
 
-async def test_an_evaluation_is_asked_for_called_off_and_wanted_again(platform: FakePlatform) -> None:
+async def test_an_evaluation_is_asked_for_called_off_and_wanted_again(platform: FakePlatform, ask: Ask) -> None:
     platform.will_answer(EVALUATION, EVALUATION | {"status": "cancelled"}, EVALUATION, status=202)
-    async with AsyncSlmClient(platform.address) as client:
-        made = await client.evaluations.create("commands", "letters", metrics=["bleu"], generations=5)
-        gone = await client.evaluations.cancel(made.id)
-        await client.evaluations.retry(made.id)
+    made = await ask(lambda client: client.evaluations.create("commands", "letters", metrics=["bleu"], generations=5))
+    gone = await ask(lambda client: client.evaluations.cancel(made.id))
+    await ask(lambda client: client.evaluations.retry(made.id))
     assert (made.is_finished, gone.is_finished) == (False, True)
     body = {"model": "commands", "dataset": "letters", "metrics": ["bleu"], "generations": 5}
     assert json.loads(platform.asked[0][3]) == body
@@ -35,13 +34,12 @@ async def test_an_evaluation_is_asked_for_called_off_and_wanted_again(platform: 
     assert all(platform.headers("idempotency-key"))
 
 
-async def test_predictions_and_curves_are_read(platform: FakePlatform) -> None:
+async def test_predictions_and_curves_are_read(platform: FakePlatform, ask: Ask) -> None:
     sample = {"prompt": "p", "expected": "e", "generated": "g", "exact": False, "row": 3, "loss": 2.0}
     curves = {"experiment_id": "2", "series": {"loss": [{"step": 1, "value": None}]}, "statistics": {"steps": 9}}
     platform.will_answer({"items": [sample], "offset": 0, "total": 1}, curves)
-    async with AsyncSlmClient(platform.address) as client:
-        page = await client.evaluations.predictions("7", sort="-loss", exact=False, limit=5)
-        found = await client.evaluations.curves("7")
+    page = await ask(lambda client: client.evaluations.predictions("7", sort="-loss", exact=False, limit=5))
+    found = await ask(lambda client: client.evaluations.curves("7"))
     assert (page.items[0].row, page.total, found.series["loss"][0].value) == (3, 1, None)
     assert platform.asked[0][1] == "/api/evaluations/7/predictions?sort=-loss&exact=false&limit=5"
 

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 import pytest
 
-from slm_client import AsyncSlmClient, SlmClient, SlmError
+from slm_client import SlmError
 from slm_client.cli.datasets import mapping_of
 from slm_client.cli.failures import BadInputError
+from tests.support.clients import Ask
 from tests.support.fake_platform import NAMES, FakePlatform
 
 DATA = b"0123456789"
@@ -33,15 +33,10 @@ def big(tmp_path: Path) -> Path:
     return path
 
 
-def send(platform: FakePlatform, path: Path, **options: Any) -> Any:
-    with SlmClient(platform.address) as client:
-        return client.datasets.upload_in_parts(path, **options)
-
-
-async def test_missing_parts_are_sent_and_the_whole_is_checked(platform: FakePlatform, big: Path) -> None:
+async def test_missing_parts_are_sent_and_the_whole_is_checked(platform: FakePlatform, ask: Ask, big: Path) -> None:
     platform.will_answer(state(True, False), {"number": 2, "offset": 6, "size_bytes": 4})
     platform.will_answer({**NAMES, "status": "in_progress"})
-    dataset = await anyio.to_thread.run_sync(lambda: send(platform, big, usage="corpus"))
+    dataset = await ask(lambda client: client.datasets.upload_in_parts(big, usage="corpus"))
     assert dataset.name == "commands-v1"
     begun, put, completed = platform.asked
     assert json.loads(begun[3]) == {"name": "big", "usage": "corpus", "file_name": "big.jsonl", "size_bytes": 10}
@@ -51,11 +46,11 @@ async def test_missing_parts_are_sent_and_the_whole_is_checked(platform: FakePla
     assert json.loads(completed[3]) == {"sha256": SHA256}
 
 
-async def test_a_part_that_fails_is_sent_again_by_itself(platform: FakePlatform, big: Path) -> None:
+async def test_a_part_that_fails_is_sent_again_by_itself(platform: FakePlatform, ask: Ask, big: Path) -> None:
     platform.will_answer(state(True, False))
     platform.will_refuse(503, "unavailable")
     platform.will_answer({"number": 2, "offset": 6, "size_bytes": 4}, {**NAMES, "status": "in_progress"})
-    await anyio.to_thread.run_sync(lambda: send(platform, big, resume="u-1"))
+    await ask(lambda client: client.datasets.upload_in_parts(big, resume="u-1"))
     assert [asked[:2] for asked in platform.asked] == [
         ("GET", "/api/datasets/uploads/u-1"),
         ("PUT", "/api/datasets/uploads/u-1/parts/2"),
@@ -64,24 +59,25 @@ async def test_a_part_that_fails_is_sent_again_by_itself(platform: FakePlatform,
     ]
 
 
-async def test_signed_addresses_get_the_bytes_and_no_header_of_ours(platform: FakePlatform, big: Path) -> None:
+async def test_signed_addresses_get_the_bytes_and_no_header_of_ours(
+    platform: FakePlatform, ask: Ask, big: Path
+) -> None:
     platform.will_answer(state(False, True, url=f"{platform.address}/bucket/key?signature=1"), {})
     platform.will_answer({**NAMES, "status": "in_progress"})
     seen: list[int] = []
-    async with AsyncSlmClient(platform.address) as client:
-        await client.datasets.upload_in_parts(big, on_progress=seen.append)
+    await ask(lambda client: client.datasets.upload_in_parts(big, on_progress=seen.append))
     put = platform.asked[1]
     assert (put[1], put[3]) == ("/bucket/key?signature=1", b"012345")
     assert "authorization" not in put[2]
     assert sum(seen) == 10
 
 
-async def test_another_file_cannot_go_on_with_an_upload(platform: FakePlatform, tmp_path: Path) -> None:
+async def test_another_file_cannot_go_on_with_an_upload(platform: FakePlatform, ask: Ask, tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_bytes(b"short")
     platform.will_answer(state(True, False))
     with pytest.raises(SlmError, match="was begun with 10"):
-        await anyio.to_thread.run_sync(lambda: send(platform, other, resume="u-1"))
+        await ask(lambda client: client.datasets.upload_in_parts(other, resume="u-1"))
 
 
 def test_mappings_are_pairs() -> None:
