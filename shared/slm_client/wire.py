@@ -91,8 +91,8 @@ class CountingFile(io.RawIOBase):
 
 
 def headers_for(call: Call[Any]) -> dict[str, str]:
-    """What the call says, and a fresh Idempotency-Key for what creates or launches, the same with every retry."""
-    key = {"Idempotency-Key": str(uuid.uuid4())} if call.method == "POST" else {}
+    """The headers of the call, and for a POST its Idempotency-Key or a fresh one, which every retry carries again."""
+    key = {"Idempotency-Key": call.idempotency_key or str(uuid.uuid4())} if call.method == "POST" else {}
     return {**key, **call.headers}
 
 

@@ -43,6 +43,13 @@ async def test_a_retry_carries_the_same_key_and_each_request_another(platform: F
     assert first == again != second
 
 
+async def test_a_key_of_the_caller_is_sent(platform: FakePlatform, ask: Ask) -> None:
+    platform.will_answer(RUN, RUN)
+    await ask(lambda client: client.runs.launch({}, idempotency_key="order-7"))
+    await ask(lambda client: client.runs.launch_plan("1", idempotency_key="order-8"))
+    assert platform.headers("idempotency-key") == ["order-7", "order-8"]
+
+
 async def test_references_cannot_leave_their_place_in_the_path(platform: FakePlatform, ask: Ask) -> None:
     with pytest.raises(SlmError, match="No such thing"):
         await ask(lambda client: client.models.get("../runs/1?x=y#z"))
