@@ -4,7 +4,6 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx2
 import psutil
@@ -12,11 +11,12 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from slm_shared.identity.principal import Principal, Role
+from tests.support.gateway import Gateway, RecordingService
 
 MIB = 1024 * 1024
 
 
-async def test_target_and_method_arrive_byte_for_byte(service: Any, gateway: Any) -> None:
+async def test_target_and_method_arrive_byte_for_byte(service: RecordingService, gateway: Gateway) -> None:
     client = await gateway(training_url=service.address)
     for target in (
         "/api/runs/0190-ab:cancel",
@@ -30,7 +30,7 @@ async def test_target_and_method_arrive_byte_for_byte(service: Any, gateway: Any
         assert service.asked[-1]["method"] == "POST"
 
 
-async def test_services_see_the_gateways_principal_and_no_other(service: Any, gateway: Any) -> None:
+async def test_services_see_the_gateways_principal_and_no_other(service: RecordingService, gateway: Gateway) -> None:
     client = await gateway(training_url=service.address)
     forged = {
         "SLM-Principal": "forged",
@@ -47,7 +47,7 @@ async def test_services_see_the_gateways_principal_and_no_other(service: Any, ga
     assert seen["idempotency-key"] == "k-1"
 
 
-async def test_request_id_and_trace_go_through(service: Any, gateway: Any) -> None:
+async def test_request_id_and_trace_go_through(service: RecordingService, gateway: Gateway) -> None:
     client = await gateway(training_url=service.address)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     answer = await client.get("/api/runs", headers={"X-Request-ID": "mine-1", "traceparent": trace})
@@ -58,7 +58,7 @@ async def test_request_id_and_trace_go_through(service: Any, gateway: Any) -> No
     assert len(service.asked[-1]["headers"]["traceparent"]) == 55
 
 
-async def test_leases_are_not_public(service: Any, gateway: Any) -> None:
+async def test_leases_are_not_public(service: RecordingService, gateway: Gateway) -> None:
     client = await gateway(training_url=service.address, evaluation_url=service.address)
     for path in (
         "/api/leases:claim",
@@ -72,7 +72,7 @@ async def test_leases_are_not_public(service: Any, gateway: Any) -> None:
     assert service.asked == []
 
 
-async def test_a_service_that_is_down_is_a_503_within_two_seconds(gateway: Any) -> None:
+async def test_a_service_that_is_down_is_a_503_within_two_seconds(gateway: Gateway) -> None:
     client = await gateway()
     began = time.monotonic()
     answer = await client.get("/api/models")
@@ -83,7 +83,7 @@ async def test_a_service_that_is_down_is_a_503_within_two_seconds(gateway: Any) 
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_a_service_that_accepts_nobody_is_a_503_within_two_seconds(gateway: Any) -> None:
+async def test_a_service_that_accepts_nobody_is_a_503_within_two_seconds(gateway: Gateway) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -101,7 +101,7 @@ async def test_a_service_that_accepts_nobody_is_a_503_within_two_seconds(gateway
     assert time.monotonic() - began < 2
 
 
-async def test_answers_stream_as_they_come(service: Any, gateway: Any) -> None:
+async def test_answers_stream_as_they_come(service: RecordingService, gateway: Gateway) -> None:
     proceed = asyncio.Event()
 
     async def stream(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -119,7 +119,7 @@ async def test_answers_stream_as_they_come(service: Any, gateway: Any) -> None:
         assert [part async for part in parts] == [b"second"]
 
 
-async def test_a_client_that_leaves_ends_the_request_behind(service: Any, gateway: Any) -> None:
+async def test_a_client_that_leaves_ends_the_request_behind(service: RecordingService, gateway: Gateway) -> None:
     async def endless(_scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"x", "more_body": True})
@@ -134,7 +134,9 @@ async def test_a_client_that_leaves_ends_the_request_behind(service: Any, gatewa
     await asyncio.wait_for(service.gone.wait(), 5)
 
 
-async def test_a_client_that_leaves_before_the_answer_ends_the_request_behind(service: Any, gateway: Any) -> None:
+async def test_a_client_that_leaves_before_the_answer_ends_the_request_behind(
+    service: RecordingService, gateway: Gateway
+) -> None:
     async def silent(_scope: Scope, receive: Receive, _send: Send) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -148,7 +150,9 @@ async def test_a_client_that_leaves_before_the_answer_ends_the_request_behind(se
     assert (await client.get("/api/experiments")).status_code == 200
 
 
-async def test_an_answer_that_breaks_off_is_not_passed_on_as_complete(service: Any, gateway: Any) -> None:
+async def test_an_answer_that_breaks_off_is_not_passed_on_as_complete(
+    service: RecordingService, gateway: Gateway
+) -> None:
     async def broken(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
         await send({"type": "http.response.body", "body": b"only this", "more_body": True})
@@ -159,7 +163,7 @@ async def test_an_answer_that_breaks_off_is_not_passed_on_as_complete(service: A
         await client.get("/api/runs")
 
 
-async def test_large_uploads_pass_at_constant_memory(service: Any, gateway: Any) -> None:
+async def test_large_uploads_pass_at_constant_memory(service: RecordingService, gateway: Gateway) -> None:
     size_bytes = 256 * MIB
     client = await gateway(training_url=service.address)
     chunk = bytes(MIB)
@@ -178,7 +182,7 @@ async def test_large_uploads_pass_at_constant_memory(service: Any, gateway: Any)
     assert peak - before < 48 * MIB
 
 
-async def test_an_upload_refused_early_gets_its_answer(service: Any, gateway: Any) -> None:
+async def test_an_upload_refused_early_gets_its_answer(service: RecordingService, gateway: Gateway) -> None:
     async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
@@ -188,7 +192,7 @@ async def test_an_upload_refused_early_gets_its_answer(service: Any, gateway: An
     assert (await client.post("/api/runs", content=b"x" * 200_000)).status_code == 413
 
 
-async def test_an_upload_given_up_ends_the_request_behind(service: Any, gateway: Any) -> None:
+async def test_an_upload_given_up_ends_the_request_behind(service: RecordingService, gateway: Gateway) -> None:
     ended = asyncio.Event()
 
     async def reading(_scope: Scope, receive: Receive, _send: Send) -> None:
@@ -208,7 +212,7 @@ async def test_an_upload_given_up_ends_the_request_behind(service: Any, gateway:
     await asyncio.wait_for(ended.wait(), 5)
 
 
-async def test_empty_answers_stay_empty(service: Any, gateway: Any) -> None:
+async def test_empty_answers_stay_empty(service: RecordingService, gateway: Gateway) -> None:
     async def no_content(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -221,7 +225,7 @@ async def test_empty_answers_stay_empty(service: Any, gateway: Any) -> None:
     assert int(head.headers["content-length"]) > 0
 
 
-async def test_connections_the_service_closed_are_not_used_again(gateway: Any) -> None:
+async def test_connections_the_service_closed_are_not_used_again(gateway: Gateway) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
@@ -237,7 +241,7 @@ async def test_connections_the_service_closed_are_not_used_again(gateway: Any) -
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-async def test_pages_of_other_sites_are_refused(service: Any, gateway: Any, origin: str) -> None:
+async def test_pages_of_other_sites_are_refused(service: RecordingService, gateway: Gateway, origin: str) -> None:
     client = await gateway(training_url=service.address)
     answer = await client.post("/api/runs", headers={"Origin": origin})
     assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")

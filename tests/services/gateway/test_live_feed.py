@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -18,11 +17,14 @@ from slm_shared.events.topology import EVENTS
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
 from slm_testing.apps import serving
+from slm_testing.events import EventLog
 from slm_testing.waiting import eventually
 
 
 @pytest.fixture
-async def client(platform_settings: PlatformSettings, principal_keys: Path, events: Any) -> AsyncIterator[Any]:
+async def client(
+    platform_settings: PlatformSettings, principal_keys: Path, events: EventLog
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a gateway on the test's own stream."""
     platform = platform_settings.model_copy(update={"signing_key": principal_keys / "gateway.json"})
     app = create_app(GatewaySettings(platform=platform, port=0, max_live_readers=3))
@@ -56,7 +58,7 @@ async def past(client: httpx2.AsyncClient, **params: str) -> list[httpx2.ServerS
         return [event async for event in httpx2.EventSource(answer) if event.data]
 
 
-async def test_events_arrive_as_they_happen(client: Any, events: Any) -> None:
+async def test_events_arrive_as_they_happen(client: httpx2.AsyncClient, events: EventLog) -> None:
     await events.publish(deleted("before"))
     async with client.stream("GET", "/api/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -67,7 +69,7 @@ async def test_events_arrive_as_they_happen(client: Any, events: Any) -> None:
     assert body["time"].endswith("Z")
 
 
-async def test_reader_continues_behind_the_last_event_it_saw(client: Any, events: Any) -> None:
+async def test_reader_continues_behind_the_last_event_it_saw(client: httpx2.AsyncClient, events: EventLog) -> None:
     for name in "abcde":
         await events.publish(deleted(name))
     everything = await past(client)
@@ -78,14 +80,14 @@ async def test_reader_continues_behind_the_last_event_it_saw(client: Any, events
     assert [int(event.id) for event in replayed] == [int(everything[1].id) + n for n in (1, 2, 3)]
 
 
-async def test_reader_of_a_stream_that_is_gone_starts_over(client: Any, events: Any) -> None:
+async def test_reader_of_a_stream_that_is_gone_starts_over(client: httpx2.AsyncClient, events: EventLog) -> None:
     await events.publish(deleted("a"))
     async with client.stream("GET", "/api/events", headers={"Last-Event-ID": "9" * 19}) as answer:
         (seen,) = await take(answer, 1)
     assert json.loads(seen.data)["data"]["name"] == "a"
 
 
-async def test_types_choose_events(client: Any, events: Any) -> None:
+async def test_types_choose_events(client: httpx2.AsyncClient, events: EventLog) -> None:
     for _ in range(3):
         await events.publish(deleted("x"))
         await events.publish(cancelled())
@@ -94,17 +96,19 @@ async def test_types_choose_events(client: Any, events: Any) -> None:
     assert len(await past(client)) == 6
 
 
-async def test_past_events_end_also_when_there_are_none(client: Any) -> None:
+async def test_past_events_end_also_when_there_are_none(client: httpx2.AsyncClient) -> None:
     assert await past(client) == []
 
 
-async def test_many_past_events_come_in_order(client: Any, events: Any) -> None:
+async def test_many_past_events_come_in_order(client: httpx2.AsyncClient, events: EventLog) -> None:
     await asyncio.gather(*(events.publish(deleted(str(n))) for n in range(300)))
     sequences = [int(event.id) for event in await past(client)]
     assert sequences == list(range(sequences[0], sequences[0] + 300))
 
 
-async def test_readers_that_leave_are_forgotten(client: Any, platform_settings: PlatformSettings) -> None:
+async def test_readers_that_leave_are_forgotten(
+    client: httpx2.AsyncClient, platform_settings: PlatformSettings
+) -> None:
     broker = Broker(platform_settings.nats_url, name="test")
     jetstream = await broker.jetstream()
 
@@ -122,7 +126,7 @@ async def test_readers_that_leave_are_forgotten(client: Any, platform_settings: 
     await broker.close()
 
 
-async def test_too_many_readers_are_told_to_come_later(client: Any) -> None:
+async def test_too_many_readers_are_told_to_come_later(client: httpx2.AsyncClient) -> None:
     async def refused() -> httpx2.Response | None:
         answer = await client.get("/api/events?follow=false")
         return answer if answer.status_code == 503 else None

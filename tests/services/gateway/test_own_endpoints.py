@@ -6,6 +6,8 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from tests.support.gateway import Gateway, RecordingService
+
 
 def answering(body: Any, *, status: int = 200) -> Any:
     """A handler of a small service."""
@@ -19,7 +21,7 @@ def answering(body: Any, *, status: int = 200) -> Any:
     return handle
 
 
-async def test_overview_counts_and_names_who_is_away(service: Any, gateway: Any) -> None:
+async def test_overview_counts_and_names_who_is_away(service: RecordingService, gateway: Gateway) -> None:
     experiments = [{"id": str(n), "status": "running" if n == 3 else "completed"} for n in range(7)]
     service.handlers["/api/experiments"] = answering({"items": experiments, "next_cursor": None})
     client = await gateway(training_url=service.address)
@@ -31,7 +33,7 @@ async def test_overview_counts_and_names_who_is_away(service: Any, gateway: Any)
     assert overview["datasets"] is None
 
 
-async def test_overview_says_when_it_stopped_counting(service: Any, gateway: Any) -> None:
+async def test_overview_says_when_it_stopped_counting(service: RecordingService, gateway: Gateway) -> None:
     page = {"items": [{"id": "1", "status": "queued"}] * 100, "next_cursor": "more"}
     service.handlers["/api/experiments"] = answering(page)
     client = await gateway(training_url=service.address)
@@ -42,7 +44,7 @@ async def test_overview_says_when_it_stopped_counting(service: Any, gateway: Any
     }
 
 
-async def test_api_description_is_merged_and_survives_an_outage(service: Any, gateway: Any) -> None:
+async def test_api_description_is_merged_and_survives_an_outage(service: RecordingService, gateway: Gateway) -> None:
     operation = {"get": {"operationId": "list_runs", "responses": {"200": {"description": "runs"}}}}
     description = {"openapi": "3.1.0", "paths": {"/api/runs": operation, "/api/leases:claim": operation}}
     service.handlers["/openapi.json"] = answering(description)
@@ -55,7 +57,7 @@ async def test_api_description_is_merged_and_survives_an_outage(service: Any, ga
     assert "/api/runs" in (await client.get("/api/openapi.json")).json()["paths"]
 
 
-async def test_documentation_needs_no_other_site(gateway: Any) -> None:
+async def test_documentation_needs_no_other_site(gateway: Gateway) -> None:
     client = await gateway()
     page = await client.get("/api/docs")
     assert page.status_code == 200
@@ -69,24 +71,24 @@ async def test_documentation_needs_no_other_site(gateway: Any) -> None:
     assert (await client.get("/api/docs/core.py")).status_code == 404
 
 
-async def test_own_endpoints_ignore_what_a_client_says_of_itself(gateway: Any) -> None:
+async def test_own_endpoints_ignore_what_a_client_says_of_itself(gateway: Gateway) -> None:
     client = await gateway()
     answer = await client.get("/api/overview", headers={"SLM-Principal": "forged", "X-Request-ID": "mine"})
     assert (answer.status_code, answer.headers["x-request-id"]) == (200, "mine")
 
 
-async def test_health(gateway: Any) -> None:
+async def test_health(gateway: Gateway) -> None:
     client = await gateway()
     assert [(await client.get(path)).status_code for path in ("/healthz", "/readyz")] == [200, 200]
 
 
-async def test_feed_without_a_stream_is_a_503(gateway: Any) -> None:
+async def test_feed_without_a_stream_is_a_503(gateway: Gateway) -> None:
     client = await gateway()
     answer = await client.get("/api/events")
     assert (answer.status_code, answer.json()["code"]) == (503, "feed_unavailable")
 
 
-async def test_feed_refuses_nonsense(gateway: Any) -> None:
+async def test_feed_refuses_nonsense(gateway: Gateway) -> None:
     client = await gateway()
     assert (await client.get("/api/events?types=a..b;c")).status_code == 422
     assert (await client.get("/api/events", headers={"Last-Event-ID": "x"})).status_code == 422

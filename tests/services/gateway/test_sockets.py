@@ -1,11 +1,12 @@
 """Live views over WebSockets: what the training service tells, to pages of this gateway only."""
 
 import json
-from typing import Any
 
 import aiohttp
 import pytest
 from starlette.types import Receive, Scope, Send
+
+from tests.support.gateway import Gateway, RecordingService
 
 # Written out: processes that run tests side by side must name them alike.
 EXPERIMENT = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -23,7 +24,7 @@ async def live(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def test_messages_arrive_and_the_socket_closes_with_the_run(gateway: Any, service: Any) -> None:
+async def test_messages_arrive_and_the_socket_closes_with_the_run(gateway: Gateway, service: RecordingService) -> None:
     service.handlers[f"/api/experiments/{EXPERIMENT}/live"] = live
     client = await gateway(training_url=service.address)
     async with (
@@ -50,7 +51,7 @@ async def test_messages_arrive_and_the_socket_closes_with_the_run(gateway: Any, 
     ],
 )
 async def test_strange_pages_and_other_paths_get_no_socket(
-    gateway: Any, service: Any, path: str, headers: dict[str, str]
+    gateway: Gateway, service: RecordingService, path: str, headers: dict[str, str]
 ) -> None:
     client = await gateway(training_url=service.address)
     async with aiohttp.ClientSession() as session:
@@ -60,7 +61,7 @@ async def test_strange_pages_and_other_paths_get_no_socket(
     assert service.asked == []
 
 
-async def test_without_the_service_the_socket_says_to_come_again(gateway: Any) -> None:
+async def test_without_the_service_the_socket_says_to_come_again(gateway: Gateway) -> None:
     client = await gateway()
     async with (
         aiohttp.ClientSession() as session,
