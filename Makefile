@@ -18,7 +18,7 @@ WHOLE_STACKS := tests/services/slm_local tests/services/ui tests/e2e
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test drawn faults lint types wheel ray bench clean format extras constraints
+.PHONY: help demo up test drawn faults containers lint types wheel ray bench clean format extras constraints
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -44,6 +44,9 @@ faults: $(INSTALLED) ## The whole fault suite: hours (SEED=n repeats one)
 	$(BIN)/pytest tests/faults --faults=all --writes $(WRITES) --repeat $(REPEAT) --report build/faults.md \
 		$(if $(SEED),--seed $(SEED))
 	@cat build/faults.md
+
+containers: $(INSTALLED) ## Delivery, databases and objects on the server images of compose.yaml (needs Docker)
+	$(BIN)/pytest -m containers tests/services
 
 lint: $(INSTALLED) ## Style, format, and the rules of the house
 	$(BIN)/ruff check .

@@ -1,25 +1,37 @@
 """Fixtures for tests on real servers (`pytest_plugins = ["slm_testing.plugin"]`).
 
-NATS, PostgreSQL and S3 come from the environment (`SLM_TEST_NATS_URL`, `SLM_TEST_POSTGRES_URL`, `SLM_TEST_S3_ENDPOINT`,
-all three or none) or are started once per test process from the embedded servers. Each test gets fresh databases and
-empty streams.
+NATS, PostgreSQL and S3 come from one of three sources, and tests cannot tell which:
+- the environment names them: `SLM_TEST_NATS_URL`, `SLM_TEST_POSTGRES_URL` and `SLM_TEST_S3_ENDPOINT`;
+- `pytest -m containers` runs the tests with that marker on containers, and skips them where no engine answers;
+- otherwise each test process starts the embedded servers.
+Each test gets fresh databases and empty streams.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from slm_shared.settings import PlatformSettings
+from slm_testing.containers import NoEngineError
 from slm_testing.databases import MakeDatabase, Templates, fresh_databases
 from slm_testing.events import EventLog, emptied_events
 from slm_testing.servers import servers_for_tests
 
 
 @pytest.fixture(scope="session")
-async def platform_settings(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PlatformSettings]:
+async def platform_settings(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[PlatformSettings]:
     """Settings that lead to real servers with bucket, streams and signing keys in place."""
-    async with servers_for_tests(tmp_path_factory.mktemp("servers")) as settings:
+    chosen: str = pytestconfig.getoption("markexpr")
+    async with AsyncExitStack() as running:
+        try:
+            servers = servers_for_tests(tmp_path_factory.mktemp("servers"), in_containers=chosen == "containers")
+            settings = await running.enter_async_context(servers)
+        except NoEngineError as error:
+            pytest.skip(str(error))
         yield settings
 
 

@@ -1,9 +1,9 @@
-"""Where the servers of a test run come from: addresses that are given, or the embedded servers."""
+"""Where the servers of a test run come from: addresses that are given, containers, or the embedded servers."""
 
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,7 @@ from slm_shared.identity.keys import SIGNERS
 from slm_shared.identity.principal import generate_keys
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import ObjectStore
+from slm_testing.containers import servers_in_containers
 
 # What a request may wait for its database here: a machine that tests may be busy, and nobody waits.
 PATIENCE_S = 20.0
@@ -23,14 +24,15 @@ MEMORY_BYTES = 2**30
 
 
 @asynccontextmanager
-async def servers_for_tests(folder: Path) -> AsyncIterator[PlatformSettings]:
+async def servers_for_tests(folder: Path, *, in_containers: bool = False) -> AsyncIterator[PlatformSettings]:
     """Settings that lead to real servers with bucket, streams and signing keys in place.
 
-    Servers that are started keep their data in `folder` and end with the block.
+    Servers that are started end with the block; the embedded ones keep their data in `folder`. Raises NoEngineError
+    when they are to run in containers and no container engine answers.
     """
     keys = folder / "keys"
     generate_keys(keys, dict(SIGNERS))
-    async with _given() if os.environ.get("SLM_TEST_NATS_URL") else _embedded(folder) as found:
+    async with _source(folder, in_containers) as found:
         settings = found.model_copy(
             update={
                 "principal_keys": keys / "principals.json",
@@ -42,6 +44,12 @@ async def servers_for_tests(folder: Path) -> AsyncIterator[PlatformSettings]:
         yield settings
 
 
+def _source(folder: Path, in_containers: bool) -> AbstractAsyncContextManager[PlatformSettings]:
+    if os.environ.get("SLM_TEST_NATS_URL"):
+        return _given()
+    return _containers() if in_containers else _embedded(folder)
+
+
 @asynccontextmanager
 async def _given() -> AsyncIterator[PlatformSettings]:
     yield PlatformSettings(
@@ -49,6 +57,12 @@ async def _given() -> AsyncIterator[PlatformSettings]:
         postgres_url=os.environ["SLM_TEST_POSTGRES_URL"],
         s3_endpoint=os.environ["SLM_TEST_S3_ENDPOINT"],
     )
+
+
+@asynccontextmanager
+async def _containers() -> AsyncIterator[PlatformSettings]:
+    async with servers_in_containers() as servers:
+        yield settings_of(servers)
 
 
 @asynccontextmanager

@@ -44,6 +44,7 @@ async def complete(client: httpx2.AsyncClient, state: dict[str, Any], sha256: st
     return await patiently(lambda: client.post(address, json={"sha256": sha256}))
 
 
+@pytest.mark.containers
 async def test_parts_in_any_order_become_one_dataset(parted: httpx2.AsyncClient) -> None:
     state = (await begin(parted, usage="corpus")).json()
     assert [part["size_bytes"] for part in state["parts"]] == [PART_BYTES, PART_BYTES, len(BIG) - 2 * PART_BYTES]
@@ -58,6 +59,7 @@ async def test_parts_in_any_order_become_one_dataset(parted: httpx2.AsyncClient)
     assert (await complete(parted, state)).json()["id"] == dataset["id"]
 
 
+@pytest.mark.containers
 async def test_completed_by_several_at_once_it_is_one_dataset_with_its_file(parted: httpx2.AsyncClient) -> None:
     state = (await begin(parted)).json()
     for part in state["parts"]:

@@ -6,6 +6,8 @@ from sqlalchemy import text
 from slm_shared.errors import UnavailableError
 from slm_shared.storage.database import Database
 
+pytestmark = pytest.mark.containers
+
 
 async def take_too_long(database: Database) -> None:
     """A statement that the server ends."""

@@ -23,6 +23,8 @@ from slm_shared.storage.ids import new_id
 from slm_testing.events import EventLog
 from slm_testing.waiting import eventually
 
+pytestmark = pytest.mark.containers
+
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 

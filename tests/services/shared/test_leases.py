@@ -15,6 +15,8 @@ from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
 from slm_testing.databases import MakeDatabase
 
+pytestmark = pytest.mark.containers
+
 
 class Base(DeclarativeBase):
     pass

@@ -13,6 +13,8 @@ from slm_shared.migrate import create_database, migrate_database
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
 
+pytestmark = pytest.mark.containers
+
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
 
 

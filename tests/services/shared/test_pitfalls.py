@@ -29,6 +29,8 @@ from slm_shared.storage.ids import new_id
 from slm_testing.events import EventLog
 from slm_testing.waiting import eventually
 
+pytestmark = pytest.mark.containers
+
 DURABLE = "training-dataset-deleted"
 
 

@@ -27,6 +27,8 @@ from slm_testing.waiting import eventually
 from slm_training.app import create_app
 from slm_training.settings import TrainingSettings
 
+pytestmark = pytest.mark.containers
+
 
 @pytest.fixture
 async def database(platform_settings: PlatformSettings, service_database: MakeDatabase) -> AsyncIterator[Database]:
