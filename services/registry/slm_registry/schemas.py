@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from slm_registry.domain import parse_model_name
 from slm_registry.tables import AliasMoveRow, EvaluationRow, ModelRow, UsageRow
 from slm_shared.http.requests import Body
+from slm_shared.references import PinnedReference
 
 Tag = Annotated[str, Field(min_length=1, max_length=60)]
 
@@ -25,14 +26,6 @@ def _no_version(family: str) -> str:
 
 
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_unique)]
-
-
-class Reference(BaseModel):
-    """Another model or dataset, as it was when this model was made."""
-
-    id: UUID
-    name: str
-    sha256: str | None = None
 
 
 class ModelEvaluation(BaseModel):
@@ -66,14 +59,14 @@ class Model(BaseModel):
     version: int
     is_latest: bool
     kind: str
-    base_model: Reference | None
+    base_model: PinnedReference | None
     experiment_id: UUID | None
     run_id: UUID | None
     run_name: str | None
     goal: str | None
     method: str | None
-    training_dataset: Reference | None
-    evaluation_dataset: Reference | None
+    training_dataset: PinnedReference | None
+    evaluation_dataset: PinnedReference | None
     artifact_prefix: str
     manifest_key: str
     manifest_sha256: str
@@ -255,7 +248,7 @@ class Card(BaseModel):
     files: list[ArtifactFile]
     tokenizer: TokenizerFacts | None = None
     objective: str | None = None
-    parents: list[Reference] = Field(default_factory=list)
+    parents: list[PinnedReference] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
     code_version: str | None = None
     regressions: list[dict[str, Any]] = Field(default_factory=list)

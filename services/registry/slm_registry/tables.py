@@ -8,13 +8,18 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, fu
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, query_expression
 
+from slm_shared.references import PinnedReference
+from slm_shared.storage.columns import JsonOf
+
 Moment = TIMESTAMP(timezone=True)
 
 
 class Base(DeclarativeBase):
     """The registry database."""
 
-    type_annotation_map = {datetime: Moment, dict[str, Any]: JSONB, str: Text}  # noqa: RUF012  SQLAlchemy's own form
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy's own form
+        datetime: Moment, dict[str, Any]: JSONB, str: Text, PinnedReference: JsonOf(PinnedReference),
+    }  # fmt: skip
 
 
 class FamilyRow(Base):
@@ -42,14 +47,14 @@ class ModelRow(Base):
     family: Mapped[str]
     version: Mapped[int]
     kind: Mapped[str]
-    base_model: Mapped[dict[str, Any] | None]
+    base_model: Mapped[PinnedReference | None]
     experiment_id: Mapped[UUID | None] = mapped_column(unique=True)
     run_id: Mapped[UUID | None]
     run_name: Mapped[str | None]
     goal: Mapped[str | None]
     method: Mapped[str | None]
-    training_dataset: Mapped[dict[str, Any] | None]
-    evaluation_dataset: Mapped[dict[str, Any] | None]
+    training_dataset: Mapped[PinnedReference | None]
+    evaluation_dataset: Mapped[PinnedReference | None]
     artifact_prefix: Mapped[str]
     manifest_key: Mapped[str]
     manifest_sha256: Mapped[str]

@@ -8,11 +8,13 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from slm_registry.app import create_app
 from slm_registry.settings import RegistrySettings, packaged_models
 from slm_shared.events.catalogue import ExperimentCompleted, ModelRegistered
 from slm_shared.storage import manifest
+from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.manifest import build_manifest
 from slm_shared.storage.objects import ObjectStore
@@ -201,3 +203,23 @@ async def test_a_model_waits_for_its_base_model(
         assert (base["id"], base["artifact_prefix"]) == (nano["id"], nano["artifact_prefix"])
         assert (made["experiment_id"], made["base_model"]["id"]) == (str(child.experiment_id), nano["id"])
         assert await names(client) == ["commands-v1", "nano-v1"]
+
+
+async def test_references_stand_in_the_database_as_before_they_were_typed(
+    client: httpx2.AsyncClient, base_id: UUID, events: EventLog, artifact: Artifact, settings: RegistrySettings
+) -> None:
+    experiment = artifact.experiment(base_id)
+    made = await registered(events, experiment)
+    database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
+    async with database.read() as session:
+        kept = text("SELECT base_model, training_dataset, evaluation_dataset FROM model WHERE id = :id")
+        base, training, _ = (await session.execute(kept, {"id": made.model_id})).one()
+    assert {"id": str(base_id), "name": "nano-v1"}.items() <= base.items()
+    identity, sha256 = str(experiment.training_dataset_id), experiment.training_dataset_sha256
+    assert training == {"id": identity, "name": "orders-v1", "sha256": sha256}
+    async with database.transaction() as session:
+        older = "UPDATE model SET base_model = base_model - 'sha256', evaluation_dataset = 'null' WHERE id = :id"
+        await session.execute(text(older), {"id": made.model_id})
+    found = await model(client, made.name)
+    assert (found["base_model"]["sha256"], found["evaluation_dataset"]) == (None, None)
+    await database.close()

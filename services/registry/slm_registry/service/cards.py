@@ -13,7 +13,6 @@ from slm_registry.schemas import (
     DatasetFacts,
     Model,
     ModelEvaluation,
-    Reference,
     Reproduction,
     TokenizerFacts,
 )
@@ -21,6 +20,7 @@ from slm_registry.service.artifacts import Artifact
 from slm_registry.service.lineage import drawing_of_model
 from slm_registry.store import journal, models, projections
 from slm_registry.tables import DatasetRow, ModelRow
+from slm_shared.references import PinnedReference
 
 MAX_PARENTS = 50
 MAX_DRAWN = 40
@@ -60,7 +60,7 @@ async def make_card(session: AsyncSession, row: ModelRow, artifact: Artifact) ->
     )
 
 
-def _facts(reference: Reference | None, known: dict[UUID, DatasetRow]) -> DatasetFacts | None:
+def _facts(reference: PinnedReference | None, known: dict[UUID, DatasetRow]) -> DatasetFacts | None:
     if reference is None:
         return None
     row = known.get(reference.id)
@@ -82,12 +82,12 @@ async def _tokenizer(artifact: Artifact) -> TokenizerFacts | None:
     )
 
 
-async def _parents(session: AsyncSession, row: ModelRow) -> list[Reference]:
+async def _parents(session: AsyncSession, row: ModelRow) -> list[PinnedReference]:
     """The base of a model, the base of that, and so on."""
-    found: list[Reference] = []
+    found: list[PinnedReference] = []
     current: ModelRow | None = row
     while current is not None and current.base_model is not None and len(found) < MAX_PARENTS:
-        reference = Reference.model_validate(current.base_model)
+        reference = current.base_model
         current = (await models.models_of(session, [reference.id])).get(reference.id)
         found.append(reference.model_copy(update={"sha256": current.manifest_sha256 if current else None}))
     return found

@@ -19,6 +19,7 @@ from slm_registry.service.reading import get_model
 from slm_registry.service.registration import Registrar
 from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
+from slm_shared.references import PinnedReference
 from slm_shared.storage import audit
 from slm_shared.storage.ids import new_id
 
@@ -129,7 +130,7 @@ async def register_own(
         "family": fields.family,
         "version": version,
         "kind": "fine_tuned" if base else "base",
-        "base_model": {"id": str(base.id), "name": base.name} if base else None,
+        "base_model": PinnedReference(id=base.id, name=base.name) if base else None,
         "description": fields.description,
         "tags": fields.tags,
         "owner": owner,

@@ -48,7 +48,7 @@ async def _rival(session: AsyncSession, row: ModelRow) -> ModelRow | None:
     champion = await aliases.find_alias(session, row.family, CHAMPION)
     if champion is not None and champion.model_id != row.id:
         return (await models.models_of(session, [champion.model_id])).get(champion.model_id)
-    return await models.find_model(session, row.base_model["id"]) if row.base_model else None
+    return await models.find_model(session, str(row.base_model.id)) if row.base_model else None
 
 
 def _scores(evaluations: Sequence[EvaluationRow]) -> Scores:

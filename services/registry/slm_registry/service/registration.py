@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry.domain import LATEST, model_name
@@ -14,6 +15,7 @@ from slm_registry.tables import ModelRow
 from slm_shared.delivery import outbox
 from slm_shared.delivery.bus import RetryLater
 from slm_shared.events.catalogue import ExperimentCompleted, ModelRegistered
+from slm_shared.references import PinnedReference
 from slm_shared.storage import audit
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.signing import ArtifactSigner
@@ -70,9 +72,9 @@ class Registrar:
         model = await models.add_model(session, values)
         if model is None:
             return None
-        body = {name: _plain(getattr(model, name)) for name in NOTED} | {"model_id": str(model.id)}
-        body |= {"attempt": event.attempt} if event else {}
-        await journal.note(session, "model.registered", body, model_id=model.id)
+        facts = {name: getattr(model, name) for name in NOTED} | {"model_id": model.id}
+        facts |= {"attempt": event.attempt} if event else {}
+        await journal.note(session, "model.registered", to_jsonable_python(facts), model_id=model.id)
         newest = await models.latest_of(session, model.family)
         await move_alias(session, newest or model, LATEST, actor=REGISTRY, reason="registered")
         await _announce(session, model, event)
@@ -88,10 +90,6 @@ class Registrar:
             await journal.note(session, "model.signed", {"name": row.name, "by": actor}, model_id=row.id)
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, UUID) else value
-
-
 def _values_of(event: ExperimentCompleted, base: ModelRow) -> dict[str, Any]:
     """The columns of the model that an experiment made."""
     training = (event.training_dataset_id, event.training_dataset_name, event.training_dataset_sha256)
@@ -100,7 +98,7 @@ def _values_of(event: ExperimentCompleted, base: ModelRow) -> dict[str, Any]:
         "id": new_id(),
         "family": event.family,
         "kind": "fine_tuned",
-        "base_model": {"id": str(base.id), "name": base.name},
+        "base_model": PinnedReference(id=base.id, name=base.name),
         "training_dataset": _reference(*training),
         "evaluation_dataset": _reference(*evaluation),
         "architecture": base.architecture,
@@ -110,8 +108,8 @@ def _values_of(event: ExperimentCompleted, base: ModelRow) -> dict[str, Any]:
     }
 
 
-def _reference(dataset_id: UUID | None, name: str | None, sha256: str | None) -> dict[str, str | None] | None:
-    return {"id": str(dataset_id), "name": name, "sha256": sha256} if dataset_id else None
+def _reference(dataset_id: UUID | None, name: str | None, sha256: str | None) -> PinnedReference | None:
+    return PinnedReference(id=dataset_id, name=name or "", sha256=sha256) if dataset_id else None
 
 
 async def _announce(session: AsyncSession, model: ModelRow, event: ExperimentCompleted | None) -> None:
@@ -122,7 +120,7 @@ async def _announce(session: AsyncSession, model: ModelRow, event: ExperimentCom
         session,
         ModelRegistered(
             model_id=model.id,
-            base_model_id=model.base_model["id"] if model.base_model else None,
+            base_model_id=model.base_model.id if model.base_model else None,
             training_dataset_id=event.training_dataset_id if event else None,
             evaluation_dataset_id=event.evaluation_dataset_id if event else None,
             **{name: getattr(model, name) for name in names},
