@@ -23,8 +23,7 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
     """Assemble the datasets service."""
     database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s, plans_each_time=True)
     broker = Broker(settings.platform.nats_url, name="datasets")
-    bus = Bus(database, broker, service="datasets")
-    subscribers.register(bus)
+    bus = Bus(database, broker, service="datasets", handlers=subscribers.handlers)
     objects = ObjectStore(settings.platform)
     registry = Peer(settings.platform, service="registry")
     return create_service(

@@ -22,8 +22,7 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
     """Assemble the evaluation service."""
     database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     broker = Broker(settings.platform.nats_url, name="evaluation")
-    bus = Bus(database, broker, service="evaluation")
-    subscribers.register(bus, settings)
+    bus = Bus(database, broker, service="evaluation", handlers=subscribers.handlers, provides=[settings])
     platform = settings.platform
     datasets, registry, training = (Peer(platform, service=name) for name in ("datasets", "registry", "training"))
     return create_service(

@@ -24,9 +24,8 @@ def create_app(settings: RegistrySettings) -> FastAPI:
     """Assemble the registry."""
     database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     broker = Broker(settings.platform.nats_url, name="registry")
-    bus = Bus(database, broker, service="registry")
     registrar = Registrar(signer_for(settings.platform.signing_key))
-    subscribers.register(bus, registrar)
+    bus = Bus(database, broker, service="registry", handlers=subscribers.handlers, provides=[registrar])
     objects = ObjectStore(settings.platform)
     return create_service(
         service="registry",

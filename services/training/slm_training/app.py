@@ -25,8 +25,7 @@ def create_app(settings: TrainingSettings) -> FastAPI:
     platform = settings.platform
     database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s)
     broker = Broker(platform.nats_url, name="training")
-    bus = Bus(database, broker, service="training")
-    subscribers.register(bus)
+    bus = Bus(database, broker, service="training", handlers=subscribers.handlers)
     datasets, registry = Peer(platform, service="datasets"), Peer(platform, service="registry")
     objects = ObjectStore(platform)
     return create_service(

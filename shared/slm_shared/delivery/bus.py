@@ -1,46 +1,43 @@
 """From JetStream to effect: one consumer per service and event, each effect exactly once.
 
-A delivered message is checked, decoded and handled in one transaction together with its inbox row, then acknowledged.
-What fails for a passing reason is given back with a delay (a plain negative acknowledgement would be redelivered at
-once, for ever); what can never be handled becomes a dead letter.
+FastStream carries the handlers: it reads their parameters, fills them, and runs the middlewares around them. Delivery
+is written here (ADR 0007): a message is decoded and handled in one transaction together with its inbox row, then
+acknowledged. What fails for a passing reason is given back with a delay; what can never be handled becomes a dead
+letter.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
+from faststream import BaseMiddleware, StreamMessage
+from faststream.nats import NatsBroker
+from faststream.nats.subscriber.usecases import PullStreamSubscriber
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.background import is_wanted
 from slm_shared.delivery import dead_letters, inbox
 from slm_shared.delivery.broker import Broker
 from slm_shared.delivery.failpoints import failpoint
+from slm_shared.delivery.handlers import Handler, UnhandledError, context_key, injected, subscribed
+from slm_shared.delivery.pulling import MAX_DELIVERIES, PullLoop, give_back
 from slm_shared.errors import ConflictError, UnavailableError
 from slm_shared.events.catalogue import Event
-from slm_shared.events.cloudevents import Envelope, envelope_of
-from slm_shared.events.topology import EVENTS, consumer_named, durable_name
+from slm_shared.events.topology import consumer_named, durable_name
 from slm_shared.observability.tracing import tracing
 from slm_shared.storage.database import Database
 
 log = structlog.get_logger()
 
-BATCH = 4
-FETCH_TIMEOUT_S = 5.0
-CHECK_EVERY_S = 20.0
-RETRY_DELAYS_S = (1, 5, 30, 120, 600, 1800, 3600)
-MAX_DELIVERIES = 8
-REBIND_DELAY_S = 0.5
-DRAIN_TIMEOUT_S = 10.0
+SESSION = context_key(AsyncSession)
 
-E = TypeVar("E", bound=Event)
-Handler = Callable[[AsyncSession, E], Awaitable[None]]
+CallNext = Callable[[Any], Awaitable[Any]]
 
 
 class RedriveFailedError(ConflictError):
@@ -53,109 +50,129 @@ class RetryLater(Exception):  # noqa: N818  a request to the bus, not a failure
     """Raised by a handler that cannot act yet, e.g. because an earlier event has not arrived."""
 
 
-class ConsumerDiffersError(Exception):
-    """The server has the consumer with another setting."""
+class JoinsTrace(BaseMiddleware[Any, Any]):
+    """Runs what stands behind it in the trace of the message."""
+
+    async def consume_scope(self, call_next: CallNext, msg: StreamMessage[Any]) -> Any:
+        """Join the trace that the header `traceparent` names."""
+        with tracing(msg.headers.get("traceparent")):
+            return await call_next(msg)
 
 
-@dataclass(frozen=True)
-class _Subscription:
-    durable: str
-    event: type[Event]
-    handle: Handler[Any]
+class TakesEffectOnce(BaseMiddleware[Any, Any]):
+    """Runs the handler in one transaction with its inbox row; not at all when that row is there.
+
+    A transaction that the context has already, e.g. that of a request, is used instead of a new one, and committed by
+    whoever opened it.
+    """
+
+    def __init__(self, msg: Any, /, *, context: Any, database: Database) -> None:
+        super().__init__(msg, context=context)
+        self._database = database
+
+    async def consume_scope(self, call_next: CallNext, msg: StreamMessage[Any]) -> Any:
+        """Decode before a connection is taken; commit before the server is answered."""
+        await msg.decode()
+        durable = self.context.get_local("handler_").config.durable_name
+        async with self._transaction() as session:
+            if await inbox.is_first(session, durable, UUID(msg.message_id)):
+                with self.context.scope(SESSION, session):
+                    await call_next(msg)
+
+    def _transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
+        session = self.context.get_local(SESSION)
+        return self._database.transaction() if session is None else nullcontext(session)
+
+
+class _Unconnected(NatsBroker):
+    """FastStream's registry of handlers; what these publish goes through the outbox instead."""
+
+    async def _connect(self) -> Client:
+        return Client()
 
 
 class Bus:
-    """The consumers of one service."""
+    """The consumers of one service.
+
+    Its handlers ask for the event, an `AsyncSession` and any of `provides`, each by its class.
+    """
 
     name = "bus"
 
-    def __init__(self, database: Database, broker: Broker, *, service: str) -> None:
-        self._database = database
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        *,
+        service: str,
+        handlers: Iterable[tuple[type[Event], Handler]] = (),
+        provides: Sequence[object] = (),
+    ) -> None:
         self._broker = broker
         self._service = service
-        self._subscriptions: list[_Subscription] = []
-        self._lost: dict[str, str] = {}
+        self._database = database
+        self._handlers = _Unconnected(
+            logger=None,
+            serializer=None,
+            # From the outside to the inside.
+            middlewares=(JoinsTrace, partial(TakesEffectOnce, database=database)),
+        )
+        self._provided = {AsyncSession, *map(type, provides)}
+        for value in provides:
+            self._handlers.context.set_global(context_key(type(value)), value)
+        self._subscribers: dict[str, PullStreamSubscriber] = {}
+        self._loops: list[PullLoop] = []
+        for event, handle in handlers:
+            self.on(event, handle)
 
-    def on(self, event: type[E], handle: Handler[E]) -> None:
-        """Let `handle(session, event)` take effect once for each event of this class."""
-        durable = durable_name(self._service, event)
-        self._subscriptions.append(_Subscription(durable, event, handle))
-        self._lost[durable] = "is not subscribed yet"
+    def on(self, event: type[Event], handle: Handler) -> None:
+        """Let `handle` take effect once for each event of this class.
+
+        Raises TypeError when it asks for something that nobody provides, and KeyError for an event that this service
+        has no consumer for.
+        """
+        consumer = consumer_named(durable_name(self._service, event))
+        subscriber = subscribed(self._handlers, event, consumer)
+        subscriber(injected(handle, event, self._provided))
+        self._subscribers[consumer.durable] = subscriber
+        handle_all = partial(self._handle_all, consumer.durable)
+        self._loops.append(PullLoop(consumer, jetstream=self._broker.jetstream, handle=handle_all))
 
     def problem(self) -> str | None:
         """None while every consumer is subscribed."""
-        return "; ".join(f"{durable} {why}" for durable, why in self._lost.items()) or None
+        return "; ".join(f"{each.consumer.durable} {each.problem}" for each in self._loops if each.problem) or None
 
     async def run(self) -> None:
         """Consume until cancelled; handlers in flight are given time to finish."""
+        await self._handlers.connect()
+        for subscriber in self._subscribers.values():
+            await subscriber.start()
         async with asyncio.TaskGroup() as group:
-            for subscription in self._subscriptions:
-                group.create_task(self._consume(subscription), name=subscription.durable)
+            for loop in self._loops:
+                group.create_task(loop.run(), name=loop.consumer.durable)
 
-    async def _consume(self, subscription: _Subscription) -> None:
-        while is_wanted():
-            try:
-                jetstream = await self._broker.jetstream()
-                await self._fetch_and_handle(jetstream, subscription)
-            except ConsumerDiffersError as error:
-                self._lost[subscription.durable] = f"has {error}; run the migration"
-                await asyncio.sleep(REBIND_DELAY_S)
-            except (NatsError, OSError, TimeoutError) as error:
-                self._lost[subscription.durable] = "lost its consumer"
-                log.warning("bus.consumer_lost", durable=subscription.durable, error=type(error).__name__)
-                await asyncio.sleep(REBIND_DELAY_S)
+    async def _handle_all(self, durable: str, messages: Sequence[Msg]) -> None:
+        # Each in a transaction of its own, so that one cannot undo another. One transaction for all of them would be
+        # opened here, given to the middleware as SESSION, and committed before the first acknowledgement.
+        await asyncio.gather(*(self._handle(durable, message) for message in messages))
 
-    async def _fetch_and_handle(self, jetstream: JetStreamContext, subscription: _Subscription) -> None:
-        await self._check(jetstream, subscription)
-        pull = await jetstream.pull_subscribe_bind(durable=subscription.durable, stream=EVENTS)
-        self._lost.pop(subscription.durable, None)
-        loop = asyncio.get_running_loop()
-        checked_at = loop.time()
-        try:
-            while is_wanted():
-                if loop.time() - checked_at > CHECK_EVERY_S:
-                    # A deleted consumer looks like one without messages.
-                    await self._check(jetstream, subscription)
-                    checked_at = loop.time()
-                try:
-                    messages = await pull.fetch(BATCH, timeout=FETCH_TIMEOUT_S)
-                except TimeoutError:  # of nats or of asyncio, depending on where in the client it ran out
-                    continue
-                handling = asyncio.gather(*(self._handle(subscription, message) for message in messages))
-                try:
-                    await asyncio.shield(handling)
-                except asyncio.CancelledError:
-                    await asyncio.wait([handling], timeout=DRAIN_TIMEOUT_S)
-                    raise
-        finally:
-            if self._broker.is_connected:
-                await pull.unsubscribe()
-
-    async def _check(self, jetstream: JetStreamContext, subscription: _Subscription) -> None:
-        """Raise ConsumerDiffersError unless the server's consumer is the one that the migration makes."""
-        info = await jetstream.consumer_info(EVENTS, subscription.durable)
-        if difference := consumer_named(subscription.durable).differs(info.config):
-            raise ConsumerDiffersError(f"another {difference} than this version needs")
-
-    async def _handle(self, subscription: _Subscription, message: Msg) -> None:
-        """Handle one delivery and answer the server; never raises, so that one message cannot stop the others."""
+    async def _handle(self, durable: str, message: Msg) -> None:
+        """Handle one delivery and answer the server; what fails does not stop the others."""
         deliveries = message.metadata.num_delivered
         try:
-            envelope, event = _decode(subscription.event, message.headers, message.data)
             if deliveries >= MAX_DELIVERIES:
-                raise _UnhandledError(f"given up after {deliveries} deliveries")
-            with tracing(envelope.traceparent):
-                await self._take_effect(subscription, UUID(envelope.event_id), event)
+                raise UnhandledError(f"given up after {deliveries} deliveries")
+            await self._subscribers[durable].process_message(message)
             failpoint("handled-before-ack")
             await self._acknowledge(message)
-        except _UnhandledError as error:
-            await self._bury(subscription, message, str(error), deliveries)
+        except UnhandledError as error:
+            await self._bury(durable, message, str(error), deliveries)
         except (RetryLater, UnavailableError) as error:
-            log.info("bus.retry_later", durable=subscription.durable, deliveries=deliveries, why=str(error))
-            await self._give_back(message, deliveries)
+            log.info("bus.retry_later", durable=durable, deliveries=deliveries, why=str(error))
+            await give_back(message)
         except Exception:
-            log.exception("bus.handler_failed", durable=subscription.durable, deliveries=deliveries)
-            await self._give_back(message, deliveries)
+            log.exception("bus.handler_failed", durable=durable, deliveries=deliveries)
+            await give_back(message)
 
     async def redrive(self, session: AsyncSession, consumer: str, event_id: str) -> None:
         """Handle a dead letter again in the caller's transaction, which also forgets it.
@@ -163,21 +180,15 @@ class Bus:
         Raises DeadLetterNotFoundError, and RedriveFailedError when it cannot be handled this time either.
         """
         letter = await dead_letters.find(session, consumer, event_id)
-        subscription = next((each for each in self._subscriptions if each.durable == consumer), None)
-        if subscription is None:
+        if consumer not in self._subscribers:
             raise RedriveFailedError("This service does not consume such events any more.")
+        message = Msg(Client(), letter.subject, data=letter.body.encode(), headers=letter.headers)
         try:
-            envelope, event = _decode(subscription.event, letter.headers, letter.body.encode())
-            if await inbox.is_first(session, consumer, UUID(envelope.event_id)):
-                await subscription.handle(session, event)
-        except (_UnhandledError, RetryLater) as error:
+            with self._handlers.context.scope(SESSION, session):
+                await self._subscribers[consumer].process_message(message)
+        except (UnhandledError, RetryLater) as error:
             raise RedriveFailedError(f"It cannot be handled this time either: {error}.") from error
         await dead_letters.remove(session, consumer, event_id)
-
-    async def _take_effect(self, subscription: _Subscription, event_id: UUID, event: Event) -> None:
-        async with self._database.transaction() as session:
-            if await inbox.is_first(session, subscription.durable, event_id):
-                await subscription.handle(session, event)
 
     async def _acknowledge(self, message: Msg) -> None:
         try:
@@ -186,17 +197,14 @@ class Bus:
             # The effect is committed; if this is lost too, the inbox makes the redelivery harmless.
             await message.ack()
 
-    async def _give_back(self, message: Msg, deliveries: int) -> None:
-        await message.nak(delay=RETRY_DELAYS_S[min(deliveries, len(RETRY_DELAYS_S)) - 1])
-
-    async def _bury(self, subscription: _Subscription, message: Msg, error: str, deliveries: int) -> None:
+    async def _bury(self, durable: str, message: Msg, error: str, deliveries: int) -> None:
         headers = dict(message.headers or {})
         event_id = headers.get("ce-id") or f"stream-seq-{message.metadata.sequence.stream}"
         try:
             async with self._database.transaction() as session:
                 await inbox.bury(
                     session,
-                    consumer=subscription.durable,
+                    consumer=durable,
                     event_id=event_id,
                     subject=message.subject,
                     headers=headers,
@@ -204,25 +212,7 @@ class Bus:
                     error=error,
                     deliveries=deliveries,
                 )
-            log.error("bus.dead_letter", durable=subscription.durable, event_id=event_id, error=error)
+            log.error("bus.dead_letter", durable=durable, event_id=event_id, error=error)
             await self._acknowledge(message)
         except UnavailableError:
-            await self._give_back(message, deliveries)
-
-
-class _UnhandledError(Exception):
-    """This message can never be handled here."""
-
-
-def _decode(event: type[Event], headers: Mapping[str, str] | None, body: bytes) -> tuple[Envelope, Event]:
-    envelope = envelope_of(headers)
-    if envelope is None or envelope.type != event.subject:
-        raise _UnhandledError("the headers are not those of this event")
-    try:
-        UUID(envelope.event_id)
-        return envelope, event.model_validate_json(body)
-    except ValidationError as error:
-        places = ", ".join(".".join(map(str, problem["loc"])) or "body" for problem in error.errors()[:5])
-        raise _UnhandledError(f"the body does not fit {event.__name__}: {places}") from error
-    except ValueError as error:
-        raise _UnhandledError("the event id is not a UUID") from error
+            await give_back(message)

@@ -21,7 +21,8 @@ from slm_local.programs import script
 from slm_local.servers.nats import NatsServer, start_nats
 from slm_shared.background import running_in_background
 from slm_shared.delivery.broker import DEAF_AFTER, Broker
-from slm_shared.delivery.bus import RETRY_DELAYS_S, Bus
+from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.pulling import RETRY_DELAYS_S
 from slm_shared.events.catalogue import DatasetDeleted
 from slm_shared.events.topology import CONSUMERS, EVENTS, STREAMS, Consumer
 from slm_shared.storage.database import Database, inbox_table

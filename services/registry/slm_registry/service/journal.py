@@ -10,8 +10,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry.domain.graph import draw
-from slm_registry.store import journal
+from slm_registry.store import aliases, journal, lineage, models
 from slm_shared.errors import UnavailableError
+from slm_shared.events.catalogue import EvaluationCompleted, ExperimentFailed
 from slm_shared.storage.database import Database
 
 log = structlog.get_logger()
@@ -39,6 +40,21 @@ async def note_once(
         return False
     await note(session, subject, body, model_id=model_id)
     return True
+
+
+async def note_failure(session: AsyncSession, event: ExperimentFailed) -> None:
+    """Take note of a training that failed, under the name of its run."""
+    run = await lineage.find_node(session, str(event.run_id))
+    body = event.model_dump(mode="json") | {"name": run.name if run else None}
+    await note(session, event.subject, body)
+
+
+async def note_evaluation(session: AsyncSession, event: EvaluationCompleted) -> None:
+    """Take note of an evaluation once; it counts as a use of its model."""
+    body = event.model_dump(mode="json")
+    is_new = await note_once(session, event.subject, body, key="evaluation_id", model_id=event.model_id)
+    if is_new and await models.exists(session, event.model_id):
+        await aliases.count_use(session, event.model_id, "evaluation")
 
 
 async def _project(session: AsyncSession, subject: str, body: Mapping[str, Any], at: datetime) -> None:

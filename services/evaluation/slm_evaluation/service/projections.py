@@ -1,0 +1,16 @@
+"""What the evaluation service knows of its neighbours' data."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from slm_evaluation import store
+from slm_shared.events.catalogue import DatasetProcessed, ModelDeleted
+
+
+async def remember_dataset(session: AsyncSession, event: DatasetProcessed) -> None:
+    """Remember a dataset."""
+    await store.project_dataset(session, {"id": event.dataset_id, **event.model_dump()})
+
+
+async def forget_model(session: AsyncSession, event: ModelDeleted) -> None:
+    """Remember that a model is gone."""
+    await store.forget_model(session, event.model_id)
