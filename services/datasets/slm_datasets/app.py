@@ -4,9 +4,10 @@ from fastapi import FastAPI
 
 from slm_datasets import subscribers
 from slm_datasets.api import contents, datasets, reports, uploads
-from slm_datasets.background.cleanup import Sweeper
-from slm_datasets.background.jobs import JobQueue
-from slm_datasets.background.queue import ProcessingQueue
+from slm_datasets.background.cleanup import Cleanup
+from slm_datasets.background.examining import Examining
+from slm_datasets.background.processing import Processing
+from slm_datasets.background.queue import WorkQueue
 from slm_datasets.service.upload_parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
 from slm_shared.delivery.broker import Broker
@@ -40,9 +41,9 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
             Relay(database, broker, source="datasets"),
             Reconciler(database, settings.platform, source="datasets"),
             bus,
-            ProcessingQueue(database, objects, settings),
-            JobQueue(database, objects, registry, settings),
-            Sweeper(database, objects, settings),
+            WorkQueue(database, Processing(database, objects, settings), settings, workers=settings.workers),
+            WorkQueue(database, Examining(database, objects, registry, settings), settings, workers=settings.examiners),
+            Cleanup(database, objects, settings),
         ],
         closers=[broker.close, registry.close],
         provides=[objects, registry, PartedUploads(objects, settings)],

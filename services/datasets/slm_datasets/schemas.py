@@ -1,10 +1,12 @@
 """HTTP bodies of the datasets service."""
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from slm_datasets.domain.rows import FIELDS
@@ -16,7 +18,25 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 Origin = Literal["uploaded", "distilled", "synthetic", "imported"]
 OnBadRows = Literal["fail", "skip"]
 SampleBy = Literal["line", "paragraph", "document"]
+DatasetSort = Literal["-created_at", "created_at", "name", "-name", "rows", "-rows", "size_bytes", "-size_bytes"]
+DataType = Literal["text", "images", "tabular"]
+RowFormatName = Literal["messages", "prompt/completion", "text", "chosen/rejected", "columns", "images"]
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+@dataclass(frozen=True)
+class DatasetFilters:
+    """What a list of datasets is narrowed to; None narrows nothing. `q` is a part of the name."""
+
+    usage: Annotated[Usage | None, Query()] = None
+    status: Annotated[Literal["in_progress", "processed", "error"] | None, Query()] = None
+    data_type: Annotated[DataType | None, Query()] = None
+    row_format: Annotated[RowFormatName | None, Query()] = None
+    origin: Annotated[Origin | None, Query()] = None
+    owner: Annotated[str | None, Query(max_length=200)] = None
+    family: Annotated[str | None, Query(max_length=200)] = None
+    sha256: Annotated[str | None, Query(max_length=200)] = None
+    q: Annotated[str | None, Query(max_length=100, description="Part of the name.")] = None
 
 
 class ReadingFields(Body):
@@ -174,13 +194,18 @@ class Problem(BaseModel):
     sample: str | None = None
 
 
-class Problems(BaseModel):
-    """Everything wrong with a file: the first hundred, and how many of each kind. `skipped_rows` were left out."""
+class ProblemLog(BaseModel):
+    """Everything wrong with a file: the first hundred problems, and how many of each code."""
 
     total: int = 0
     counts: dict[str, int] = Field(default_factory=dict)
-    skipped_rows: int = 0
     items: list[Problem] = Field(default_factory=list)
+
+
+class Problems(ProblemLog):
+    """Everything wrong with a file: the first hundred, and how many of each kind. `skipped_rows` were left out."""
+
+    skipped_rows: int = 0
 
 
 class Preview(BaseModel):

@@ -36,5 +36,5 @@ class DatasetsSettings(ServiceSettings):
     poll_s: float = Field(2.0, gt=0)
     workers: int = Field(1, ge=1, le=16)
     examiners: int = Field(1, ge=0, le=16)
-    sweep_after_s: float = Field(60.0, ge=0)
-    sweep_every_s: float = Field(30.0, gt=0)
+    cleanup_after_s: float = Field(60.0, ge=0)
+    cleanup_every_s: float = Field(30.0, gt=0)

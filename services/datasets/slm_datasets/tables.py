@@ -1,13 +1,14 @@
 """Rows of the datasets database."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Boolean, Index, Text, UniqueConstraint, Uuid, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
 
+from slm_datasets.domain.states import DatasetStatus, JobStatus
 from slm_shared.jobs.leases import LeaseColumns
 
 Moment = TIMESTAMP(timezone=True)
@@ -30,7 +31,18 @@ class FamilyRow(Base):
     last_version: Mapped[int]
 
 
-class DatasetRow(LeaseColumns, Base):
+class QueuedRow(LeaseColumns):
+    """A row that a work queue serves while its status is `WAITING`; `ENDED_AT` names the column of its end."""
+
+    WAITING: ClassVar[str]
+    ENDED_AT: ClassVar[str]
+
+    status: Mapped[str]
+    progress: Mapped[Json | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class DatasetRow(QueuedRow, Base):
     """One dataset version; `sha256` is that of the uploaded file, `canonical_sha256` that of the Parquet.
 
     `reading` says how the file is to be read, `derived` how the rows come from another dataset instead. `name_grams`
@@ -57,6 +69,9 @@ class DatasetRow(LeaseColumns, Base):
         ),
     )
 
+    WAITING = DatasetStatus.IN_PROGRESS
+    ENDED_AT = "processed_at"
+
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     family: Mapped[str]
@@ -66,7 +81,6 @@ class DatasetRow(LeaseColumns, Base):
     usage: Mapped[str]
     origin: Mapped[str] = mapped_column(default="uploaded")
     parents: Mapped[list[dict[str, str]]] = mapped_column(JSONB, default=list)
-    status: Mapped[str]
     format: Mapped[str]
     compression: Mapped[str | None]
     file_name: Mapped[str]
@@ -92,15 +106,14 @@ class DatasetRow(LeaseColumns, Base):
     error: Mapped[Json | None]
     problems: Mapped[Json | None] = deferred(mapped_column(JSONB))
     profile: Mapped[list[Json] | None] = deferred(mapped_column(JSONB))
-    progress: Mapped[Json | None]
     name_grams: Mapped[list[str]] = deferred(mapped_column(ARRAY(Text), default=list))
-    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     processed_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
-    swept_at: Mapped[datetime | None]
+    # The column keeps its first name: a renamed one would break the processes of the release before.
+    files_removed_at: Mapped[datetime | None] = mapped_column("swept_at")
 
 
-class JobRow(LeaseColumns, Base):
+class JobRow(QueuedRow, Base):
     """One examination of a dataset; `key` is what makes two of them the same one, so that none is done twice."""
 
     __tablename__ = "job"
@@ -110,16 +123,16 @@ class JobRow(LeaseColumns, Base):
         Index("ix_job_newest", "dataset_id", "kind", "created_at", "id"),
     )
 
+    WAITING = JobStatus.QUEUED
+    ENDED_AT = "finished_at"
+
     id: Mapped[UUID] = mapped_column(primary_key=True)
     dataset_id: Mapped[UUID]
     kind: Mapped[str]
     key: Mapped[str]
     params: Mapped[Json] = mapped_column(default=dict)
-    status: Mapped[str]
-    progress: Mapped[Json | None]
     result: Mapped[Json | None]
     error: Mapped[Json | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     finished_at: Mapped[datetime | None]
 
 

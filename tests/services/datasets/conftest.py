@@ -25,8 +25,8 @@ async def datasets_settings(
         platform=platform_settings,
         max_upload_bytes=2 * 1024 * 1024,
         poll_s=0.2,
-        sweep_after_s=0.0,
-        sweep_every_s=0.2,
+        cleanup_after_s=0.0,
+        cleanup_every_s=0.2,
     )
 
 

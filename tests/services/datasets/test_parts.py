@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from slm_datasets.app import create_app
+from slm_datasets.domain.states import UploadStatus
 from slm_datasets.service.upload_parts import PartedUploads
 from slm_datasets.settings import DatasetsSettings
-from slm_datasets.store import uploads as store
 from slm_datasets.tables import UploadRow
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
@@ -79,7 +79,7 @@ def uploads(platform_settings: PlatformSettings) -> PartedUploads:
 async def one_part(uploads: PartedUploads) -> UploadRow:
     """An upload whose only part is stored."""
     upload = UploadRow(id=new_id(), file_name="small.jsonl", size_bytes=len(LINE), part_bytes=PART_BYTES)
-    upload.status, upload.expires_at = store.OPEN, datetime.now(UTC)
+    upload.status, upload.expires_at = UploadStatus.OPEN, datetime.now(UTC)
     upload.multipart_id = await uploads.begin_object(upload.id)
     await uploads.put(upload, 1, LINE, sha256=None)
     return upload

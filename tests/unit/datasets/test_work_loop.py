@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from slm_datasets.background.work import WorkLoop
+from slm_datasets.background.loop import WorkLoop
 
 WORKERS = 2
 

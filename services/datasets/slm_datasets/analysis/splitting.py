@@ -8,38 +8,35 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from slm_datasets.analysis.profiling import profile
+from slm_datasets.analysis.description import describe
 from slm_datasets.analysis.row_hash import row_hash, rows_of
-from slm_datasets.child.canonical import describe
 from slm_datasets.formats.problems import FileProblemError, ProblemLog
-from slm_datasets.formats.reading import OnProgress, Reading, outcome
-from slm_datasets.formats.sources import Source
+from slm_datasets.formats.reading import OnProgress
 
 ROWS_PER_GROUP = 20_000
 
 
-def make_part(
-    source: Path, target: Path, *, part: str, seed: int, fraction: float, mapping: dict[str, str], tell: OnProgress
+def make_split(
+    source: Path, target: Path, *, split: str, seed: int, fraction: float, mapping: dict[str, str], tell: OnProgress
 ) -> dict[str, Any]:
-    """Write one part (`train` or `validation`) of a canonical Parquet, in order. Raises FileProblemError."""
+    """Write one split (`train` or `validation`) of a canonical Parquet, in order, and say what it holds.
+
+    Raises FileProblemError.
+    """
     keys = [_key(row_hash(row), seed) for row in rows_of(source)]
     tell("splitting", len(keys), len(keys))
     validation = validation_keys(keys, fraction)
-    kept = pa.array([(key in validation) == (part == "validation") for key in keys])
+    kept = pa.array([(key in validation) == (split == "validation") for key in keys])
     rows = _write(source, target, kept)
     if rows == 0:
-        message = f"The {part} part would have no rows."
+        message = f"The {split} split would have no rows."
         raise FileProblemError(
             "no_rows", message, hint="Choose another fraction, or a dataset with more distinct rows."
         )
-    schema = pl.scan_parquet(target).collect_schema()
-    found = Source(pl.LazyFrame(), rows)
-    described = describe(schema, target, found, Reading(format="parquet", mapping=mapping), None)
-    return {**described, **outcome(target, rows, ProblemLog(), profile(target))}
+    return describe(target, rows=rows, mapping=mapping, log=ProblemLog(), layout=None)
 
 
 def _key(digest: bytes, seed: int) -> bytes:

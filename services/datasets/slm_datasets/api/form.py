@@ -1,6 +1,6 @@
 """Reading the multipart form of an upload while it arrives: the file goes on to the object store, piece by piece.
 
-Format: RFC 7578. Nothing is kept on disk, and no more than a few parts of the file are in memory.
+Format: RFC 7578. Nothing is kept on disk, and only a few MB of the file are in memory.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,8 +28,8 @@ Sink = Callable[[bytes], Awaitable[None]]
 
 
 @dataclass
-class _Part:
-    """One part of a form: its headers, its name, and what of its body has not been taken yet."""
+class _Field:
+    """One field of a form (a "body part" in RFC 7578): its headers and its name."""
 
     headers: dict[str, str] = field(default_factory=dict)
     name: str = ""
@@ -37,21 +37,21 @@ class _Part:
 
 
 class FormReader:
-    """Reads one form; text fields end up in `fields`, the bytes of the part `file` in the sink."""
+    """Reads one form; text fields end up in `fields`, the bytes of the field `file` in the sink."""
 
     def __init__(self, boundary: str) -> None:
         self.texts: dict[str, str] = {}
         self.file_name: str | None = None
         self.has_ended = False
         self._pending: list[bytes] = []
-        self._part = _Part()
+        self._field = _Field()
         self._header = [b"", b""]
         self._value = bytearray()
         self._count = 0
         callbacks = {
-            "on_part_begin": self._part_begins,
-            "on_part_data": self._part_data,
-            "on_part_end": self._part_ends,
+            "on_part_begin": self._field_begins,
+            "on_part_data": self._field_data,
+            "on_part_end": self._field_ends,
             "on_header_field": lambda data, start, end: self._add_header(0, data[start:end]),
             "on_header_value": lambda data, start, end: self._add_header(1, data[start:end]),
             "on_header_end": self._header_ends,
@@ -74,11 +74,11 @@ class FormReader:
         taken, self._pending = self._pending, []
         return taken
 
-    def _part_begins(self) -> None:
+    def _field_begins(self) -> None:
         self._count += 1
         if self._count > MAX_FIELDS:
-            raise MultipartInvalidError(f"The form has more than {MAX_FIELDS} parts.")
-        self._part = _Part()
+            raise MultipartInvalidError(f"The form has more than {MAX_FIELDS} fields.")
+        self._field = _Field()
         self._value = bytearray()
 
     def _add_header(self, place: int, data: bytes) -> None:
@@ -86,43 +86,45 @@ class FormReader:
 
     def _header_ends(self) -> None:
         name, value = (each.decode("utf-8", "replace") for each in self._header)
-        self._part.headers[name.lower()] = value
+        self._field.headers[name.lower()] = value
         self._header = [b"", b""]
 
     def _headers_end(self) -> None:
         message = Message()
-        message["content-disposition"] = self._part.headers.get("content-disposition", "")
+        message["content-disposition"] = self._field.headers.get("content-disposition", "")
         name, file_name = (message.get_param(key, header="content-disposition") for key in ("name", "filename"))
         if not isinstance(name, str):
-            raise MultipartInvalidError("A part of the form has no name.")
-        self._part.name = name
+            raise MultipartInvalidError("A field of the form has no name.")
+        self._field.name = name
         if name != "file":
             return
         if self.file_name is not None:
             raise MultipartInvalidError("The form has more than one file.")
         if file_name is None:
-            raise FileMissingError("The part `file` is no file.", errors=[FieldProblem("file", "needs a file name")])
+            raise FileMissingError(
+                "The field `file` is not a file.", errors=[FieldProblem("file", "needs a file name")]
+            )
         self.file_name = file_name if isinstance(file_name, str) else str(file_name[2])
 
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._part.name == "file":
+    def _field_data(self, data: bytes, start: int, end: int) -> None:
+        if self._field.name == "file":
             self._pending.append(data[start:end])
             return
         self._value += data[start:end]
         if len(self._value) > MAX_FIELD_BYTES:
-            raise MultipartInvalidError(f"The field {self._part.name[:50]} is larger than {MAX_FIELD_BYTES} bytes.")
+            raise MultipartInvalidError(f"The field {self._field.name[:50]} is larger than {MAX_FIELD_BYTES} bytes.")
 
-    def _part_ends(self) -> None:
-        if self._part.name == "file":
+    def _field_ends(self) -> None:
+        if self._field.name == "file":
             return
         try:
             text = self._value.decode("utf-8")
         except UnicodeDecodeError:
-            raise MultipartInvalidError(f"The field {self._part.name[:50]} is not UTF-8.") from None
+            raise MultipartInvalidError(f"The field {self._field.name[:50]} is not UTF-8.") from None
         if "\0" in text:
-            raise MultipartInvalidError(f"The field {self._part.name[:50]} holds a NUL character.")
+            raise MultipartInvalidError(f"The field {self._field.name[:50]} holds a NUL character.")
         if text:
-            self.texts[self._part.name] = text
+            self.texts[self._field.name] = text
 
     def _form_ends(self) -> None:
         self.has_ended = True
@@ -158,6 +160,16 @@ async def read_form(request: Request, *, max_bytes: int, sink: Sink) -> FormRead
         problem = FieldProblem("file", "is required")
         raise FileMissingError("The form has no file.", errors=[problem], hint="Send it in the field `file`.")
     return reader
+
+
+async def read_part(request: Request, *, max_bytes: int) -> bytes:
+    """Read one part of an upload. Raises FileTooLargeError as soon as the limit is crossed."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > max_bytes:
+            raise FileTooLargeError(f"A part of this upload has {max_bytes} bytes at most.")
+    return bytes(data)
 
 
 async def _bounded(request: Request, limit: int, told: int) -> AsyncIterator[bytes]:

@@ -12,12 +12,6 @@ class DatasetStatus(StrEnum):
     DELETED = "deleted"
 
 
-EDGES: dict[DatasetStatus, frozenset[DatasetStatus]] = {
-    DatasetStatus.IN_PROGRESS: frozenset({DatasetStatus.PROCESSED, DatasetStatus.ERROR}),
-    DatasetStatus.PROCESSED: frozenset({DatasetStatus.DELETED}),
-    DatasetStatus.ERROR: frozenset({DatasetStatus.IN_PROGRESS, DatasetStatus.DELETED}),
-    DatasetStatus.DELETED: frozenset(),
-}
 MAX_ATTEMPTS = 3
 
 
@@ -35,3 +29,12 @@ class JobKind(StrEnum):
     QUALITY = "quality"
     TOKENS = "tokens"
     COMPARISON = "comparison"
+
+
+class UploadStatus(StrEnum):
+    """Where an upload in parts stands; one that is aborted or expired can be sent to no more."""
+
+    OPEN = "open"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    EXPIRED = "expired"

@@ -20,13 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from slm_datasets.analysis.profiling import profile
 from slm_datasets.domain.keys import THUMBNAILS
-from slm_datasets.domain.rows import IMAGES, why_untrainable
 from slm_datasets.formats import json_rows
 from slm_datasets.formats.archives import Archive
 from slm_datasets.formats.problems import FileProblemError, ProblemLog
-from slm_datasets.formats.reading import BadRowsError, OnProgress, Reading, no_rows, outcome
+from slm_datasets.formats.reading import BadRowsError, OnProgress, Reading, no_rows
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 DECODERS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -51,8 +49,8 @@ class _Plan:
     schema: dict[str, Any] = field(default_factory=dict)
 
 
-def make_canonical(source: Path, target: Path, reading: Reading, log: ProblemLog, tell: OnProgress) -> dict[str, Any]:
-    """Check every image of a zip, write `target` and thumbnails beside it, and say what they hold.
+def write_images(source: Path, target: Path, reading: Reading, log: ProblemLog, tell: OnProgress) -> int:
+    """Check every image of a zip, write `target` and thumbnails beside it; the number of rows.
 
     Raises FileProblemError and BadRowsError.
     """
@@ -78,7 +76,7 @@ def make_canonical(source: Path, target: Path, reading: Reading, log: ProblemLog
         raise BadRowsError(log)
     if not rows:
         raise no_rows(log)
-    return {**_described(target), **outcome(target, rows, log, profile(target))}
+    return rows
 
 
 def _write(batch: list[tuple[dict[str, Any], bytes]], out: pq.ParquetWriter, small: pq.ParquetWriter) -> None:
@@ -213,17 +211,3 @@ def _thumbnail(image: Image.Image) -> bytes:
     small = image.copy()
     small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     return _png(small)
-
-
-def _described(target: Path) -> dict[str, Any]:
-    kinds = pl.scan_parquet(target).collect_schema()
-    return {
-        "columns": [{"name": name, "type": str(kind)} for name, kind in kinds.items()],
-        "row_format": IMAGES,
-        "source_format": "imagefolder",
-        "mapping": {},
-        "suggested_mapping": {},
-        "untrainable_because": why_untrainable(IMAGES, rows=1, suggestion={}),
-        "data_type": "images",
-        "dialect": None,
-    }

@@ -1,10 +1,7 @@
-"""How a file is to be read, and what is told meanwhile and in the end."""
+"""How a file is to be read, and what is told meanwhile."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from slm_datasets.formats.problems import FileProblemError, ProblemLog
 
@@ -41,17 +38,3 @@ def no_rows(log: ProblemLog) -> FileProblemError | BadRowsError:
     if log.total:
         return BadRowsError(log)
     return FileProblemError("no_rows", "The file has no rows.", hint="Upload a file with at least one row.")
-
-
-def outcome(target: Path, rows: int, log: ProblemLog, columns: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts, checksum and profile of what was written."""
-    with target.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {
-        "rows": rows,
-        "skipped_rows": log.total,
-        "problems": log.as_dict() if log.total else None,
-        "profile": columns,
-        "sha256": sha256,
-        "size_bytes": target.stat().st_size,
-    }

@@ -6,8 +6,11 @@ https://huggingface.co/docs/hub/datasets-cards, https://docs.mlcommons.org/crois
 import json
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from slm_datasets.domain.rows import COLUMNS, IMAGES
 from slm_datasets.schemas import Report
+from slm_datasets.service import examining, reading
 from slm_datasets.tables import DatasetRow
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -45,8 +48,14 @@ CONTEXT: dict[str, Any] = {
 }
 
 
-def render(dataset: DatasetRow, report: Report) -> str:
-    """The card as markdown. JSON is YAML, so that no name or description can break out of its value."""
+async def get_card(session: AsyncSession, reference: str) -> str:
+    """The card of a processed dataset, as markdown. Raises DatasetNotFoundError and DatasetNotReadyError."""
+    report = await examining.get_report(session, reference)
+    return _rendered(await reading.get_processed(session, reference), report)
+
+
+def _rendered(dataset: DatasetRow, report: Report) -> str:
+    """The card. JSON is YAML, so that no name or description can break out of its value."""
     metadata = {
         "pretty_name": dataset.name,
         "size_categories": [_size(dataset.rows or 0)],
@@ -56,8 +65,14 @@ def render(dataset: DatasetRow, report: Report) -> str:
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": f"{dataset.name}.parquet"}]}],
     }
     head = "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in metadata.items() if value)
-    parts = [f"---\n{head}\n---", f"# {dataset.name}", _quoted(dataset.description), _facts(dataset), _columns(report)]
-    return "\n\n".join(part for part in [*parts, _quality(report)] if part) + "\n"
+    sections = [
+        f"---\n{head}\n---",
+        f"# {dataset.name}",
+        _quoted(dataset.description),
+        _facts(dataset),
+        _columns(report),
+    ]
+    return "\n\n".join(section for section in [*sections, _quality(report)] if section) + "\n"
 
 
 def _size(rows: int) -> str:
@@ -139,8 +154,13 @@ def _escaped(text: str) -> str:
     return safe.replace("[", "\\[").replace("`", "\\`")
 
 
-def croissant(dataset: DatasetRow, *, url: str) -> dict[str, Any]:
-    """The dataset in Croissant 1.0, its Parquet as the one file and its columns as fields."""
+async def get_croissant(session: AsyncSession, reference: str, *, gateway_url: str) -> dict[str, Any]:
+    """A processed dataset in Croissant 1.0, its Parquet as the one file and its columns as fields.
+
+    Raises DatasetNotFoundError and DatasetNotReadyError.
+    """
+    dataset = await reading.get_processed(session, reference)
+    url = f"{gateway_url.rstrip('/')}/api/datasets/{dataset.id}"
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",

@@ -2,15 +2,17 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_datasets import store
 from slm_datasets.domain.states import DatasetStatus
 from slm_datasets.errors import DatasetNotFoundError, DatasetNotReadyError
-from slm_datasets.store import datasets as store
+from slm_datasets.schemas import Dataset, DatasetFilters, DatasetSort, Problems
 from slm_datasets.tables import DatasetRow
+from slm_shared.http.paging import Page, PageRequest
 
 
 async def get_dataset(session: AsyncSession, reference: str, *, with_details: bool = False) -> DatasetRow:
     """A dataset by id, name or family. Raises DatasetNotFoundError."""
-    dataset = await store.find(session, reference, with_details=with_details)
+    dataset = await store.find_dataset(session, reference, with_details=with_details)
     if dataset is None:
         raise DatasetNotFoundError("There is no such dataset.", hint="`slm datasets list` shows what there is.")
     return dataset
@@ -22,3 +24,18 @@ async def get_processed(session: AsyncSession, reference: str, *, with_details: 
     if dataset.status != DatasetStatus.PROCESSED:
         raise DatasetNotReadyError(f"The dataset has no rows to show: its status is {dataset.status}.")
     return dataset
+
+
+async def list_datasets(
+    session: AsyncSession, query: PageRequest, *, sort: DatasetSort, filters: DatasetFilters
+) -> Page[Dataset]:
+    """One page of datasets. Raises InvalidError for a cursor that is not of this list."""
+    found = await store.list_datasets(session, query, sort=sort, filters=filters)
+    shown = [Dataset.of(row) for row in found[: query.limit]]
+    return Page[Dataset](items=shown, next_cursor=store.next_cursor(found, query, sort))
+
+
+async def get_problems(session: AsyncSession, reference: str) -> Problems:
+    """What is wrong with the file of a dataset. Raises DatasetNotFoundError."""
+    dataset = await get_dataset(session, reference, with_details=True)
+    return Problems.model_validate({**(dataset.problems or {}), "skipped_rows": dataset.skipped_rows})

@@ -1,8 +1,10 @@
 """The tokenizer of a model, from the registry: JSON files only, and nothing of its weights."""
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
+from uuid import UUID
+
+from pydantic import BaseModel
 
 from slm_datasets.errors import ModelNotFoundError
 from slm_shared.errors import UnavailableError
@@ -21,12 +23,19 @@ FILES = (
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
-async def resolve_model(registry: Peer, reference: str) -> dict[str, Any]:
-    """Id and name of a model. Raises ModelNotFoundError and UnavailableError."""
+class Model(BaseModel):
+    """A model in the registry."""
+
+    id: UUID
+    name: str
+
+
+async def resolve_model(registry: Peer, reference: str) -> Model:
+    """A model by id, name or alias. Raises ModelNotFoundError and UnavailableError."""
     found = await registry.get(f"/api/models/{quote(reference, safe='')}")
     if found is None:
         raise ModelNotFoundError("There is no such model.", hint="`slm models list` shows what there is.")
-    return {"model_id": found["id"], "model_name": found["name"]}
+    return Model.model_validate(found)
 
 
 async def fetch_tokenizer(registry: Peer, model_id: str, folder: Path) -> None:

@@ -2,13 +2,16 @@
 
 import contextlib
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_datasets import store
 from slm_datasets.domain.files import shown_file_name
 from slm_datasets.domain.keys import raw_key
+from slm_datasets.domain.states import UploadStatus
 from slm_datasets.errors import (
     ChecksumMismatchError,
     FileEmptyError,
@@ -20,16 +23,17 @@ from slm_datasets.errors import (
     QuotaExceededError,
     UploadNotFoundError,
 )
-from slm_datasets.schemas import UploadFields, UploadPart, UploadRequest, UploadState
+from slm_datasets.schemas import Dataset, UploadFields, UploadPart, UploadRequest, UploadState
 from slm_datasets.service import uploading
 from slm_datasets.settings import DatasetsSettings
-from slm_datasets.store import uploads as store
 from slm_datasets.tables import UploadRow
-from slm_shared.errors import FieldProblem, InvalidError, PlatformError
+from slm_shared.errors import FieldProblem, InvalidError
+from slm_shared.http.routing import OpenSession
 from slm_shared.storage.multipart import ObjectParts, PartSigner
 from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 
 MAX_PARTS = 10_000
+HOPELESS = (ChecksumMismatchError, FileTypeError, FileMismatchError, FileEmptyError, IdenticalContentError)
 OWN_FIELDS = {"file_name", "size_bytes", "sha256"}
 
 
@@ -54,16 +58,16 @@ class PartedUploads:
 
     async def begin(
         self, session: AsyncSession, upload_id: UUID, request: UploadRequest, multipart_id: str, *, owner: str
-    ) -> UploadRow:
-        """Note an upload. Raises QuotaExceededError."""
-        if await store.count_open(session, owner) >= self._settings.max_open_uploads:
+    ) -> UploadState:
+        """Note an upload; where it stands. Raises QuotaExceededError."""
+        if await store.count_open_uploads(session, owner) >= self._settings.max_open_uploads:
             count = self._settings.max_open_uploads
             hint = "Complete or abort one of them; they end by themselves after a day."
             raise QuotaExceededError(f"You have {count} uploads under way.", hint=hint)
         upload = UploadRow(
             id=upload_id,
             owner=owner,
-            status=store.OPEN,
+            status=UploadStatus.OPEN,
             fields=request.model_dump(mode="json", exclude=OWN_FIELDS),
             file_name=request.file_name,
             size_bytes=request.size_bytes,
@@ -71,16 +75,14 @@ class PartedUploads:
             part_bytes=max(self._settings.upload_part_bytes, -(-request.size_bytes // MAX_PARTS)),
             multipart_id=multipart_id,
         )
-        return await store.add(session, upload, lifetime_s=self._settings.upload_lifetime_s)
+        await store.add_upload(session, upload, lifetime_s=self._settings.upload_lifetime_s)
+        # It has only begun: the object store need not be asked.
+        return self._state(upload, ())
 
     async def state(self, upload: UploadRow) -> UploadState:
         """Where an upload stands: each part, whether the store has it, and where to put it."""
-        tags = await self._tags(upload) if upload.status == store.OPEN else {}
+        tags = await self._tags(upload) if upload.status == UploadStatus.OPEN else {}
         return self._state(upload, _numbers(upload) if tags is None else tags)
-
-    def fresh_state(self, upload: UploadRow) -> UploadState:
-        """Where an upload stands that has only begun; the store need not be asked."""
-        return self._state(upload, ())
 
     def _state(self, upload: UploadRow, stored: Collection[int]) -> UploadState:
         return UploadState(
@@ -95,9 +97,9 @@ class PartedUploads:
 
     def _part(self, upload: UploadRow, number: int, stored: Collection[int]) -> UploadPart:
         size = part_size(upload, number)
-        is_stored = upload.status == store.COMPLETED or number in stored
+        is_stored = upload.status == UploadStatus.COMPLETED or number in stored
         url = None
-        if self._signer is not None and upload.status == store.OPEN and not is_stored:
+        if self._signer is not None and upload.status == UploadStatus.OPEN and not is_stored:
             lifetime_s = self._settings.upload_lifetime_s
             url = self._signer.sign(_key(upload.id), upload.multipart_id, number, expires_s=min(lifetime_s, 3600.0))
         offset = (number - 1) * upload.part_bytes
@@ -169,10 +171,25 @@ class PartedUploads:
         await self._parts.abort(_key(upload.id), upload.multipart_id)
         await self._objects.remove(_key(upload.id))
 
+    @asynccontextmanager
+    async def ending(self, upload: UploadRow, write: OpenSession) -> AsyncIterator[None]:
+        """Complete an upload; it is over when its file can never become a dataset, whatever is sent again."""
+        try:
+            yield
+        except HOPELESS:
+            async with write() as session:
+                # Completed by another request meanwhile, its file is that of a dataset.
+                is_over = await store.close_upload(session, upload.id, UploadStatus.ABORTED)
+            if is_over:
+                await self.forget(upload)
+            raise
 
-async def get_upload(session: AsyncSession, upload_id: UUID, *, owner: str, status: str | None = None) -> UploadRow:
+
+async def get_upload(
+    session: AsyncSession, upload_id: UUID, *, owner: str, status: UploadStatus | None = None
+) -> UploadRow:
     """An upload of this owner. Raises UploadNotFoundError, also when it is not in the wanted status."""
-    upload = await store.find(session, upload_id, owner=owner)
+    upload = await store.find_upload(session, upload_id, owner=owner)
     if upload is None or (status is not None and upload.status != status):
         raise not_open()
     return upload
@@ -183,16 +200,32 @@ def not_open() -> UploadNotFoundError:
     return UploadNotFoundError("There is no such upload under way.", hint="Begin a new one.")
 
 
-def ends_upload(error: PlatformError) -> bool:
-    """Whether the file can never become a dataset, whatever is sent again."""
-    return isinstance(
-        error, ChecksumMismatchError | FileTypeError | FileMismatchError | FileEmptyError | IdenticalContentError
-    )
+async def find_completed(session: AsyncSession, upload_id: UUID, *, owner: str) -> tuple[UploadRow, Dataset | None]:
+    """An upload, and the dataset that it has become. Raises UploadNotFoundError when it ended without one."""
+    upload = await get_upload(session, upload_id, owner=owner)
+    made = await store.find_dataset(session, str(upload_id))
+    if made is None and upload.status != UploadStatus.OPEN:
+        raise not_open()
+    return upload, Dataset.of(made) if made is not None else None
 
 
-def fields_of(upload: UploadRow) -> UploadFields:
-    """What the dataset will be, as it was told at the beginning."""
-    return UploadFields.model_validate(upload.fields)
+async def complete(session: AsyncSession, upload: UploadRow, uploaded: uploading.UploadedFile) -> Dataset:
+    """Make the dataset of an upload that has been put together. Raises UploadNotFoundError, IdenticalContentError."""
+    if await store.close_upload(session, upload.id, UploadStatus.COMPLETED):
+        fields = UploadFields.model_validate(upload.fields)
+        return Dataset.of(await uploading.add_dataset(session, upload.id, fields, uploaded, owner=upload.owner))
+    # Whoever was faster completed it too, or ended it.
+    if (made := await store.find_dataset(session, str(upload.id))) is None:
+        raise not_open()
+    return Dataset.of(made)
+
+
+async def abort(session: AsyncSession, upload_id: UUID, *, owner: str) -> UploadRow:
+    """Give up an open upload. Raises UploadNotFoundError."""
+    upload = await get_upload(session, upload_id, owner=owner)
+    if not await store.close_upload(session, upload_id, UploadStatus.ABORTED):
+        raise not_open()
+    return upload
 
 
 def part_count(upload: UploadRow) -> int:

@@ -1,11 +1,13 @@
-"""Accepting a file: inspect it, store it, then make the next version of its family."""
+"""Accepting a file: store and inspect it while it arrives, then make the next version of its family."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_datasets import store
 from slm_datasets.domain.files import (
     ACCEPTED_SUFFIXES,
     FileKind,
@@ -15,6 +17,7 @@ from slm_datasets.domain.files import (
     shown_file_name,
     stem_of,
 )
+from slm_datasets.domain.keys import raw_key
 from slm_datasets.domain.states import DatasetStatus
 from slm_datasets.errors import (
     FileEmptyError,
@@ -22,15 +25,17 @@ from slm_datasets.errors import (
     FileTypeError,
     IdenticalContentError,
 )
-from slm_datasets.schemas import UploadFields
+from slm_datasets.schemas import Dataset, UploadFields
 from slm_datasets.service import reading
-from slm_datasets.store import datasets as store
 from slm_datasets.tables import DatasetRow
 from slm_shared.delivery import outbox
-from slm_shared.errors import FieldProblem
+from slm_shared.errors import FieldProblem, PlatformError, UnavailableError
 from slm_shared.events.catalogue import DatasetUploaded
 from slm_shared.storage import audit
 from slm_shared.storage.database import PUBLISHES
+from slm_shared.storage.ids import new_id
+from slm_shared.storage.multipart import ObjectWriter
+from slm_shared.storage.objects import ObjectStore
 
 HEAD_BYTES = 4096
 
@@ -43,6 +48,62 @@ class UploadedFile:
     kind: FileKind
     size_bytes: int
     sha256: str
+
+
+class FileUpload:
+    """A file on its way into the object store, to become the dataset `dataset_id`: see `receiving`."""
+
+    def __init__(self, writer: ObjectWriter, dataset_id: UUID, *, owner: str) -> None:
+        self._writer, self._dataset_id, self._owner = writer, dataset_id, owner
+        self._head = b""
+        self.is_stored = self.is_added = False
+
+    async def write(self, piece: bytes) -> None:
+        """Take the next bytes of the file. Raises UnavailableError."""
+        self._head += piece[: HEAD_BYTES - len(self._head)]
+        await self._writer.write(piece)
+
+    def describe(self, fields: UploadFields, file_name: str) -> str:
+        """Say what the file, which has arrived whole, is to become; a text that is the same for equal requests.
+
+        Raises FileEmptyError, FileTypeError, FileMismatchError.
+        """
+        size_bytes, sha256 = self._writer.size_bytes, self._writer.sha256
+        self._fields = fields
+        self._file = described(file_name, size_bytes=size_bytes, sha256=sha256, head=self._head)
+        return f"{fields.model_dump_json()}\n{self._file.file_name}\n{sha256}"
+
+    async def refuse_identical(self, session: AsyncSession) -> None:
+        """Raise IdenticalContentError when the family has a version of the same bytes, read the same way."""
+        await refuse_identical(session, self._fields, self._file)
+
+    async def close(self) -> None:
+        """Finish storing the file. Raises UnavailableError."""
+        await self._writer.close()
+        self.is_stored = True
+
+    async def add(self, session: AsyncSession) -> Dataset:
+        """Add the dataset. Raises IdenticalContentError, and DatasetNotFoundError for a parent that is not there."""
+        made = await add_dataset(session, self._dataset_id, self._fields, self._file, owner=self._owner)
+        self.is_added = True
+        return Dataset.of(made)
+
+
+@asynccontextmanager
+async def receiving(objects: ObjectStore, *, owner: str) -> AsyncIterator[FileUpload]:
+    """Receive one file, see it stored and add its dataset; a file that no dataset was added for is removed."""
+    dataset_id = new_id()
+    async with ObjectWriter(objects, raw_key(dataset_id)) as writer:
+        upload = FileUpload(writer, dataset_id, owner=owner)
+        try:
+            yield upload
+        except PlatformError as error:
+            # Refused for certain. Of a database that fell silent nobody knows whether it kept the dataset.
+            if upload.is_stored and not isinstance(error, UnavailableError):
+                await objects.remove(raw_key(dataset_id))
+            raise
+        if upload.is_stored and not upload.is_added:
+            await objects.remove(raw_key(dataset_id))
 
 
 def described(file_name: str, *, size_bytes: int, sha256: str, head: bytes) -> UploadedFile:
@@ -114,11 +175,6 @@ async def add_dataset(
         name_grams=store.grams_of(f"{family}-v{version}"),
     )
     return await add_version(session, dataset)
-
-
-async def completed(session: AsyncSession, upload_id: UUID) -> DatasetRow | None:
-    """The dataset that an upload in parts has become, if it has."""
-    return await store.find(session, str(upload_id))
 
 
 def parents_of(datasets: Sequence[DatasetRow]) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 """Queries about dataset versions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
 from slm_datasets.domain.states import DatasetStatus
-from slm_datasets.store.pages import Sort, sorted_page
+from slm_datasets.schemas import DatasetFilters, DatasetSort
+from slm_datasets.store.pages import sorted_page
 from slm_datasets.tables import DatasetRow, FamilyRow
 from slm_shared.http.paging import PageRequest
 from slm_shared.jobs import leases
@@ -35,7 +37,7 @@ async def next_version(session: AsyncSession, family: str) -> int:
     return version
 
 
-async def find(session: AsyncSession, reference: str, *, with_details: bool = False) -> DatasetRow | None:
+async def find_dataset(session: AsyncSession, reference: str, *, with_details: bool = False) -> DatasetRow | None:
     """A dataset by id, name, or family (its latest version); deleted ones are not found.
 
     `with_details` reads its problems and its profile too.
@@ -65,17 +67,17 @@ async def find_identical(session: AsyncSession, family: str, *, sha256: str, rea
 
 
 async def list_datasets(
-    session: AsyncSession, query: PageRequest, *, sort: Sort, q: str | None, filters: Mapping[str, str | None]
+    session: AsyncSession, query: PageRequest, *, sort: DatasetSort, filters: DatasetFilters
 ) -> Sequence[DatasetRow]:
-    """One page of datasets (and one more row). `filters` compare columns by name; None filters nothing."""
+    """One page of datasets (and one more row)."""
     statement = _there()
-    for name, value in filters.items():
-        if value is not None:
+    for name, value in asdict(filters).items():
+        if name != "q" and value is not None:
             statement = statement.where(getattr(DatasetRow, name) == value)
-    if q:
-        if pieces := grams_of(q):
+    if filters.q:
+        if pieces := grams_of(filters.q):
             statement = statement.where(DatasetRow.name_grams.contains(pieces))
-        statement = statement.where(DatasetRow.name.icontains(q, autoescape=True))
+        statement = statement.where(DatasetRow.name.icontains(filters.q, autoescape=True))
     return (await session.scalars(sorted_page(statement, query, sort))).all()
 
 
@@ -83,54 +85,7 @@ def _there() -> Any:
     return select(DatasetRow).where(DatasetRow.status != DatasetStatus.DELETED)
 
 
-async def claim(session: AsyncSession, *, worker: str, claim_id: UUID, ttl_s: float) -> DatasetRow | None:
-    """Lease the oldest upload that nobody works on; a lease that ran out is nobody's."""
-    free = or_(DatasetRow.lease_expires_at.is_(None), DatasetRow.lease_expires_at < func.clock_timestamp())
-    return await leases.claim(
-        session,
-        DatasetRow,
-        where=(DatasetRow.status == DatasetStatus.IN_PROGRESS) & free,
-        order_by=[DatasetRow.created_at.asc(), DatasetRow.id.asc()],
-        worker=worker,
-        claim_id=claim_id,
-        ttl_s=ttl_s,
-        values={},
-    )
-
-
-async def finish(
-    session: AsyncSession, dataset: DatasetRow, status: DatasetStatus, *, values: Mapping[str, Any]
-) -> bool:
-    """End the processing of a dataset under its lease; False when the lease is lost."""
-    fence = leases.held(DatasetRow, dataset.id, dataset.epoch)
-    ended = {"status": status, "progress": None, "processed_at": func.clock_timestamp()}
-    statement = (
-        update(DatasetRow)
-        .where(fence, DatasetRow.status == DatasetStatus.IN_PROGRESS)
-        .values(**ended, **values, **leases.released())
-        .returning(DatasetRow.id)
-    )
-    return (await session.execute(statement)).first() is not None
-
-
-async def note_progress(session: AsyncSession, dataset: DatasetRow, progress: Mapping[str, Any]) -> None:
-    """Say how far the processing of a dataset got, under its lease."""
-    fence = leases.held(DatasetRow, dataset.id, dataset.epoch)
-    await session.execute(update(DatasetRow).where(fence).values(progress=progress))
-
-
-async def release(session: AsyncSession, dataset: DatasetRow) -> None:
-    """Give an unfinished dataset back to the queue."""
-    fence = leases.held(DatasetRow, dataset.id, dataset.epoch)
-    await session.execute(update(DatasetRow).where(fence).values(**leases.released()))
-
-
-async def renew(session: AsyncSession, dataset: DatasetRow, *, ttl_s: float) -> bool:
-    """Keep the lease of a dataset that is being processed."""
-    return await leases.renew(session, DatasetRow, dataset.id, epoch=dataset.epoch, ttl_s=ttl_s)
-
-
-async def restart(session: AsyncSession, dataset_id: UUID, *, reading: Mapping[str, Any]) -> bool:
+async def restart_dataset(session: AsyncSession, dataset_id: UUID, *, reading: Mapping[str, Any]) -> bool:
     """Put a dataset in error back into the queue; False when it is in another state."""
     statement = (
         update(DatasetRow)
@@ -149,7 +104,7 @@ async def restart(session: AsyncSession, dataset_id: UUID, *, reading: Mapping[s
     return (await session.execute(statement)).first() is not None
 
 
-async def mark_deleted(session: AsyncSession, dataset_id: UUID) -> bool:
+async def delete_dataset(session: AsyncSession, dataset_id: UUID) -> bool:
     """Delete a dataset that is not being processed; False when it is, or when it is gone already."""
     ended = (DatasetStatus.PROCESSED, DatasetStatus.ERROR)
     statement = (
@@ -161,24 +116,26 @@ async def mark_deleted(session: AsyncSession, dataset_id: UUID) -> bool:
     return (await session.execute(statement)).first() is not None
 
 
-async def to_sweep(session: AsyncSession, *, after_s: float, limit: int) -> Sequence[DatasetRow]:
+async def datasets_to_clean_up(session: AsyncSession, *, after_s: float, limit: int) -> Sequence[DatasetRow]:
     """Deleted datasets whose files are still there and old enough to go."""
     old = func.clock_timestamp() - timedelta(seconds=after_s)
     statement = (
         select(DatasetRow)
-        .where(DatasetRow.deleted_at.is_not(None), DatasetRow.swept_at.is_(None), DatasetRow.deleted_at <= old)
+        .where(DatasetRow.deleted_at.is_not(None), DatasetRow.files_removed_at.is_(None), DatasetRow.deleted_at <= old)
         .order_by(DatasetRow.deleted_at)
         .limit(limit)
     )
     return (await session.scalars(statement)).all()
 
 
-async def mark_swept(session: AsyncSession, dataset_id: UUID) -> None:
+async def note_files_removed(session: AsyncSession, dataset_id: UUID) -> None:
     """Remember that the files of a deleted dataset are gone."""
-    await session.execute(update(DatasetRow).where(DatasetRow.id == dataset_id).values(swept_at=func.clock_timestamp()))
+    await session.execute(
+        update(DatasetRow).where(DatasetRow.id == dataset_id).values(files_removed_at=func.clock_timestamp())
+    )
 
 
-async def children_of(session: AsyncSession, dataset_id: UUID) -> Sequence[DatasetRow]:
+async def splits_under_way(session: AsyncSession, dataset_id: UUID) -> Sequence[DatasetRow]:
     """Datasets that are still being made of this one."""
     statement = _there().where(
         DatasetRow.status == DatasetStatus.IN_PROGRESS, DatasetRow.derived["source_id"].astext == str(dataset_id)

@@ -4,16 +4,15 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, tuple_
 
+from slm_datasets.schemas import DatasetSort
 from slm_datasets.tables import DatasetRow
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.paging import PageRequest
-
-Sort = Literal["-created_at", "created_at", "name", "-name", "rows", "-rows", "size_bytes", "-size_bytes"]
 
 KEYS: dict[str, tuple[ColumnElement[Any], Callable[[DatasetRow], Any], type]] = {
     "created_at": (DatasetRow.created_at.expression, lambda row: row.created_at.isoformat(), str),
@@ -24,7 +23,7 @@ KEYS: dict[str, tuple[ColumnElement[Any], Callable[[DatasetRow], Any], type]] = 
 """Each order's indexed expression, its value in a row, and that value's JSON type."""
 
 
-def sorted_page(statement: Select[Any], query: PageRequest, sort: Sort) -> Select[Any]:
+def sorted_page(statement: Select[Any], query: PageRequest, sort: DatasetSort) -> Select[Any]:
     """The statement for one page and one row more. Raises InvalidError for a cursor that is not of this list."""
     column, _, _ = KEYS[sort.removeprefix("-")]
     falls = sort.startswith("-")
@@ -36,7 +35,7 @@ def sorted_page(statement: Select[Any], query: PageRequest, sort: Sort) -> Selec
     return statement.order_by(*order).limit(query.limit + 1)
 
 
-def next_cursor(rows: Sequence[DatasetRow], query: PageRequest, sort: Sort) -> str | None:
+def next_cursor(rows: Sequence[DatasetRow], query: PageRequest, sort: DatasetSort) -> str | None:
     """Where the page after these rows begins, or None when there is none."""
     if len(rows) <= query.limit:
         return None
@@ -45,7 +44,7 @@ def next_cursor(rows: Sequence[DatasetRow], query: PageRequest, sort: Sort) -> s
     return base64.urlsafe_b64encode(json.dumps([sort, value_of(last), str(last.id)]).encode()).decode()
 
 
-def _decode(cursor: str, sort: Sort) -> tuple[Any, UUID]:
+def _decode(cursor: str, sort: DatasetSort) -> tuple[Any, UUID]:
     _, _, kind = KEYS[sort.removeprefix("-")]
     try:
         ordered_by, value, identity = json.loads(base64.urlsafe_b64decode(cursor))
