@@ -27,6 +27,7 @@ class SlmError(Exception):
         code: str = "error",
         status: int = 0,
         hint: str | None = None,
+        hint_code: str | None = None,
         request_id: str | None = None,
         errors: tuple[FieldError, ...] = (),
     ) -> None:
@@ -35,6 +36,7 @@ class SlmError(Exception):
         self.code = code
         self.status = status
         self.hint = hint
+        self.hint_code = hint_code
         self.request_id = request_id
         self.errors = errors
 
@@ -52,6 +54,7 @@ class SlmError(Exception):
             code=str(problem.get("code") or "error"),
             status=status,
             hint=_text(problem.get("hint")),
+            hint_code=_text(problem.get("hint_code")),
             request_id=_text(problem.get("request_id")),
             errors=errors,
         )
@@ -64,7 +67,8 @@ class UnreachableError(SlmError):
         super().__init__(
             f"No answer from the platform at {address}.",
             code="unreachable",
-            hint="start it with `slm up`, or give its address with --gateway or SLM_GATEWAY_URL",
+            hint="Check that the platform is running and that this is the address of its gateway.",
+            hint_code="check_address",
         )
 
 

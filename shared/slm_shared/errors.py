@@ -7,7 +7,33 @@ written for the user: what, where and what to do. It never contains another libr
 import errno
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+
+class Hint(StrEnum):
+    """What to do about an error, as a code that each interface words its own way; `text` is the API's own wording.
+
+    docs/errors.md lists them; `slm_client.cli.hints` and `slm_ui.hints` hold the other wordings.
+    """
+
+    text: str
+
+    def __new__(cls, code: str, text: str) -> Self:
+        """A code with its wording."""
+        hint = str.__new__(cls, code)
+        hint._value_, hint.text = code, text
+        return hint
+
+    LIST_DATASETS = "list_datasets", "List the datasets to see which there are."
+    LIST_MODELS = "list_models", "List the models to see which there are."
+    LIST_RUNS = "list_runs", "List the runs to see which there are."
+    LIST_EXPERIMENTS = "list_experiments", "List the experiments to see which there are."
+    LIST_EVALUATIONS = "list_evaluations", "List the evaluations to see which there are."
+    LIST_SUITES = "list_suites", "List the benchmark suites to see which there are."
+    LIST_ALIASES = "list_aliases", "List the aliases of the model to see where they lead."
+    REPRODUCE_RUN = "reproduce_run", "Reproduce a run; the experiment of the reproduction can be compared with it."
+    UPLOAD_IN_PARTS = "upload_in_parts", "Upload the file in parts, or split it."
 
 
 @dataclass(frozen=True)
@@ -21,8 +47,8 @@ class FieldProblem:
 class PlatformError(Exception):
     """Root of all errors that may reach a user.
 
-    `status` is the HTTP status, `code` the stable machine-readable name, `hint` says what to do,
-    `retry_after_s` becomes the `Retry-After` header.
+    `status` is the HTTP status, `code` the stable machine-readable name, `hint` says what to do
+    (`hint_code` is its code if it is a `Hint`), `retry_after_s` becomes the `Retry-After` header.
     """
 
     status: ClassVar[int] = 500
@@ -33,13 +59,14 @@ class PlatformError(Exception):
         self,
         message: str,
         *,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         errors: Sequence[FieldProblem] = (),
         retry_after_s: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint_code = hint if isinstance(hint, Hint) else None
+        self.hint = hint.text if isinstance(hint, Hint) else hint
         self.errors = tuple(errors)
         self.retry_after_s = retry_after_s
 
@@ -55,6 +82,8 @@ class PlatformError(Exception):
         }
         if self.hint:
             body["hint"] = self.hint
+        if self.hint_code:
+            body["hint_code"] = self.hint_code.value
         if self.errors:
             body["errors"] = [asdict(problem) for problem in self.errors]
         return body
@@ -113,7 +142,7 @@ class UnavailableError(PlatformError):
 
     status, code, title = 503, "unavailable", "Temporarily unavailable"
 
-    def __init__(self, message: str, *, hint: str | None = None, retry_after_s: int = 2) -> None:
+    def __init__(self, message: str, *, hint: Hint | str | None = None, retry_after_s: int = 2) -> None:
         super().__init__(message, hint=hint, retry_after_s=retry_after_s)
 
 

@@ -269,7 +269,7 @@ class Verification(BaseModel):
 
 
 class Reproduction(BaseModel):
-    """What it takes to make a model again: the configuration of `slm train`, and the hashes it must meet.
+    """What it takes to make a model again: the configuration of a run, and the hashes it must meet.
 
     With the same rows, base, seed and library versions on the same kind of machine the same weights come out; the
     manifest's hash tells whether they did. `code_version` is the platform's that trained it, with its commit where one

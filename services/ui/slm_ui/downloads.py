@@ -12,6 +12,7 @@ from starlette.routing import Route
 from slm_client import AsyncSlmClient, SlmError, calls
 from slm_client.asynchronous import Download
 from slm_client.calls.base import Call, Nothing
+from slm_ui.hints import hint_of
 
 FORMATS = ("raw", "csv", "jsonl", "parquet")
 PARTS = ("all", "merged", "adapter")
@@ -91,8 +92,8 @@ async def _passed_on(gateway_url: str, call: Call[Nothing], *, name: str | None 
         download = await stack.enter_async_context(client.open(call))
     except SlmError as error:
         await stack.aclose()
-        hint = f"\n{error.hint}" if error.hint else ""
-        return PlainTextResponse(f"{error.message}{hint}\n", error.status or UNREACHABLE)
+        lines = (error.message, hint_of(error))
+        return PlainTextResponse("".join(f"{line}\n" for line in lines if line), error.status or UNREACHABLE)
     headers = {each: value for each in PASSED_ON if (value := download.headers.get(each))}
     if name is not None:
         headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"

@@ -2,6 +2,7 @@
 
 import typer
 
+from slm_client.cli.hints import HINTS
 from slm_client.cli.terminal import errors, printable
 from slm_client.errors import SlmError, UnexpectedAnswerError, UnreachableError
 
@@ -74,6 +75,8 @@ def _message(error: BaseException) -> str:
 
 def _hint(error: BaseException) -> str | None:
     match error:
+        case SlmError(hint_code=str(code)) if code in HINTS:
+            return HINTS[code]
         case SlmError() | FailedJobError() if error.hint:
             return error.hint
         case SlmError(status=status, request_id=request_id) if status >= 500 and request_id:

@@ -10,7 +10,15 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
-from slm_shared.errors import DiskFullError, FieldProblem, InvalidError, MalformedError, PlatformError, is_disk_full
+from slm_shared.errors import (
+    DiskFullError,
+    FieldProblem,
+    Hint,
+    InvalidError,
+    MalformedError,
+    PlatformError,
+    is_disk_full,
+)
 
 log = structlog.get_logger()
 
@@ -37,6 +45,7 @@ class Problem(BaseModel):
     code: str
     request_id: str
     hint: str | None = None
+    hint_code: Hint | None = None
     errors: list[ProblemField] | None = None
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
-from slm_shared.errors import NotFoundError
+from slm_shared.errors import Hint, NotFoundError
 from slm_shared.http.access import Admin, Member, Public, Viewer, Worker
 from slm_shared.http.app import create_app
 from slm_shared.http.idempotency import Idempotency
@@ -59,7 +59,7 @@ async def make_thing(body: ThingBody, _: Member, once: Idempotency) -> JSONRespo
 async def show_thing(name: str, _: Viewer, session: ReadSession) -> dict[str, int]:
     count = await session.scalar(text("SELECT count(*) FROM thing WHERE name = :name"), {"name": name})
     if not count:
-        raise ThingNotFoundError("There is no such thing.", hint="List them.")
+        raise ThingNotFoundError("There is no such thing.", hint="List them." if name == "none" else Hint.LIST_MODELS)
     return {"count": count}
 
 
@@ -177,6 +177,12 @@ async def test_a_malformed_key_is_refused(client: httpx2.AsyncClient) -> None:
 async def test_a_missing_thing_is_told_with_a_hint(client: httpx2.AsyncClient) -> None:
     problem = (await client.get("/api/things/none")).json()
     assert (problem["status"], problem["code"], problem["hint"]) == (404, "thing_not_found", "List them.")
+    assert "hint_code" not in problem
+
+
+async def test_a_hint_with_a_code_is_told_as_both(client: httpx2.AsyncClient) -> None:
+    problem = (await client.get("/api/things/other")).json()
+    assert (problem["hint"], problem["hint_code"]) == ("List the models to see which there are.", "list_models")
 
 
 @pytest.mark.parametrize(

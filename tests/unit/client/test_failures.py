@@ -33,6 +33,17 @@ def test_every_wrong_field_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == expected
 
 
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [("list_models", "`slm models list` shows which there are."), ("of_a_newer_platform", "Do so."), (None, "Do so.")],
+)
+def test_a_hint_with_a_known_code_is_told_in_commands(
+    capsys: pytest.CaptureFixture[str], code: str | None, shown: str
+) -> None:
+    tell(SlmError("no such model", status=404, hint="Do so.", hint_code=code))
+    assert capsys.readouterr().err == f"Error: no such model\nHint: {shown}\n"
+
+
 def test_text_of_others_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     tell(SlmError("name \x1b[2J\x07 [red]x[/red]", status=422))
     shown = capsys.readouterr().err

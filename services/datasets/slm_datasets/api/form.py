@@ -14,7 +14,7 @@ from python_multipart.multipart import MultipartParser
 
 from slm_datasets.errors import FileMissingError, FileTooLargeError, MultipartInvalidError
 from slm_datasets.schemas import UploadFields
-from slm_shared.errors import FieldProblem
+from slm_shared.errors import FieldProblem, Hint
 from slm_shared.http.problems import invalid_request
 
 MAX_FIELDS = 20
@@ -192,5 +192,4 @@ def _boundary(content_type: str) -> str:
 
 
 def _too_large(limit: int) -> FileTooLargeError:
-    hint = "Send it in parts: `slm datasets upload` does so for big files, or split the file."
-    return FileTooLargeError(f"The upload is larger than {limit} bytes.", hint=hint)
+    return FileTooLargeError(f"The upload is larger than {limit} bytes.", hint=Hint.UPLOAD_IN_PARTS)

@@ -7,6 +7,7 @@ from slm_datasets.domain.states import DatasetStatus
 from slm_datasets.errors import DatasetNotFoundError, DatasetNotReadyError
 from slm_datasets.schemas import Dataset, DatasetFilters, DatasetSort, Problems
 from slm_datasets.tables import DatasetRow
+from slm_shared.errors import Hint
 from slm_shared.http.paging import Page, PageRequest
 
 
@@ -14,7 +15,7 @@ async def get_dataset(session: AsyncSession, reference: str, *, with_details: bo
     """A dataset by id, name or family. Raises DatasetNotFoundError."""
     dataset = await store.find_dataset(session, reference, with_details=with_details)
     if dataset is None:
-        raise DatasetNotFoundError("There is no such dataset.", hint="`slm datasets list` shows what there is.")
+        raise DatasetNotFoundError("There is no such dataset.", hint=Hint.LIST_DATASETS)
     return dataset
 
 

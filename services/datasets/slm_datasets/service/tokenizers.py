@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from slm_datasets.errors import ModelNotFoundError
-from slm_shared.errors import UnavailableError
+from slm_shared.errors import Hint, UnavailableError
 from slm_shared.peers import Peer
 
 FILES = (
@@ -34,7 +34,7 @@ async def resolve_model(registry: Peer, reference: str) -> Model:
     """A model by id, name or alias. Raises ModelNotFoundError and UnavailableError."""
     found = await registry.get(f"/api/models/{quote(reference, safe='')}")
     if found is None:
-        raise ModelNotFoundError("There is no such model.", hint="`slm models list` shows what there is.")
+        raise ModelNotFoundError("There is no such model.", hint=Hint.LIST_MODELS)
     return Model.model_validate(found)
 
 

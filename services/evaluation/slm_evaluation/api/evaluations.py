@@ -17,6 +17,7 @@ from slm_evaluation.service.ordering import Resolver
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.store import SORTS, Filters
 from slm_evaluation.tables import EvaluationRow
+from slm_shared.errors import Hint
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency
 from slm_shared.http.paging import Page, PageQuery
@@ -33,8 +34,7 @@ SORTED_BY = f"One of {', '.join(SORTS)}; with a minus in front descending."
 async def _find(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow:
     row = await store.find(session, evaluation_id)
     if row is None:
-        hint = "`slm evaluations list` shows what there is."
-        raise EvaluationNotFoundError("There is no such evaluation.", hint=hint)
+        raise EvaluationNotFoundError("There is no such evaluation.", hint=Hint.LIST_EVALUATIONS)
     return row
 
 

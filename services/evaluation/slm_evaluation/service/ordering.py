@@ -23,6 +23,7 @@ from slm_evaluation.service.suites import read_suite
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.store import DATASET_FIELDS, MODEL_FIELDS
 from slm_evaluation.tables import EvaluationRow
+from slm_shared.errors import Hint
 from slm_shared.peers import Peer
 from slm_shared.storage import audit
 from slm_shared.storage.database import Database, database_now
@@ -57,7 +58,7 @@ class Resolver:
             return {name: getattr(row, name) for name in MODEL_FIELDS}
         found = await self._registry.get(f"/api/models/{quote(reference, safe='')}")
         if found is None:
-            raise ModelNotFoundError("There is no such model.", hint="`slm models list` shows what there is.")
+            raise ModelNotFoundError("There is no such model.", hint=Hint.LIST_MODELS)
         return {name: found.get(name) for name in MODEL_FIELDS} | {"id": UUID(found["id"])}
 
     async def _dataset(self, reference: str) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class Resolver:
             return {name: getattr(row, name) for name in DATASET_FIELDS}
         found = await self._datasets.get(f"/api/datasets/{quote(reference, safe='')}")
         if found is None:
-            raise DatasetNotFoundError("There is no such dataset.", hint="`slm datasets list` shows what there is.")
+            raise DatasetNotFoundError("There is no such dataset.", hint=Hint.LIST_DATASETS)
         if found["status"] != "processed":
             raise DatasetNotReadyError(f"The dataset is not processed: its status is {found['status']}.")
         known = {name: found[name] for name in DATASET_FIELDS if name != "sha256"}
@@ -129,5 +130,5 @@ async def retry_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor:
 async def _find(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow:
     row = await store.locked(session, evaluation_id)
     if row is None:
-        raise EvaluationNotFoundError("There is no such evaluation.", hint="`slm evaluations list` shows them.")
+        raise EvaluationNotFoundError("There is no such evaluation.", hint=Hint.LIST_EVALUATIONS)
     return row

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from slm_evaluation.errors import SuiteInvalidError, SuiteNotFoundError
 from slm_evaluation.schemas import Suite
+from slm_shared.errors import Hint
 
 SHIPPED = Path(str(files("slm_evaluation"))) / "suites"
 # The platform says itself where the rows come from.
@@ -49,8 +50,7 @@ def read_suite(folder: Path | None, name: str) -> dict[str, Any]:
     """A suite as an evaluation carries it. Raises SuiteNotFoundError and SuiteInvalidError."""
     path = _found(folder).get(name)
     if path is None:
-        hint = "`slm evaluations suites` shows what there is."
-        raise SuiteNotFoundError(f"There is no benchmark suite {name}.", hint=hint)
+        raise SuiteNotFoundError(f"There is no benchmark suite {name}.", hint=Hint.LIST_SUITES)
     return {"name": name, **_read(path).model_dump(exclude={"description"})}
 
 

@@ -48,7 +48,7 @@ async def get_reproduction(
     read: OpenRead,
     format: Annotated[Literal["json", "yaml"], Query()] = "json",
 ) -> Reproduction | Response:
-    """What it takes to make a model again, or just the configuration for `slm train`."""
+    """What it takes to make a model again, or just the configuration of a run as YAML."""
     async with read() as session:
         row = await reading.get_model(session, reference)
     found = await cards.reproduce(row, await reader.open(row))

@@ -12,7 +12,7 @@ from slm_registry.schemas import Alias, Aliases, AliasMove
 from slm_registry.service import journal
 from slm_registry.store import aliases, models
 from slm_registry.tables import AliasMoveRow, ModelRow
-from slm_shared.errors import FieldProblem, InvalidError
+from slm_shared.errors import FieldProblem, Hint, InvalidError
 from slm_shared.storage import audit
 
 REGISTRY = "registry"
@@ -86,7 +86,7 @@ async def remove(session: AsyncSession, model: ModelRow, name: str, *, actor: st
     await models.lock_family(session, model.family)
     current = await aliases.find_alias(session, model.family, name)
     if current is None or current.model_id != model.id:
-        raise AliasNotFoundError("The model has no such alias.", hint="`slm models aliases` shows where they lead.")
+        raise AliasNotFoundError("The model has no such alias.", hint=Hint.LIST_ALIASES)
     await drop_alias(session, model, name, actor=actor, reason="removed")
     await audit.append(session, "alias.removed", actor=actor, object_id=model.id, alias=f"{model.family}@{name}")
 

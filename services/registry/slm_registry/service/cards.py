@@ -121,7 +121,7 @@ async def reproduce(row: ModelRow, artifact: Artifact) -> Reproduction:
 
 
 def _config(row: ModelRow, record: dict[str, Any]) -> dict[str, Any]:
-    """The settings of `slm train` that made the model."""
+    """The configuration of the run that made the model."""
     names: dict[str, Any] = {
         "name": row.run_name,
         "family": row.family,

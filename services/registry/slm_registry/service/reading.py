@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_registry.errors import ModelDeletedError, ModelNotFoundError
 from slm_registry.store import models
 from slm_registry.tables import ModelRow
+from slm_shared.errors import Hint
 
 
 async def get_model(session: AsyncSession, reference: str, *, deleted: bool = False) -> ModelRow:
@@ -14,7 +15,7 @@ async def get_model(session: AsyncSession, reference: str, *, deleted: bool = Fa
     """
     model = await models.find_model(session, reference)
     if model is None:
-        raise ModelNotFoundError("There is no such model.", hint="`slm models list` shows what there is.")
+        raise ModelNotFoundError("There is no such model.", hint=Hint.LIST_MODELS)
     if model.deleted_at is not None and not deleted:
         raise ModelDeletedError("The model was deleted.", hint="Its lineage and its timeline can still be read.")
     return model

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.errors import FieldProblem, InvalidError
+from slm_shared.errors import FieldProblem, Hint, InvalidError
 from slm_shared.http.access import Viewer
 from slm_shared.http.paging import Page, PageQuery
 from slm_shared.http.routing import ReadSession, router
@@ -40,9 +40,7 @@ Level = Literal["debug", "info", "warning", "error"]
 async def _find(session: AsyncSession, experiment_id: UUID) -> RunRow:
     row = await store.find_experiment(session, experiment_id)
     if row is None:
-        raise ExperimentNotFoundError(
-            "There is no such experiment.", hint="`slm experiments list` shows what there is."
-        )
+        raise ExperimentNotFoundError("There is no such experiment.", hint=Hint.LIST_EXPERIMENTS)
     return row
 
 
@@ -119,7 +117,7 @@ async def get_drift(experiment_id: UUID, _: Viewer, session: ReadSession) -> Dri
     """How a reproduction differs from the run that it repeats."""
     row = await _find(session, experiment_id)
     if row.origin is None or row.origin["relation"] != "reproduction":
-        raise NothingToCompareError("The experiment reproduces no other.", hint="`slm runs reproduce RUN` makes one.")
+        raise NothingToCompareError("The experiment reproduces no other.", hint=Hint.REPRODUCE_RUN)
     return await reading.drift(session, await _find(session, UUID(row.origin["experiment_id"])), row)
 
 

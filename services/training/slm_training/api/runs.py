@@ -7,6 +7,7 @@ from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
+from slm_shared.errors import Hint
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency
 from slm_shared.http.paging import Page, PageQuery
@@ -69,7 +70,7 @@ async def list_runs(
 async def _find(session: AsyncSession, run_id: UUID) -> RunRow:
     row = await store.find_run(session, run_id)
     if row is None or row.purpose != store.TRAIN:
-        raise RunNotFoundError("There is no such run.", hint="`slm runs list` shows what there is.")
+        raise RunNotFoundError("There is no such run.", hint=Hint.LIST_RUNS)
     return row
 
 

@@ -80,7 +80,7 @@ DataBlock = Annotated[
     _block(
         "training_data",
         "DataBlock",
-        "Which rows; a `path` is for `slm train`, which uploads the file and names the dataset in its place.",
+        "Which rows; a `path` is for the client, which uploads the file and names the dataset in its place.",
         source=Literal["dataset", "file"],
         path=Annotated[str, Field(max_length=1000)],
         format=Literal["csv", "json", "jsonl", "parquet"],
@@ -123,7 +123,7 @@ def _elsewhere(given: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
         if not isinstance(content, dict):
             continue
         if block == "training_data" and "path" in content:
-            raise ValueError("training_data.path is read by `slm train`, which uploads the file; name a dataset here")
+            raise ValueError("training_data.path names a file that a client uploads first; name a dataset here")
         for field, value in content.items():
             flat = names.get(field) or (ALIASES.get(field) if block in ("hyperparameters", "optimization") else None)
             if flat is not None:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.delivery import outbox
-from slm_shared.errors import InvalidError
+from slm_shared.errors import Hint, InvalidError
 from slm_shared.events.catalogue import RunLaunched
 from slm_shared.http.preconditions import VersionConflictError
 from slm_shared.http.problems import invalid_request
@@ -130,7 +130,7 @@ async def locked(session: AsyncSession, run_id: UUID) -> RunRow:
     """A run that is to be changed. Raises RunNotFoundError."""
     run = await store.locked_run(session, run_id)
     if run is None or run.purpose != store.TRAIN:
-        raise RunNotFoundError("There is no such run.", hint="`slm runs list` shows what there is.")
+        raise RunNotFoundError("There is no such run.", hint=Hint.LIST_RUNS)
     return run
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from slm_shared.errors import FieldProblem
+from slm_shared.errors import FieldProblem, Hint
 from slm_shared.peers import Peer
 from slm_shared.storage.database import Database
 from slm_training import store
@@ -54,13 +54,12 @@ class Resolver:
         if not MODEL_NAME.fullmatch(reference):
             raise ModelNotAllowedError(
                 "The base model must be the id or the name of a registered model.",
-                hint="`slm models list` shows what there is.",
+                hint=Hint.LIST_MODELS,
                 errors=[FieldProblem("base_model", "is neither an id nor a name such as nano-v1")],
             )
         found = await self._registry.get(f"/api/models/{_quoted(reference)}")
         if found is None:
-            hint = "`slm models list` shows what there is."
-            raise ModelNotFoundError("There is no such base model.", hint=hint)
+            raise ModelNotFoundError("There is no such base model.", hint=Hint.LIST_MODELS)
         return {name: found[name] for name in MODEL_FIELDS}
 
     async def _dataset(self, reference: str, *, field: str) -> dict[str, Any]:
@@ -83,7 +82,7 @@ class Resolver:
     async def _ask_for_dataset(self, reference: str, *, field: str) -> dict[str, Any]:
         found = await self._datasets.get(f"/api/datasets/{_quoted(reference)}")
         if found is None:
-            raise DatasetNotFoundError(f"There is no such {field}.", hint="`slm datasets list` shows what there is.")
+            raise DatasetNotFoundError(f"There is no such {field}.", hint=Hint.LIST_DATASETS)
         if found["status"] != "processed":
             hint = "Wait until it is processed." if found["status"] == "in_progress" else "Mend and upload it again."
             raise DatasetNotReadyError(f"The {field} is not processed: its status is {found['status']}.", hint=hint)

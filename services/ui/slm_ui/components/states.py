@@ -5,10 +5,11 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from slm_client import SlmError, UnreachableError
+from slm_client import SlmError
 from slm_ui import api
 from slm_ui.components.address import PAGE
 from slm_ui.formatting import plain, words
+from slm_ui.hints import linked_hint_of
 from slm_ui.navigation import PLACES, go, href
 
 RETRY_S = 3.0
@@ -42,19 +43,12 @@ def tell(error: SlmError, *, what: str | None = None) -> None:
     """One readable message: what happened, where, and what to do."""
     lines = [plain(error.message)]
     lines += [f"- **{plain(words(entry.field))}**: {plain(entry.message)}" for entry in error.errors]
-    if hint := _hint_for_a_browser(error):
-        lines.append(plain(hint))
+    if hint := linked_hint_of(error):
+        lines.append(hint)
     title = what or ("The platform does not answer" if api.is_away(error) else "This did not work")
     st.error("\n\n".join(lines), title=title, icon=":material/error:")
     if error.request_id:
         st.caption(f"`{error.code}` · request `{error.request_id}`")
-
-
-def _hint_for_a_browser(error: SlmError) -> str | None:
-    """What to do, for somebody without a terminal: pages offer what the commands of most hints would show."""
-    if isinstance(error, UnreachableError):
-        return "The console asks at SLM_GATEWAY_URL; the gateway's log tells more to whoever runs the platform."
-    return error.hint if error.hint and "`slm " not in error.hint else None
 
 
 def _look_again() -> None:
