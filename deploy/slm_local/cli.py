@@ -114,7 +114,7 @@ async def _with_stack(
     gateway_url = addresses.url("gateway")
     say(f"Starting in {data_dir} (logs: {data_dir / 'logs'})")
     told = _told_to_stop()
-    stack = Stack(data_dir, addresses)
+    stack = Stack(data_dir, addresses, without=getattr(options, "without", ()))
     try:
         await _unless(told, stack, stack.start())
         say(f"Ready in {stack.ready_after_s:.1f} s: {_where_to_look(addresses)}")

@@ -3,8 +3,13 @@
 import argparse
 from pathlib import Path
 
+from slm_local.addresses import SERVICE_PORTS
+from slm_local.components import WORKERS
+
 DESCRIPTION = "The whole platform on this machine, on the loopback interface."
 EPILOG = "Servers of your own: set SLM_NATS_URL, SLM_POSTGRES_URL or SLM_S3_ENDPOINT, and that one is not started."
+
+LEFT_OUT = (*SERVICE_PORTS, "gateway", *WORKERS)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
         _add_folder(each, default=argparse.SUPPRESS)
     for each in (up, run):
         _add_ports(each, default=argparse.SUPPRESS)
+    without = "do not start this part: run it yourself, in a debugger for example"
+    up.add_argument("--without", action="append", default=[], choices=LEFT_OUT, metavar="PART", help=without)
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="gets SLM_GATEWAY_URL")
     return top
 

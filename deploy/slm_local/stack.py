@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import shlex
 import shutil
+import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -10,6 +13,7 @@ from urllib.parse import urlsplit
 from slm_local.addresses import SERVER_PORTS, Addresses
 from slm_local.components import Component, base_environment, console, keys_folder, python, services, workers
 from slm_local.errors import PartError, StackError, first_error
+from slm_local.files import write_private
 from slm_local.output import Clock, part_line, say
 from slm_local.process import Gate, Process
 from slm_local.record import PartRecord, StackRecord, remove_record, write_record
@@ -46,10 +50,11 @@ def check_disk(data_dir: Path) -> None:
 class Stack:
     """Every process of the platform on this machine."""
 
-    def __init__(self, data_dir: Path, addresses: Addresses) -> None:
+    def __init__(self, data_dir: Path, addresses: Addresses, *, without: Collection[str] = ()) -> None:
         self._data_dir = data_dir
         self._logs = data_dir / "logs"
         self._addresses = addresses
+        self._without = without
         self._clock = Clock()
         self._records: list[PartRecord] = []
         # Started last, stopped first.
@@ -99,12 +104,23 @@ class Stack:
         self._note(name, server.process)
 
     async def _start_component(self, component: Component, layer: list[Process], *, gate: Gate | None = None) -> None:
+        if component.name in self._without:
+            self._leave_out(component)
+            return
         log_path = self._logs / f"{component.name}.log"
         argv = python(component.module, gate=gate)
         process = await Process.start(component.name, argv, log_path=log_path, env=component.env, gate=gate)
         self._watch(process, layer)
         await process.wait_ready(component.ready)
         self._note(component.name, process)
+
+    def _leave_out(self, component: Component) -> None:
+        """Write down the environment that the part needs; somebody else starts it."""
+        path = self._data_dir / "run" / f"{component.name}.env"
+        write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in component.env.items()))
+        self._note(component.name, None, state="yours")
+        module = component.module.removesuffix(".__main__")
+        say(f"    start it with: set -a; . {shlex.quote(str(path))}; {sys.executable} -m {module}")
 
     async def _make_keys(self) -> None:
         folder = keys_folder(self._data_dir)

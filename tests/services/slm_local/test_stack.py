@@ -48,10 +48,10 @@ class Launcher:
 
 
 @asynccontextmanager
-async def launched(data_dir: Path) -> AsyncIterator[Launcher]:
-    """A whole stack on free ports."""
+async def launched(data_dir: Path, *more: str) -> AsyncIterator[Launcher]:
+    """A whole stack on free ports, with `more` options of `up`."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "slm_local", "--data-dir", str(data_dir), "--free-ports"),
+        *(sys.executable, "-m", "slm_local", "--data-dir", str(data_dir), "--free-ports", "up", *more),
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
@@ -123,8 +123,17 @@ async def test_killing_the_launcher_leaves_nothing_behind_and_the_next_start_wor
         stack.process.kill()
         await stack.process.wait()
         await all_ended(processes)
-    async with launched(data_dir) as stack:
+    async with launched(data_dir, "--without", "evaluator") as stack:
+        a_part_left_out_can_be_started_by_hand(stack)
         await a_part_that_dies_is_named(stack)
+
+
+def a_part_left_out_can_be_started_by_hand(stack: Launcher) -> None:
+    """Its environment lies in a file that only this user can read."""
+    assert [entry["pid"] for entry in stack.record["parts"] if entry["name"] == "evaluator"] == [None]
+    variables = stack.data_dir / "run" / "evaluator.env"
+    assert variables.stat().st_mode & 0o077 == 0
+    assert f"SLM_SIGNING_KEY={stack.data_dir}/keys/worker.json\n" in variables.read_text()
 
 
 async def a_part_that_dies_is_named(stack: Launcher) -> None:
