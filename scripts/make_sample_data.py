@@ -1,6 +1,6 @@
 """Write the sample data set: plain-language commands and the JSON an assistant should turn them into.
 
-    python scripts/make_sample_data.py --out examples
+    python scripts/make_sample_data.py --out shared/slm_client/samples
 
 Seeded, so that the same files come out everywhere. No prompt of the evaluation set occurs in the training set.
 """
@@ -155,7 +155,7 @@ def make_sample_data(folder: Path) -> None:
 def main() -> None:
     """Read the folder from the command line and fill it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("examples"))
+    parser.add_argument("--out", type=Path, default=Path("shared/slm_client/samples"))
     make_sample_data(parser.parse_args().out)
 
 
