@@ -6,9 +6,9 @@ from slm_gateway.api import docs, routes
 from slm_gateway.api.forwarding import Forwarder
 from slm_gateway.api.front import AUDIENCE, Front
 from slm_gateway.service.documents import ApiDescription
+from slm_gateway.service.live_feed import LiveFeed
 from slm_gateway.service.upstreams import Upstreams
 from slm_gateway.settings import GatewaySettings
-from slm_gateway.subscribers import LiveFeed
 from slm_shared.delivery.broker import Broker
 from slm_shared.http import app as web
 

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slm_registry.card import render
 from slm_registry.schemas import Card, ModelEvaluation
+from slm_registry.service.card_text import render
 from slm_shared.storage.ids import new_id
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)

@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from slm_gateway.schemas import Overview
 from slm_gateway.service.documents import ApiDescription
+from slm_gateway.service.live_feed import FeedEvent, LiveFeed
 from slm_gateway.service.overview import overview
 from slm_gateway.service.upstreams import Upstreams
-from slm_gateway.subscribers import FeedEvent, LiveFeed
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.access import Public, Viewer
 from slm_shared.http.provided import given

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from fastapi import Query, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from slm_registry.api.reader import Reader
-from slm_registry.archive import part_of, stream_archive, stream_file
-from slm_registry.card import render, render_html
+from slm_registry import store
+from slm_registry.api.dependencies import Reader
 from slm_registry.errors import FileNotInModelError
 from slm_registry.schemas import Card, Reproduction, Verification
 from slm_registry.service import cards, reading
+from slm_registry.service.card_text import render, render_html
+from slm_registry.service.files import part_of, stream_archive, stream_file
 from slm_registry.service.registration import Registrar
-from slm_registry.store.aliases import count_use
 from slm_shared.http.access import Admin, Viewer
 from slm_shared.http.provided import given
 from slm_shared.http.routing import OpenRead, router
@@ -93,7 +93,7 @@ async def get_file(reference: str, path: str, _: Viewer, reader: Reader, read: O
     headers = {"Content-Length": str(file.size_bytes), "ETag": f'"{file.sha256}"'}
     body = stream_file(artifact.objects, row.artifact_prefix, file)
     async with read() as session:
-        await count_use(session, row.id, "file")
+        await store.count_use(session, row.id, "file")
     return StreamingResponse(body, media_type="application/octet-stream", headers=headers)
 
 
@@ -119,5 +119,5 @@ async def download_model(
     cut = "adapter/" if part == "adapter" else ""
     body = stream_archive(artifact.objects, row.artifact_prefix, files, folder=name, cut=cut)
     async with read() as session:
-        await count_use(session, row.id, "download")
+        await store.count_use(session, row.id, "download")
     return StreamingResponse(body, media_type="application/x-tar", headers=headers)

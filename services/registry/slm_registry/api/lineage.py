@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from slm_registry import store
 from slm_registry.domain.graph import Graph
 from slm_registry.schemas import ContainingModels, Happening, Lineage, Timeline
 from slm_registry.service import lineage, openlineage, reading
 from slm_registry.service.lineage import Direction
-from slm_registry.store import journal
 from slm_shared.http.access import Viewer
 from slm_shared.http.routing import ReadSession, router
 
@@ -78,14 +78,14 @@ async def get_timeline(
 ) -> Timeline:
     """What happened to a model, newest first."""
     row = await reading.get_model(session, reference, deleted=True)
-    rows = await journal.facts_of_model(session, row.id, before=before, limit=limit + 1)
+    rows = await store.facts_of_model(session, row.id, before=before, limit=limit + 1)
     items = [Happening(seq=each.seq, at=each.at, type=each.subject, data=each.body) for each in rows[:limit]]
     return Timeline(items=items, next_before=items[-1].seq if len(rows) > limit else None)
 
 
 async def _events(session: ReadSession, model_id: Any) -> list[dict[str, Any]]:
     """The jobs that made and measured a model, oldest first."""
-    rows = await journal.facts_of_model(session, model_id, before=None, limit=1000)
+    rows = await store.facts_of_model(session, model_id, before=None, limit=1000)
     found = (openlineage.run_events(row.subject, row.body, row.at) for row in reversed(rows))
     return [openlineage.as_json(event) for events in found for event in events]
 

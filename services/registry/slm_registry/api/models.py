@@ -5,10 +5,9 @@ from uuid import UUID
 
 from fastapi import Header, Query, Request, Response
 
+from slm_registry import store
 from slm_registry.schemas import Comparison, Model, ModelEdit, Usage, Use
 from slm_registry.service import comparing, editing, reading
-from slm_registry.store import aliases, models
-from slm_registry.store.models import SORTS, Filters
 from slm_shared.events.catalogue import ModelKind
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.paging import Page, PageQuery
@@ -19,7 +18,7 @@ from slm_shared.storage.database import Database
 
 routes = router(tags=["models"])
 
-SORTED_BY = f"One of {', '.join(SORTS)}; with a minus in front descending."
+SORTED_BY = f"One of {', '.join(store.SORTS)}; with a minus in front descending."
 Text = Annotated[str | None, Query(max_length=200)]
 
 
@@ -48,9 +47,9 @@ async def list_models(
     q: Annotated[str | None, Query(max_length=100, description="Part of the name, or words said of the model.")] = None,
 ) -> Page[Model]:
     """Models, newest first unless `sort` says otherwise; what a model lacks sorts as largest number or empty text."""
-    filters = Filters(kind, family, experiment_id, base_model, dataset, tag, alias, q, latest, deleted)
-    order = order_of(sort, SORTS)
-    rows = await models.list_models(session, query, order, filters)
+    filters = store.Filters(kind, family, experiment_id, base_model, dataset, tag, alias, q, latest, deleted)
+    order = order_of(sort, store.SORTS)
+    rows = await store.list_models(session, query, order, filters)
     return page_of_sorted(rows, query, order, key=lambda row: row.id, show=Model.of)
 
 
@@ -99,4 +98,4 @@ async def delete_model(reference: str, request: Request, principal: Member, obje
 async def get_usage(reference: str, _: Viewer, session: ReadSession) -> Usage:
     """What a model was used for, how often and when last."""
     row = await reading.get_model(session, reference, deleted=True)
-    return Usage(model_id=row.id, uses=[Use.of(each) for each in await aliases.usage_of(session, row.id)])
+    return Usage(model_id=row.id, uses=[Use.of(each) for each in await store.usage_of(session, row.id)])

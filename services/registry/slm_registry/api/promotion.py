@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from slm_registry.api.reader import Reader
+from slm_registry.api.dependencies import Reader
 from slm_registry.schemas import Model, Promotion, PromotionCheck
 from slm_registry.service import promotion, reading
 from slm_registry.settings import RegistrySettings

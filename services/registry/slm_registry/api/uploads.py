@@ -9,11 +9,11 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
+from slm_registry.api.form import Upload, read_upload
 from slm_registry.schemas import Model
 from slm_registry.service import imports
 from slm_registry.service.registration import Registrar
 from slm_registry.settings import RegistrySettings
-from slm_registry.uploads import Upload, read_upload
 from slm_shared.http.access import Member
 from slm_shared.http.idempotency import Idempotency, Once
 from slm_shared.http.provided import given

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+Heading = Literal["up", "down"]
+"""Against the edges, to what something was made from; or along them, to what came of it."""
 
 
 @dataclass(frozen=True)

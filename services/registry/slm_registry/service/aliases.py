@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.domain import CHAMPION, LATEST, is_alias
 from slm_registry.errors import AliasNotFoundError, AliasReservedError
 from slm_registry.schemas import Alias, Aliases, AliasMove
 from slm_registry.service import journal
-from slm_registry.store import aliases, models
 from slm_registry.tables import AliasMoveRow, ModelRow
 from slm_shared.errors import FieldProblem, Hint, InvalidError
 from slm_shared.storage import audit
@@ -28,14 +28,14 @@ async def move_alias(
     evidence: Sequence[dict[str, Any]] = (),
 ) -> AliasMoveRow | None:
     """Let an alias of the model's family lead to it; None when it does already."""
-    await models.lock_family(session, model.family)
-    current = await aliases.find_alias(session, model.family, name)
+    await store.lock_family(session, model.family)
+    current = await store.find_alias(session, model.family, name)
     if current is not None and current.model_id == model.id:
         return None
     previous = current.model_id if current else None
-    await aliases.point_alias(session, model.family, name, model.id)
+    await store.point_alias(session, model.family, name, model.id)
     await _note(session, model.family, name, model_id=model.id, previous=previous, actor=actor, reason=reason)
-    return await aliases.note_move(
+    return await store.note_alias_move(
         session,
         family=model.family,
         name=name,
@@ -49,9 +49,9 @@ async def move_alias(
 
 async def drop_alias(session: AsyncSession, model: ModelRow, name: str, *, actor: str, reason: str) -> None:
     """Let an alias lead nowhere any more."""
-    await aliases.drop_alias(session, model.family, name)
+    await store.drop_alias(session, model.family, name)
     values = {"family": model.family, "name": name, "previous_model_id": model.id}
-    await aliases.note_move(session, **values, moved_by=actor, reason=reason)
+    await store.note_alias_move(session, **values, moved_by=actor, reason=reason)
     await _note(session, model.family, name, model_id=None, previous=model.id, actor=actor, reason=reason)
 
 
@@ -83,8 +83,8 @@ async def point(session: AsyncSession, model: ModelRow, name: str, *, actor: str
 async def remove(session: AsyncSession, model: ModelRow, name: str, *, actor: str) -> None:
     """Take a free alias away from a model. Raises AliasNotFoundError, InvalidError and AliasReservedError."""
     _check_free(name)
-    await models.lock_family(session, model.family)
-    current = await aliases.find_alias(session, model.family, name)
+    await store.lock_family(session, model.family)
+    current = await store.find_alias(session, model.family, name)
     if current is None or current.model_id != model.id:
         raise AliasNotFoundError("The model has no such alias.", hint=Hint.LIST_ALIASES)
     await drop_alias(session, model, name, actor=actor, reason="removed")
@@ -106,10 +106,10 @@ def _check_free(name: str) -> None:
 
 async def show(session: AsyncSession, family: str) -> Aliases:
     """The aliases of a family and their history."""
-    current, moves = await aliases.aliases_of_family(session, family), await aliases.moves_of(session, family)
+    current, moves = await store.aliases_of_family(session, family), await store.alias_moves_of(session, family)
     ids = {row.model_id for row in current}
     ids |= {each for row in moves for each in (row.model_id, row.previous_model_id) if each}
-    names = {key: row.name for key, row in (await models.models_of(session, list(ids))).items()}
+    names = {key: row.name for key, row in (await store.models_of(session, list(ids))).items()}
     shown = [
         Alias(name=row.name, model=names[row.model_id], model_id=row.model_id, moved_at=row.moved_at) for row in current
     ]

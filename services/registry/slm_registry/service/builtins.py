@@ -8,10 +8,10 @@ from uuid import NAMESPACE_URL, uuid5
 import structlog
 from anyio import to_thread
 
+from slm_registry import store
 from slm_registry.domain import parse_model_name
 from slm_registry.service.folders import describe_folder
 from slm_registry.service.registration import Registrar
-from slm_registry.store import models
 from slm_shared.errors import UnavailableError
 from slm_shared.storage import manifest
 from slm_shared.storage.database import Database
@@ -55,12 +55,12 @@ class Builtins:
 
     async def _register(self, folder: Path) -> None:
         async with self._database.read() as session:
-            if await models.find_model(session, folder.name) is not None:
+            if await store.find_model(session, folder.name) is not None:
                 return
         values = await to_thread.run_sync(_describe, folder)
         await manifest.upload(self._objects, folder, values["artifact_prefix"])
         async with self._database.transaction() as session:
-            await models.raise_version(session, values["family"], values["version"])
+            await store.raise_version(session, values["family"], values["version"])
             if await self._registrar.add(session, values) is None:
                 return
         log.info("builtins.registered", model=folder.name)

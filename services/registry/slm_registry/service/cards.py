@@ -6,6 +6,7 @@ from uuid import UUID
 import yaml
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.errors import NotReproducibleError
 from slm_registry.schemas import (
     ArtifactFile,
@@ -18,7 +19,6 @@ from slm_registry.schemas import (
 )
 from slm_registry.service.artifacts import Artifact
 from slm_registry.service.lineage import drawing_of_model
-from slm_registry.store import journal, models, projections
 from slm_registry.tables import DatasetRow, ModelRow
 from slm_shared.references import PinnedReference
 
@@ -36,9 +36,9 @@ async def make_card(session: AsyncSession, row: ModelRow, artifact: Artifact) ->
     """The card of a model, from what is known now."""
     model = Model.of(row)
     references = [each for each in (model.training_dataset, model.evaluation_dataset) if each]
-    datasets = await projections.find_datasets(session, [each.id for each in references])
+    datasets = await store.find_datasets(session, [each.id for each in references])
     ids = [row.id] + ([model.base_model.id] if model.base_model else [])
-    evaluations = [ModelEvaluation.of(each) for each in await projections.evaluations_of(session, ids)]
+    evaluations = [ModelEvaluation.of(each) for each in await store.evaluations_of(session, ids)]
     mine = [each for each in evaluations if each.model_id == row.id]
     measured = {each.dataset_id for each in mine}
     record = await artifact.json(RECORD) or {}
@@ -54,7 +54,7 @@ async def make_card(session: AsyncSession, row: ModelRow, artifact: Artifact) ->
         parents=await _parents(session, row),
         versions={name: str(each) for name, each in (record.get("versions") or {}).items()},
         code_version=code_version_of(row),
-        regressions=[fact.body for fact in await journal.regressions_of(session, row.id)],
+        regressions=[fact.body for fact in await store.regressions_of(session, row.id)],
         signed=row.signature is not None,
         lineage=await drawing_of_model(session, row, at_most=MAX_DRAWN),
     )
@@ -88,7 +88,7 @@ async def _parents(session: AsyncSession, row: ModelRow) -> list[PinnedReference
     current: ModelRow | None = row
     while current is not None and current.base_model is not None and len(found) < MAX_PARENTS:
         reference = current.base_model
-        current = (await models.models_of(session, [reference.id])).get(reference.id)
+        current = (await store.models_of(session, [reference.id])).get(reference.id)
         found.append(reference.model_copy(update={"sha256": current.manifest_sha256 if current else None}))
     return found
 

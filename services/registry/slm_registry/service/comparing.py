@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.schemas import ComparedFact, Comparison, Model, ModelEvaluation
 from slm_registry.service.reading import get_model
-from slm_registry.store import projections
 
 FACTS: dict[str, Callable[[Model], Any]] = {
     "kind": lambda model: model.kind,
@@ -32,7 +32,7 @@ FACTS: dict[str, Callable[[Model], Any]] = {
 async def compare_models(session: AsyncSession, references: Sequence[str]) -> Comparison:
     """Facts, configuration and metrics of models, in the order asked for. Raises what `get_model` raises."""
     models = [Model.of(await get_model(session, each)) for each in references]
-    rows = await projections.evaluations_of(session, [model.id for model in models])
+    rows = await store.evaluations_of(session, [model.id for model in models])
     scores = [_scores([ModelEvaluation.of(row) for row in rows if row.model_id == model.id]) for model in models]
     architectures = [{f"architecture.{name}": value for name, value in each.architecture.items()} for each in models]
     facts = [_fact(name, [of(model) for model in models]) for name, of in FACTS.items()]

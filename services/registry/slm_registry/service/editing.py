@@ -2,13 +2,13 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.domain import LATEST
 from slm_registry.errors import ModelInUseError
 from slm_registry.schemas import ModelEdit
 from slm_registry.service import journal
 from slm_registry.service.aliases import REGISTRY, drop_alias, move_alias
 from slm_registry.service.reading import get_model
-from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
 from slm_shared.delivery import outbox
 from slm_shared.events.catalogue import ModelDeleted
@@ -29,7 +29,7 @@ async def edit_model(
     named = version_named(if_match)
     revision = row.revision if named is None else named
     values = edit.model_dump(include=edit.model_fields_set)
-    if not await models.edit_model(session, row, values, revision=revision):
+    if not await store.edit_model(session, row, values, revision=revision):
         hint = "Read the model again and repeat the edit."
         raise VersionConflictError("Somebody has changed the model in between.", hint=hint)
     await audit.append(session, "model.edited", actor=actor, object_id=row.id, name=row.name, fields=sorted(values))
@@ -46,26 +46,26 @@ async def delete_model(session: AsyncSession, reference: str, *, actor: str) -> 
     Raises ModelInUseError and what `get_model` raises.
     """
     row = await get_model(session, reference)
-    await models.lock_family(session, row.family)
+    await store.lock_family(session, row.family)
     await _refuse_if_used(session, row)
-    if await models.bury_model(session, row):
+    if await store.bury_model(session, row):
         await audit.append(session, "model.deleted", actor=actor, object_id=row.id, name=row.name)
         event = ModelDeleted(model_id=row.id, name=row.name, family=row.family, version=row.version)
         await outbox.append(session, event)
         await journal.note(session, event.subject, event.model_dump(mode="json") | {"by": actor}, model_id=row.id)
-    if (newest := await models.latest_of(session, row.family)) is not None:
+    if (newest := await store.latest_version_of(session, row.family)) is not None:
         await move_alias(session, newest, LATEST, actor=REGISTRY, reason="the newest version was deleted")
     else:
         await drop_alias(session, row, LATEST, actor=REGISTRY, reason="the last version was deleted")
-    return None if await models.is_shared(session, row) else row.artifact_prefix
+    return None if await store.shares_its_files(session, row) else row.artifact_prefix
 
 
 async def _refuse_if_used(session: AsyncSession, row: ModelRow) -> None:
-    children = await models.children_of(session, row.id, limit=SHOWN_CHILDREN + 1)
+    children = await store.children_of(session, row.id, limit=SHOWN_CHILDREN + 1)
     if children:
         shown = ", ".join(children[:SHOWN_CHILDREN]) + (" and more" if len(children) > SHOWN_CHILDREN else "")
         raise ModelInUseError(f"The model is the base of {shown}.", hint="Delete those first.")
-    named = [name for name in await aliases.aliases_of_model(session, row.id) if name != LATEST]
+    named = [name for name in await store.aliases_of_model(session, row.id) if name != LATEST]
     if named:
         hint = "Move or remove the alias first."
         raise ModelInUseError(f"The model is {', '.join(f'{row.family}@{name}' for name in named)}.", hint=hint)

@@ -10,8 +10,8 @@ import structlog
 from anyio import to_thread
 from openlineage.client import OpenLineageClient
 
+from slm_registry import store
 from slm_registry.service.openlineage import run_events
-from slm_registry.store import journal
 from slm_registry.tables import FactRow
 from slm_shared.errors import UnavailableError
 from slm_shared.storage.database import Database
@@ -61,8 +61,8 @@ class OpenLineageEmitter:
         that died expires, and what it had not marked is emitted again. Raises what the transport raises.
         """
         async with self._database.transaction() as session:
-            claim = await journal.claim_emission(session, ttl=CLAIM_TTL)
-            rows = await journal.unemitted(session, limit=BATCH) if claim else []
+            claim = await store.claim_emission(session, ttl=CLAIM_TTL)
+            rows = await store.unemitted_facts(session, limit=BATCH) if claim else []
         if claim is None:
             return 0
         taken: list[int] = []
@@ -70,7 +70,7 @@ class OpenLineageEmitter:
             await to_thread.run_sync(self._emit, rows, taken)
         finally:
             async with self._database.transaction() as session:
-                await journal.mark_emitted(session, taken, claim=claim)
+                await store.mark_emitted(session, taken, claim=claim)
         return len(taken)
 
     def _emit(self, rows: Sequence[FactRow], taken: list[int]) -> None:

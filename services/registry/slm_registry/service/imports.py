@@ -11,13 +11,13 @@ from typing import IO, Any
 from anyio import to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.domain import model_name
 from slm_registry.errors import ArchiveInvalidError, ArchiveTooLargeError
 from slm_registry.schemas import UploadFields
 from slm_registry.service.folders import describe_folder, load_config, tensor_header
 from slm_registry.service.reading import get_model
 from slm_registry.service.registration import Registrar
-from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
 from slm_shared.references import PinnedReference
 from slm_shared.storage import audit
@@ -123,7 +123,7 @@ async def register_own(
     With `base_model` it counts as fine-tuned. Raises what `get_model` raises about the base.
     """
     base = await get_model(session, fields.base_model) if fields.base_model else None
-    version = await models.next_version(session, fields.family)
+    version = await store.next_version(session, fields.family)
     values = described | {
         "id": new_id(),
         "name": model_name(fields.family, version),
@@ -139,7 +139,7 @@ async def register_own(
     row = await registrar.add(session, values)
     assert row is not None
     if base is not None:
-        await aliases.count_use(session, base.id, "training")
+        await store.count_use(session, base.id, "training")
     await audit.append(session, "model.uploaded", actor=owner, object_id=row.id, name=row.name)
     key = str(row.id)
     session.expire(row)

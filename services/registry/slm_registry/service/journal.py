@@ -9,8 +9,8 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.domain.graph import draw
-from slm_registry.store import aliases, journal, lineage, models
 from slm_shared.errors import UnavailableError
 from slm_shared.events.catalogue import EvaluationCompleted, ExperimentFailed
 from slm_shared.storage.database import Database
@@ -27,7 +27,7 @@ async def note(
     session: AsyncSession, subject: str, body: Mapping[str, Any], *, model_id: UUID | None = None
 ) -> datetime:
     """Add a fact to the journal and to the projections. `body` is plain JSON."""
-    at = await journal.add_fact(session, subject, body, model_id=model_id)
+    at = await store.add_fact(session, subject, body, model_id=model_id)
     await _project(session, subject, body, at)
     return at
 
@@ -36,7 +36,7 @@ async def note_once(
     session: AsyncSession, subject: str, body: Mapping[str, Any], *, key: str, model_id: UUID | None = None
 ) -> bool:
     """Take note of a dataset or an evaluation unless it is known; says whether it was new."""
-    if await journal.is_known(session, subject, body, key=key):
+    if await store.is_known(session, subject, body, key=key):
         return False
     await note(session, subject, body, model_id=model_id)
     return True
@@ -44,7 +44,7 @@ async def note_once(
 
 async def note_failure(session: AsyncSession, event: ExperimentFailed) -> None:
     """Take note of a training that failed, under the name of its run."""
-    run = await lineage.find_node(session, str(event.run_id))
+    run = await store.find_node(session, str(event.run_id))
     body = event.model_dump(mode="json") | {"name": run.name if run else None}
     await note(session, event.subject, body)
 
@@ -53,27 +53,27 @@ async def note_evaluation(session: AsyncSession, event: EvaluationCompleted) -> 
     """Take note of an evaluation once; it counts as a use of its model."""
     body = event.model_dump(mode="json")
     is_new = await note_once(session, event.subject, body, key="evaluation_id", model_id=event.model_id)
-    if is_new and await models.exists(session, event.model_id):
-        await aliases.count_use(session, event.model_id, "evaluation")
+    if is_new and await store.model_exists(session, event.model_id):
+        await store.count_use(session, event.model_id, "evaluation")
 
 
 async def _project(session: AsyncSession, subject: str, body: Mapping[str, Any], at: datetime) -> None:
     if subject == "dataset.processed":
-        await journal.project_dataset(session, body)
+        await store.project_dataset(session, body)
     elif subject == "evaluation.completed":
-        await journal.project_evaluation(session, body, at)
-    await journal.add_drawing(session, draw(subject, body), at)
+        await store.project_evaluation(session, body, at)
+    await store.add_drawing(session, draw(subject, body), at)
 
 
 async def rebuild(session: AsyncSession) -> int:
     """Forget the projections and draw them anew from the journal; returns the number of facts."""
-    await journal.truncate_projections(session)
+    await store.truncate_projections(session)
     count = 0
-    facts = [(row.subject, row.body, row.at) async for row in journal.all_facts(session)]
+    facts = [(row.subject, row.body, row.at) async for row in store.all_facts(session)]
     for subject, body, at in facts:
         await _project(session, subject, body, at)
         count += 1
-    await journal.set_projection_version(session, VERSION)
+    await store.set_projection_version(session, VERSION)
     return count
 
 
@@ -95,7 +95,7 @@ class Projections:
         while self._problem is not None:
             try:
                 async with self._database.transaction() as session:
-                    if await journal.projection_version(session) < VERSION:
+                    if await store.projection_version(session) < VERSION:
                         log.info("projections.rebuilt", facts=await rebuild(session))
                 self._problem = None
             except UnavailableError as error:

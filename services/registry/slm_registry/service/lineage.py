@@ -3,14 +3,14 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_registry.domain.graph import CONTAINS, Graph
+from slm_registry import store
+from slm_registry.domain.graph import CONTAINS, Graph, Heading
 from slm_registry.errors import LineageNodeNotFoundError
 from slm_registry.schemas import Model
-from slm_registry.store import lineage, models
-from slm_registry.store.lineage import MAX_NODES, Way
 from slm_registry.tables import ModelRow, NodeRow
 
 Direction = Literal["up", "down", "both"]
@@ -22,7 +22,7 @@ async def lineage_of_model(
     """The graph around a model: up to what it was made from and scored on, down to what came of it, or both."""
     start = {str(row.id)}
     if direction != "down":
-        start |= set(await lineage.evaluations_beside(session, str(row.id), as_of=as_of))
+        start |= set(await store.evaluation_nodes_of(session, str(row.id), as_of=as_of))
     return await graph_around(session, start, direction=direction, depth=depth, as_of=as_of)
 
 
@@ -38,33 +38,33 @@ async def graph_around(
     session: AsyncSession, start: Collection[str], *, direction: Direction, depth: int | None, as_of: datetime | None
 ) -> Graph:
     """Nodes within `depth` steps of `start` (any number without), and the edges among them."""
-    ways: Sequence[Way] = ("up", "down") if direction == "both" else (direction,)
+    headings: Sequence[Heading] = ("up", "down") if direction == "both" else (direction,)
     found = set(start)
-    for way in ways:
-        found |= await _walk(session, start, way, depth=depth, as_of=as_of)
-    kept = found if len(found) <= MAX_NODES else set(sorted(found)[:MAX_NODES]) | set(start)
-    nodes = await lineage.nodes_of(session, kept, as_of=as_of)
-    edges = await lineage.edges_among(session, kept, as_of=as_of)
-    return Graph(tuple(nodes), tuple(edges), truncated=len(found) > MAX_NODES)
+    for heading in headings:
+        found |= await _walk(session, start, heading, depth=depth, as_of=as_of)
+    kept = found if len(found) <= store.MAX_NODES else set(sorted(found)[: store.MAX_NODES]) | set(start)
+    nodes = await store.nodes_of(session, kept, as_of=as_of)
+    edges = await store.edges_among(session, kept, as_of=as_of)
+    return Graph(tuple(nodes), tuple(edges), truncated=len(found) > store.MAX_NODES)
 
 
 async def drawing_of_model(session: AsyncSession, row: ModelRow, *, at_most: int) -> str | None:
     """What a model was made from and scored on as a Mermaid flowchart, unless it is too large to be read."""
-    start = {str(row.id), *await lineage.evaluations_beside(session, str(row.id), as_of=None)}
-    if not 1 < len(start | await lineage.reach(session, start, "up")) <= at_most:
+    start = {str(row.id), *await store.evaluation_nodes_of(session, str(row.id), as_of=None)}
+    if not 1 < len(start | await store.reachable(session, start, "up")) <= at_most:
         return None
     return (await graph_around(session, start, direction="up", depth=None, as_of=None)).mermaid()
 
 
 async def _walk(
-    session: AsyncSession, start: Collection[str], way: Way, *, depth: int | None, as_of: datetime | None
+    session: AsyncSession, start: Collection[str], heading: Heading, *, depth: int | None, as_of: datetime | None
 ) -> set[str]:
     if depth is None:
-        return await lineage.reach(session, start, way, as_of=as_of)
+        return await store.reachable(session, start, heading, as_of=as_of)
     found, edge = set(start), set(start)
     for _ in range(depth):
-        edge = await lineage.neighbours(session, edge, way, as_of=as_of) - found
-        if not edge or len(found) > MAX_NODES:
+        edge = await store.neighbours(session, edge, heading, as_of=as_of) - found
+        if not edge or len(found) > store.MAX_NODES:
             break
         found |= edge
     return found
@@ -78,14 +78,14 @@ async def models_containing(session: AsyncSession, reference: str, *, as_of: dat
     node = await _find(session, reference)
     if node.type != "dataset":
         raise LineageNodeNotFoundError("There is no such dataset in any lineage.")
-    found = await lineage.reach(session, {node.id}, "down", as_of=as_of, relations=CONTAINS)
-    ids = [models.id_of(each.id) for each in await lineage.nodes_of(session, found) if each.type == "model"]
-    rows = await models.models_of(session, ids)
+    found = await store.reachable(session, {node.id}, "down", as_of=as_of, relations=CONTAINS)
+    ids = [UUID(each.id) for each in await store.nodes_of(session, found) if each.type == "model"]
+    rows = await store.models_of(session, ids)
     return sorted((Model.of(row) for row in rows.values()), key=lambda model: (model.created_at, model.id))
 
 
 async def _find(session: AsyncSession, reference: str) -> NodeRow:
-    node = await lineage.find_node(session, reference)
+    node = await store.find_node(session, reference)
     if node is None:
         hint = "Ask with the id of a dataset, run, experiment, model or evaluation, or the name of a dataset."
         raise LineageNodeNotFoundError("Nothing of that id or name is in any lineage.", hint=hint)

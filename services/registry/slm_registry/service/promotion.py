@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.domain import CHAMPION
 from slm_registry.domain.promotion import Candidate, Condition, Policy, judge
 from slm_registry.errors import NothingToRollBackError, PromotionRefusedError
 from slm_registry.schemas import PromotionCheck
 from slm_registry.service import journal
 from slm_registry.service.aliases import move_alias
-from slm_registry.store import aliases, models, projections
-from slm_registry.store import journal as facts
 from slm_registry.tables import EvaluationRow, ModelRow
 from slm_shared.delivery import outbox
 from slm_shared.errors import FieldProblem
@@ -24,8 +23,8 @@ Scores = dict[str, dict[str, float]]
 async def check(session: AsyncSession, row: ModelRow, policy: Policy, problems: Sequence[str] | None) -> PromotionCheck:
     """Whether a model may become champion, by every condition."""
     rival = await _rival(session, row)
-    evaluations = await projections.evaluations_of(session, [row.id] + ([rival.id] if rival else []))
-    regressions = await facts.regressions_of(session, row.id)
+    evaluations = await store.evaluations_of(session, [row.id] + ([rival.id] if rival else []))
+    regressions = await store.regressions_of(session, row.id)
     candidate = Candidate(
         name=row.name,
         scores=_scores([each for each in evaluations if each.model_id == row.id]),
@@ -45,10 +44,10 @@ async def check(session: AsyncSession, row: ModelRow, policy: Policy, problems: 
 
 async def _rival(session: AsyncSession, row: ModelRow) -> ModelRow | None:
     """The champion of the family, or else the base of the model."""
-    champion = await aliases.find_alias(session, row.family, CHAMPION)
+    champion = await store.find_alias(session, row.family, CHAMPION)
     if champion is not None and champion.model_id != row.id:
-        return (await models.models_of(session, [champion.model_id])).get(champion.model_id)
-    return await models.find_model(session, str(row.base_model.id)) if row.base_model else None
+        return (await store.models_of(session, [champion.model_id])).get(champion.model_id)
+    return await store.find_model(session, str(row.base_model.id)) if row.base_model else None
 
 
 def _scores(evaluations: Sequence[EvaluationRow]) -> Scores:
@@ -73,7 +72,7 @@ async def promote(
 
     Raises PromotionRefusedError naming each condition that failed.
     """
-    await models.lock_family(session, row.family)
+    await store.lock_family(session, row.family)
     found = await check(session, row, policy, problems)
     failed = [each for each in found.conditions if not each["holds"]]
     if failed and not force:
@@ -89,12 +88,12 @@ async def promote(
 
 async def roll_back(session: AsyncSession, family: str, *, actor: str) -> ModelRow:
     """Let `champion` lead to the model it led to before. Raises NothingToRollBackError."""
-    await models.lock_family(session, family)
-    current = await aliases.find_alias(session, family, CHAMPION)
-    moves = await aliases.moves_of(session, family, name=CHAMPION)
+    await store.lock_family(session, family)
+    current = await store.find_alias(session, family, CHAMPION)
+    moves = await store.alias_moves_of(session, family, name=CHAMPION)
     mine = [move.previous_model_id for move in moves if current and move.model_id == current.model_id]
     before = mine[0] if mine else None
-    row = (await models.models_of(session, [before])).get(before) if before else None
+    row = (await store.models_of(session, [before])).get(before) if before else None
     if row is None or row.deleted_at is not None:
         raise NothingToRollBackError(f"There is no earlier champion of {family} to go back to.")
     conditions = [Condition("rollback", True, "An administrator or member went back to the champion before.")]

@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.errors import ModelDeletedError, ModelNotFoundError
-from slm_registry.store import models
 from slm_registry.tables import ModelRow
 from slm_shared.errors import Hint
 
@@ -13,7 +13,7 @@ async def get_model(session: AsyncSession, reference: str, *, deleted: bool = Fa
 
     Raises ModelNotFoundError and ModelDeletedError.
     """
-    model = await models.find_model(session, reference)
+    model = await store.find_model(session, reference)
     if model is None:
         raise ModelNotFoundError("There is no such model.", hint=Hint.LIST_MODELS)
     if model.deleted_at is not None and not deleted:

@@ -6,11 +6,11 @@ from uuid import UUID
 from pydantic_core import to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_registry import store
 from slm_registry.domain import LATEST, model_name
 from slm_registry.errors import SigningKeyMissingError
 from slm_registry.service import journal
 from slm_registry.service.aliases import REGISTRY, move_alias
-from slm_registry.store import aliases, models
 from slm_registry.tables import ModelRow
 from slm_shared.delivery import outbox
 from slm_shared.delivery.bus import RetryLater
@@ -46,18 +46,18 @@ class Registrar:
 
         Raises RetryLater while the base model is not registered here.
         """
-        if await models.find_model_of_experiment(session, event.experiment_id) is not None:
+        if await store.find_model_of_experiment(session, event.experiment_id) is not None:
             return
-        base = await models.find_model(session, str(event.base_model_id))
+        base = await store.find_model(session, str(event.base_model_id))
         if base is None:
             raise RetryLater(f"the base model {event.base_model_id} is not registered yet")
-        version = await models.next_version(session, event.family)
+        version = await store.next_version(session, event.family)
         values = _values_of(event, base) | {"name": model_name(event.family, version), "version": version}
         model = await self.add(session, values, event)
         if model is None:
             # Another registry was faster; its transaction has registered and announced this very experiment.
             raise RetryLater("the experiment is being registered by somebody else")
-        await aliases.count_use(session, base.id, "training")
+        await store.count_use(session, base.id, "training")
 
     async def add(
         self, session: AsyncSession, values: dict[str, Any], event: ExperimentCompleted | None = None
@@ -69,13 +69,13 @@ class Registrar:
         if self._signer is not None:
             signature = self._signer.sign(values["id"], values["name"], values["manifest_sha256"])
             values = values | {"signature": signature}
-        model = await models.add_model(session, values)
+        model = await store.add_model(session, values)
         if model is None:
             return None
         facts = {name: getattr(model, name) for name in NOTED} | {"model_id": model.id}
         facts |= {"attempt": event.attempt} if event else {}
         await journal.note(session, "model.registered", to_jsonable_python(facts), model_id=model.id)
-        newest = await models.latest_of(session, model.family)
+        newest = await store.latest_version_of(session, model.family)
         await move_alias(session, newest or model, LATEST, actor=REGISTRY, reason="registered")
         await _announce(session, model, event)
         return model
@@ -85,7 +85,7 @@ class Registrar:
         if self._signer is None:
             raise SigningKeyMissingError("The registry has no key to sign with.", hint="Set SLM_SIGNING_KEY.")
         signature = self._signer.sign(row.id, row.name, row.manifest_sha256)
-        if await models.set_signature(session, row, signature):
+        if await store.set_signature(session, row, signature):
             await audit.append(session, "model.signed", actor=actor, object_id=row.id, name=row.name)
             await journal.note(session, "model.signed", {"name": row.name, "by": actor}, model_id=row.id)
 

@@ -43,13 +43,13 @@ async def drop_alias(session: AsyncSession, family: str, name: str) -> None:
     await session.execute(delete(AliasRow).where(AliasRow.family == family, AliasRow.name == name))
 
 
-async def note_move(session: AsyncSession, **values: Any) -> AliasMoveRow:
+async def note_alias_move(session: AsyncSession, **values: Any) -> AliasMoveRow:
     """Add a move to the history of an alias."""
     statement = insert(AliasMoveRow).values(**values).returning(AliasMoveRow)
     return (await session.execute(statement)).scalar_one()
 
 
-async def moves_of(
+async def alias_moves_of(
     session: AsyncSession, family: str, *, name: str | None = None, limit: int = MAX_MOVES
 ) -> Sequence[AliasMoveRow]:
     """The newest moves of a family's aliases, newest first."""

@@ -105,7 +105,7 @@ async def claim_emission(session: AsyncSession, *, ttl: timedelta) -> datetime |
     return await session.scalar(statement.returning(EmissionRow.claim_expires_at))
 
 
-async def unemitted(session: AsyncSession, *, limit: int) -> Sequence[FactRow]:
+async def unemitted_facts(session: AsyncSession, *, limit: int) -> Sequence[FactRow]:
     """The oldest facts that were not emitted."""
     statement = select(FactRow).where(FactRow.emitted_at.is_(None)).order_by(FactRow.seq).limit(limit)
     return (await session.scalars(statement)).all()

@@ -2,23 +2,21 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Literal
 
 from sqlalchemy import ColumnElement, Text, and_, any_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from slm_registry.domain.graph import Edge, Node
+from slm_registry.domain.graph import Edge, Heading, Node
 from slm_registry.tables import EdgeRow, NodeRow
 
-Way = Literal["up", "down"]
 MAX_NODES = 5000
 
 
-def _ends(way: Way) -> tuple[InstrumentedAttribute[str], InstrumentedAttribute[str]]:
+def _ends(heading: Heading) -> tuple[InstrumentedAttribute[str], InstrumentedAttribute[str]]:
     """Where an edge is entered and where it leads to."""
-    return (EdgeRow.target, EdgeRow.source) if way == "up" else (EdgeRow.source, EdgeRow.target)
+    return (EdgeRow.target, EdgeRow.source) if heading == "up" else (EdgeRow.source, EdgeRow.target)
 
 
 def _among(column: InstrumentedAttribute[str], ids: Collection[str]) -> ColumnElement[bool]:
@@ -32,16 +30,16 @@ def _valid(as_of: datetime | None) -> ColumnElement[bool]:
     return and_(EdgeRow.at <= as_of, or_(EdgeRow.until.is_(None), EdgeRow.until > as_of))
 
 
-async def reach(
+async def reachable(
     session: AsyncSession,
     start: Collection[str],
-    way: Way,
+    heading: Heading,
     *,
     as_of: datetime | None = None,
     relations: Collection[str] | None = None,
 ) -> set[str]:
     """Every node that is led to from `start`, itself included, at any depth; stops after 5,000."""
-    here, there = _ends(way)
+    here, there = _ends(heading)
     found = select(func.unnest(literal(list(start), ARRAY(Text))).label("id")).cte("found", recursive=True)
     step = select(there).join(found, here == found.c.id).where(_valid(as_of))
     if relations is not None:
@@ -51,10 +49,10 @@ async def reach(
 
 
 async def neighbours(
-    session: AsyncSession, nodes: Collection[str], way: Way, *, as_of: datetime | None = None
+    session: AsyncSession, nodes: Collection[str], heading: Heading, *, as_of: datetime | None = None
 ) -> set[str]:
     """Every node one step from these."""
-    here, there = _ends(way)
+    here, there = _ends(heading)
     return set((await session.scalars(select(there).where(_among(here, nodes), _valid(as_of)))).all())
 
 
@@ -75,7 +73,7 @@ async def edges_among(session: AsyncSession, ids: Collection[str], *, as_of: dat
     return [Edge(*row) for row in (await session.execute(statement)).all()]
 
 
-async def evaluations_beside(session: AsyncSession, model_id: str, *, as_of: datetime | None) -> Sequence[str]:
+async def evaluation_nodes_of(session: AsyncSession, model_id: str, *, as_of: datetime | None) -> Sequence[str]:
     """The evaluations of a model."""
     here = (EdgeRow.source == model_id, EdgeRow.relation == "is measured by", _valid(as_of))
     return (await session.scalars(select(EdgeRow.target).where(*here))).all()

@@ -124,7 +124,7 @@ async def find_model(session: AsyncSession, reference: str) -> ModelRow | None:
         return found or await session.scalar(_DELETED_BY_NAME, {"name": reference})
 
 
-async def exists(session: AsyncSession, model_id: UUID) -> bool:
+async def model_exists(session: AsyncSession, model_id: UUID) -> bool:
     """Whether a model was registered here, deleted or not."""
     return await session.scalar(select(ModelRow.id).where(ModelRow.id == model_id)) is not None
 
@@ -134,7 +134,7 @@ async def find_model_of_experiment(session: AsyncSession, experiment_id: UUID) -
     return await session.scalar(select(ModelRow).where(ModelRow.experiment_id == experiment_id))
 
 
-async def latest_of(session: AsyncSession, family: str) -> ModelRow | None:
+async def latest_version_of(session: AsyncSession, family: str) -> ModelRow | None:
     """The newest version of a family that was not deleted."""
     statement = _LIVING.where(ModelRow.family == family).order_by(ModelRow.version.desc()).limit(1)
     return await session.scalar(statement.execution_options(populate_existing=True))
@@ -182,11 +182,6 @@ def _filtered(statement: Select[Any], filters: Filters) -> Select[Any]:
     return statement
 
 
-def id_of(node: str) -> UUID:
-    """The id of a model as its node in a lineage has it."""
-    return UUID(node)
-
-
 def is_id(reference: str) -> bool:
     """Whether a reference is an id, not a name."""
     try:
@@ -223,7 +218,7 @@ async def children_of(session: AsyncSession, model_id: UUID, *, limit: int) -> S
     return (await session.scalars(statement)).all()
 
 
-async def is_shared(session: AsyncSession, row: ModelRow) -> bool:
+async def shares_its_files(session: AsyncSession, row: ModelRow) -> bool:
     """Whether another living model has the same files."""
     same = (ModelRow.artifact_prefix == row.artifact_prefix, ModelRow.id != row.id, ModelRow.deleted_at.is_(None))
     return (await session.execute(select(ModelRow.id).where(*same).limit(1))).first() is not None
