@@ -1,4 +1,4 @@
-"""Configuration files of trainings: YAML as people write it, with the data file to upload if one is named."""
+"""Configuration files: the settings of a training in YAML, perhaps with a data file to upload."""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class ConfigFileError(SlmError):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people write it: PyYAML takes 1e-3 for text unless it is written 1.0e-3."""
+    """Also reads 1e-3 as a number; PyYAML takes it for text unless it is written 1.0e-3."""
 
 
 _Loader.add_implicit_resolver(
@@ -52,12 +52,12 @@ def read_config(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigFileError(f"{path} is not YAML text in UTF-8.") from error
     if not isinstance(content, dict) or not all(isinstance(field, str) for field in content):
-        raise ConfigFileError(f"{path} does not hold settings.", hint="write one `field: value` per line")
+        raise ConfigFileError(f"{path} contains no settings.", hint="write one `field: value` per line")
     return content
 
 
 def overridden(config: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with options in place of what it says about them, under whatever name and in whatever block."""
+    """The configuration with these options; the same options under other names or in blocks are removed."""
     found = {key: dict(value) if isinstance(value, dict) else value for key, value in config.items()}
     for name, value in options.items():
         names = OTHER_NAMES.get(name, (name,))
@@ -98,6 +98,6 @@ def with_dataset(config: Mapping[str, Any], dataset: str) -> dict[str, Any]:
 
 
 def name_of(config: Mapping[str, Any]) -> str | None:
-    """The name of the run, as far as the configuration gives one."""
+    """The name of the run, or None if the configuration gives none."""
     block = config.get("model")
     return config.get("name") or (block.get("name") if isinstance(block, dict) else None)

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree: `SlmError` is what the platform answered, its subclasses what never got an answer."""
+"""All errors of the client. `SlmError` is the root; the platform's own answers are instances of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class SlmError(Exception):
 
 
 class UnreachableError(SlmError):
-    """No answer came from the address, also not after retrying."""
+    """No answer came from the address, even after retries."""
 
     def __init__(self, address: str) -> None:
         super().__init__(
@@ -73,11 +73,11 @@ class UnreachableError(SlmError):
 
 
 class UnexpectedAnswerError(SlmError):
-    """Something answered, but not this platform: the body is not what its API promises."""
+    """The answer does not follow the platform's API, e.g. because another program answered."""
 
     def __init__(self, what: str, *, status: int) -> None:
         super().__init__(
-            f"{what} was not answered in the platform's form.",
+            f"{what}: the answer is not in the platform's format.",
             code="unexpected_answer",
             status=status,
             hint="check that the address is that of an SLM Platform gateway of a matching version",
@@ -85,10 +85,10 @@ class UnexpectedAnswerError(SlmError):
 
 
 class WaitTimeoutError(SlmError):
-    """A wait helper reached its deadline; the work itself goes on."""
+    """What was waited for did not happen in time; the work itself goes on."""
 
     def __init__(self, what: str, *, timeout_s: float) -> None:
-        super().__init__(f"{what} did not happen within {timeout_s:.0f} s.", code="wait_timeout")
+        super().__init__(f"{what} within {timeout_s:.0f} s.", code="wait_timeout")
 
 
 def _text(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""A model folder as one tar file, the way the platform takes it."""
+"""A model folder as one tar file, as the platform expects it."""
 
 import tarfile
 import tempfile
@@ -27,7 +27,7 @@ def packed(path: Path) -> Iterator[Path]:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """What is taken of a folder."""
+    """The files of a folder that are packed, sorted."""
     return sorted(
         file
         for file in [*folder.iterdir(), *(folder / "adapter").glob("*")]

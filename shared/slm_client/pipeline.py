@@ -13,17 +13,16 @@ REGISTRATION_TIMEOUT_S = 600.0
 
 
 class PipelineError(SlmError):
-    """A stage of the pipeline did not end well."""
+    """A stage of the pipeline failed."""
 
     def __init__(self, message: str, *, code: str, hint: str | None = None) -> None:
         super().__init__(message, code=code, status=409, hint=hint)
 
 
 def prepared(config: Mapping[str, Any] | Path | str, model_version: str | None) -> tuple[dict[str, Any], Path | None]:
-    """The settings of the run and the file to upload first.
+    """The settings of the run, and the file to upload first or None.
 
-    `model_version` names the model family (`support` and `support-v2` alike); which number comes next is the
-    registry's to say.
+    `model_version` names the model family, `support` like `support-v2`: the registry counts the versions.
     """
     path = Path(config) if isinstance(config, str | Path) else None
     settings = read_config(path) if path else dict(config)  # type: ignore[arg-type]  # a mapping where it is no path

@@ -17,7 +17,7 @@ RETRYABLE_STATUSES = {502, 503, 504}
 class RetryPolicy:
     """At most `attempts` tries; the delay doubles from `first_delay_s` up to `max_delay_s`.
 
-    `on_delay` is called before each, so that somebody who waits can be told.
+    `on_delay` is called before each delay.
     """
 
     attempts: int = 4
@@ -26,17 +26,17 @@ class RetryPolicy:
     on_delay: Callable[[], None] | None = None
 
     def delay_after_error(self, error: httpx2.TransportError, *, attempt: int) -> float | None:
-        """How long to wait after the `attempt`-th try (from 1) broke off; None to give up.
+        """Seconds to wait after the `attempt`-th try (from 1) failed without an answer; None to give up.
 
-        A read timeout is not repeated: whoever did not answer in a minute will not do so sooner when asked twice.
+        A read timeout is not repeated: a server that did not answer within a minute is not faster the second time.
         """
         if attempt >= self.attempts or isinstance(error, httpx2.ReadTimeout | httpx2.UnsupportedProtocol):
             return None
         return self._announced(self._delay(attempt))
 
     def delay_after_answer(self, response: httpx2.Response, *, attempt: int) -> float | None:
-        """How long to wait before asking again; None to take this answer."""
-        if attempt >= self.attempts or not _asks_for_patience(response):
+        """Seconds to wait before the next try; None to take this answer."""
+        if attempt >= self.attempts or not _is_temporary(response):
             return None
         told = response.headers.get("Retry-After", "")
         asked_s = float(told) if told.isdecimal() else 0.0
@@ -51,8 +51,8 @@ class RetryPolicy:
         return min(self.first_delay_s * 2.0 ** (attempt - 1), self.max_delay_s)
 
 
-def _asks_for_patience(response: httpx2.Response) -> bool:
-    """A service is away for the moment, or (409 with Retry-After) the same request is still being worked on."""
+def _is_temporary(response: httpx2.Response) -> bool:
+    """Whether a service is unavailable, or (409 with Retry-After) still works on the same request."""
     if response.status_code in RETRYABLE_STATUSES:
         return True
     return response.status_code == 409 and "Retry-After" in response.headers

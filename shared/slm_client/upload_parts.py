@@ -1,4 +1,4 @@
-"""Cutting a file into the parts of an upload, and counting what has gone over the wire."""
+"""A file as the parts of an upload."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from slm_client.errors import SlmError
 from slm_client.models import UploadPart, UploadState
 
 PARTS_FROM_BYTES = 64 * 1024 * 1024
-"""Files from this size on are worth sending in parts: what breaks costs one part, not all."""
+"""Files from this size on are sent in parts, so that a broken connection costs one part and not the whole file."""
 
 
 def size_of(path: Path) -> int:

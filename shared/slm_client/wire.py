@@ -1,4 +1,4 @@
-"""Between a `Call` and HTTP: headers, bodies, answers, errors. Shared by both clients, without any I/O of its own."""
+"""From a `Call` to HTTP and back: headers, bodies, answers, errors; both clients use it."""
 
 import io
 import os
@@ -53,13 +53,13 @@ def client_options(address: str, *, answer_within_s: float) -> dict[str, Any]:
 
 
 class CountingFile(io.RawIOBase):
-    """A file that tells how many bytes were read from it; a repeated upload starts it over and counts anew."""
+    """A file that reports how many bytes were read; a retry goes back to the start and reports a negative number."""
 
     def __init__(self, file: io.BufferedReader, on_progress: ProgressCallback | None) -> None:
         super().__init__()
         self._file = file
         self._on_progress = on_progress
-        self._told = 0
+        self._reported = 0
 
     def readable(self) -> bool:
         return True
@@ -72,20 +72,20 @@ class CountingFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         position = self._file.seek(offset, whence)
-        self._tell_progress(position - self._told)
+        self._report(position - self._reported)
         return position
 
     def readinto(self, buffer: Any) -> int:
         count = self._file.readinto(buffer)
-        self._tell_progress(count)
+        self._report(count)
         return count
 
     def close(self) -> None:
         self._file.close()
         super().close()
 
-    def _tell_progress(self, count: int) -> None:
-        self._told += count
+    def _report(self, count: int) -> None:
+        self._reported += count
         if self._on_progress and count:
             self._on_progress(count)
 
@@ -118,7 +118,7 @@ def close_files(options: Mapping[str, Any]) -> None:
 
 
 class PartialFile:
-    """A file being received: it appears under its name only once it is complete, and leaves nothing otherwise."""
+    """A file being received; it appears under its name only when it is complete, and an incomplete one is removed."""
 
     def __init__(self, target: Path, on_progress: ProgressCallback | None) -> None:
         self._target = target
@@ -147,8 +147,8 @@ class PartialFile:
 
 
 @contextmanager
-def told_as_unreachable(address: str) -> Iterator[None]:
-    """Turn a connection that breaks inside the block into UnreachableError."""
+def raises_unreachable(address: str) -> Iterator[None]:
+    """Raise UnreachableError for a connection that breaks inside the block."""
     try:
         yield
     except httpx2.TransportError as error:
@@ -156,7 +156,7 @@ def told_as_unreachable(address: str) -> Iterator[None]:
 
 
 def answer_of(call: Call[T], response: httpx2.Response) -> T:
-    """The typed answer; raises SlmError for a refusal and UnexpectedAnswerError for something else entirely."""
+    """The typed answer. Raises SlmError for a refusal, UnexpectedAnswerError for an answer of another form."""
     raise_for_problem(response)
     if call.answer is str:
         return cast(T, response.text)
@@ -174,10 +174,10 @@ def host_of(url: str) -> str:
 
 
 def raise_unless_stored(response: httpx2.Response) -> None:
-    """Raise SlmError when an object store did not take what was sent."""
+    """Raise SlmError when an object store rejected what was sent."""
     if not response.is_success:
         raise SlmError(
-            "The object store did not take a part of the file.",
+            "The object store rejected a part of the file.",
             code="part_refused",
             status=response.status_code,
             hint="Begin the upload again; the address of the part may have expired.",

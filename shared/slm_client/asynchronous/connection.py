@@ -81,7 +81,7 @@ class AsyncConnection:
 
     async def save(self, call: Call[Any], target: Path, *, on_progress: ProgressCallback | None = None) -> int:
         """Stream an answer into a file, which appears under its name only when it is complete; returns its bytes."""
-        with wire.PartialFile(target, on_progress) as file, wire.told_as_unreachable(self.address):
+        with wire.PartialFile(target, on_progress) as file, wire.raises_unreachable(self.address):
             async with self._response(call) as response:
                 async for chunk in response.aiter_bytes():
                     file.write(chunk)

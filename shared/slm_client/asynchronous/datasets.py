@@ -126,7 +126,7 @@ class AsyncDatasets(AsyncResource):
         return await wait_until(
             lambda: self.report(reference),
             lambda report: report.quality_status != "queued",
-            what=f"The report of dataset {reference}",
+            what=f"The report of dataset {reference} was not finished",
             timeout_s=timeout_s,
         )
 
@@ -157,7 +157,7 @@ class AsyncDatasets(AsyncResource):
         return await wait_until(
             lambda: self.get_token_report(reference, asked.id),
             lambda report: report.status != "queued",
-            what=f"The token report of dataset {reference}",
+            what=f"The token report of dataset {reference} was not finished",
             timeout_s=timeout_s,
         )
 
@@ -179,7 +179,7 @@ class AsyncDatasets(AsyncResource):
         return await wait_until(
             lambda: self.get_comparison(reference, asked.id),
             lambda comparison: comparison.status != "queued",
-            what=f"The comparison of {reference} with {other}",
+            what=f"The comparison of {reference} with {other} was not finished",
             timeout_s=timeout_s,
         )
 
@@ -206,7 +206,7 @@ class AsyncDatasets(AsyncResource):
         return await wait_until(
             lambda: self.get(reference),
             lambda dataset: dataset.status != "in_progress",
-            what=f"Processing of dataset {reference}",
+            what=f"Dataset {reference} was not processed",
             timeout_s=timeout_s,
             on_change=on_change,
         )

@@ -100,7 +100,7 @@ class AsyncEvaluations(AsyncResource):
         return await wait_until(
             lambda: self.get(evaluation_id),
             lambda evaluation: evaluation.is_finished,
-            what=f"The end of evaluation {evaluation_id}",
+            what=f"Evaluation {evaluation_id} did not end",
             timeout_s=timeout_s,
             on_change=on_change,
         )
@@ -109,6 +109,6 @@ class AsyncEvaluations(AsyncResource):
         """The evaluation of one model on one dataset, once the platform has begun it."""
         return await wait_for_first(
             lambda: self.list(model_id=model_id, dataset_id=dataset_id),
-            what=f"An evaluation of model {model_id}",
+            what=f"No evaluation of model {model_id} was created",
             timeout_s=timeout_s,
         )

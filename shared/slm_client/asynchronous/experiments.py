@@ -67,7 +67,7 @@ class AsyncExperiments(AsyncResource):
         return await wait_until(
             lambda: self.get(experiment_id),
             until,
-            what=f"The end of experiment {experiment_id}",
+            what=f"Experiment {experiment_id} did not end",
             timeout_s=timeout_s,
             on_change=on_change,
         )

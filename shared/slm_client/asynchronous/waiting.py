@@ -24,7 +24,7 @@ async def wait_until(
 ) -> T:
     """Look every 0.4 s until what is seen satisfies `is_done`, and return that; `on_change` gets every look.
 
-    Raises WaitTimeoutError, which names `what`, after `timeout_s` seconds.
+    Raises WaitTimeoutError after `timeout_s` seconds; `what` says what did not happen, e.g. "Run 7 did not end".
     """
     deadline = time.monotonic() + timeout_s
     while (left_s := deadline - time.monotonic()) > 0:

@@ -9,7 +9,7 @@ from slm_client.cli.datasets import Mapping, OnBadRows, Reference, app, mapping_
 from slm_client.cli.failures import FailedJobError
 from slm_client.cli.options import Gateway, Json
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import output, print_facts, print_json, print_table, print_text
+from slm_client.cli.terminal import print_done, print_facts, print_json, print_table, print_text
 from slm_client.models import DatasetComparison, DatasetReport, TokenReport
 from slm_client.synchronous import SlmClient
 
@@ -18,7 +18,7 @@ __all__ = ["app"]
 
 @app.command()
 def problems(dataset: Reference, gateway: Gateway = None, json: Json = False) -> None:
-    """Show what is wrong with a file, with the place of each problem."""
+    """List the problems of a file, each with its place."""
     with SlmClient(gateway) as client:
         found = client.datasets.problems(dataset)
     if json:
@@ -44,24 +44,24 @@ def problems(dataset: Reference, gateway: Gateway = None, json: Json = False) ->
 def retry(
     dataset: Reference,
     mapping: Mapping = None,
-    on_bad_rows: Annotated[OnBadRows | None, typer.Option(help="Refuse the file, or leave bad rows out.")] = None,
+    on_bad_rows: Annotated[
+        OnBadRows | None, typer.Option(help="Reject a file with bad rows, or skip the rows.")
+    ] = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Process a dataset in error again, without uploading it again."""
+    """Process a failed dataset again, without uploading it again."""
     reading: dict[str, Any] = {"mapping": mapping_of(mapping), "on_bad_rows": on_bad_rows and str(on_bad_rows)}
     with SlmClient(gateway) as client, Stages() as stages:
         begun = client.datasets.retry(dataset, **{name: value for name, value in reading.items() if value})
         processed = following.follow_processing(client, stages, begun)
-    if json:
-        print_json(processed)
-    else:
-        output.print(f"{processed.name}: {processed.rows} rows, {processed.skipped_rows} left out.", markup=False)
+    told = f"{processed.name}: {processed.rows} rows, {processed.skipped_rows} left out."
+    print_done(told, processed, json=json)
 
 
 @app.command()
 def report(dataset: Reference, gateway: Gateway = None, json: Json = False) -> None:
-    """Show a profile of every column and the quality of the rows."""
+    """Show a profile of each column and the quality of the rows."""
     with SlmClient(gateway) as client:
         found = client.datasets.wait_for_report(dataset)
     print_json(found) if json else _print_report(found)
@@ -70,12 +70,12 @@ def report(dataset: Reference, gateway: Gateway = None, json: Json = False) -> N
 @app.command()
 def tokens(
     dataset: Reference,
-    model: Annotated[str, typer.Option(help="The base model.")] = "nano-v1",
-    max_length: Annotated[int, typer.Option(min=8, help="Tokens that a row is cut to.")] = 512,
+    model: Annotated[str, typer.Option(help="Base model that reads the rows.")] = "nano-v1",
+    max_length: Annotated[int, typer.Option(min=8, help="Longest row in tokens; longer rows are cut.")] = 512,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show what training would see: rows kept, cut and dropped, tokens, and rows with what is learned marked."""
+    """Show what training sees: rows kept, cut and dropped, token counts, and some rows with the trained text marked."""
     with SlmClient(gateway) as client:
         found = client.datasets.token_report(dataset, model=model, max_length=max_length)
     if json:
@@ -89,30 +89,28 @@ def tokens(
 @app.command()
 def split(
     dataset: Reference,
-    validation: Annotated[float, typer.Option(min=0.0, max=1.0, help="The part that validation gets.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the rows.")] = 42,
+    validation: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of the rows for validation.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random split.")] = 42,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Cut a dataset into a train and a validation dataset; equal rows stay together."""
+    """Split a dataset into a training and a validation dataset; equal rows stay together."""
     with SlmClient(gateway) as client, Stages() as stages:
         parts = client.datasets.split(dataset, validation_fraction=validation, seed=seed)
         train = following.follow_processing(client, stages, parts.train, title="Train part")
         held_out = following.follow_processing(client, stages, parts.validation, title="Validation part")
-    if json:
-        print_json({"train": train, "validation": held_out})
-    else:
-        output.print(f"{train.name}: {train.rows} rows, {held_out.name}: {held_out.rows} rows.", markup=False)
+    told = f"{train.name}: {train.rows} rows, {held_out.name}: {held_out.rows} rows."
+    print_done(told, {"train": train, "validation": held_out}, json=json)
 
 
 @app.command()
 def compare(
     dataset: Reference,
-    other: Annotated[str, typer.Argument(help="The dataset to compare with.")],
+    other: Annotated[str, typer.Argument(help="Dataset to compare with.")],
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show what changed from one dataset to another, and which rows stand in both."""
+    """Compare two datasets: what changed, and which rows are in both."""
     with SlmClient(gateway) as client:
         found = client.datasets.compare(dataset, other=other)
     print_json(found) if json else _print_comparison(found)
@@ -120,7 +118,7 @@ def compare(
 
 @app.command()
 def card(dataset: Reference, gateway: Gateway = None) -> None:
-    """Show the card of a dataset as markdown."""
+    """Print the card of a dataset as markdown."""
     with SlmClient(gateway) as client:
         print_text(client.datasets.card(dataset))
 
@@ -155,7 +153,7 @@ def _print_report(found: DatasetReport) -> None:
 
 
 def _scan(scan: dict[str, Any] | None) -> str | None:
-    """What looked for personal data, and at how much."""
+    """Which detector looked for personal data, and in how many rows."""
     return f"{scan['detector']} {scan['version']}, in {scan['rows']} rows" if scan else None
 
 
@@ -183,7 +181,7 @@ def _print_tokens(found: TokenReport) -> None:
         for spans in row.sequences:
             marked = "".join(f"[{span.text}]" if span.trained else span.text for span in spans)
             print_text(
-                f"\nRow {row.row}, {row.outcome}, {row.tokens} tokens; what is learned stands in brackets:\n{marked}"
+                f"\nRow {row.row}, {row.outcome}, {row.tokens} tokens; the trained text is in brackets:\n{marked}"
             )
 
 

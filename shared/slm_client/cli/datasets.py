@@ -11,22 +11,24 @@ from slm_client.calls.base import ProgressCallback
 from slm_client.calls.datasets import UploadOptions
 from slm_client.cli import following
 from slm_client.cli.failures import BadInputError
-from slm_client.cli.options import Cursor, Gateway, Json, Limit
+from slm_client.cli.options import Cursor, Gateway, Json, Limit, Search
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import errors, moment, output, print_facts, print_json, print_table, size
+from slm_client.cli.terminal import Columns, errors, moment, print_done, print_facts, print_json, print_list, size
 from slm_client.errors import SlmError, UnreachableError
 from slm_client.models import Dataset, UploadState
 from slm_client.synchronous import SlmClient
 from slm_client.upload_parts import PARTS_FROM_BYTES, sha256_of
 
-app = typer.Typer(help="Upload and look at datasets.", rich_markup_mode=None)
+app = typer.Typer(help="Upload, inspect and prepare datasets.", rich_markup_mode=None)
 
 FILE_HELP = "CSV, TSV, JSON, JSONL, Parquet, plain text, or a zip of images; text forms also as .gz or .zst."
-Reference = Annotated[str, typer.Argument(metavar="DATASET", help="Id, name such as commands-v1, or family.")]
+Reference = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Id, name (commands-v1) or family (its latest version).")
+]
 
 
 class Usage(StrEnum):
-    """What a dataset is for; a corpus is there to select from."""
+    """What a dataset is used for; rows are selected from a corpus."""
 
     TRAINING = "training"
     EVALUATION = "evaluation"
@@ -34,27 +36,37 @@ class Usage(StrEnum):
 
 
 class OnBadRows(StrEnum):
-    """What becomes of a file with bad rows."""
+    """What happens to a file with bad rows."""
 
     FAIL = "fail"
     SKIP = "skip"
 
 
 class SampleBy(StrEnum):
-    """What is one row of a plain text."""
+    """What counts as one row of a plain text file."""
 
     LINE = "line"
     PARAGRAPH = "paragraph"
     DOCUMENT = "document"
 
 
+COLUMNS: Columns[Dataset] = [
+    ("NAME", lambda each: each.name),
+    ("USAGE", lambda each: each.usage),
+    ("STATUS", lambda each: each.status),
+    ("ROWS", lambda each: each.rows),
+    ("FORMAT", lambda each: each.row_format or each.format),
+    ("SIZE", lambda each: size(each.size_bytes)),
+    ("CREATED", lambda each: moment(each.created_at)),
+]
 Mapping = Annotated[
-    list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Column of a field, e.g. prompt=question.")
+    list[str] | None,
+    typer.Option("--map", metavar="FIELD=COLUMN", help="Column that holds a field, e.g. prompt=question."),
 ]
 
 
 class FileFormat(StrEnum):
-    """In which form a dataset is downloaded; raw is the file as it was uploaded."""
+    """The format of a download; raw is the file as it was uploaded."""
 
     RAW = "raw"
     PARQUET = "parquet"
@@ -65,20 +77,22 @@ class FileFormat(StrEnum):
 @app.command()
 def upload(
     path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=FILE_HELP)],
-    usage: Annotated[Usage, typer.Option(help="What it is for.")] = Usage.TRAINING,
-    name: Annotated[str | None, typer.Option(help="Its family; the file's name if not given.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it holds.")] = None,
-    prompt_column: Annotated[str | None, typer.Option(help="The column that asks.")] = None,
-    completion_column: Annotated[str | None, typer.Option(help="The column that answers.")] = None,
+    usage: Annotated[Usage, typer.Option(help="What the dataset is used for.")] = Usage.TRAINING,
+    name: Annotated[str | None, typer.Option(help="Dataset family (default: the file name).")] = None,
+    description: Annotated[str | None, typer.Option(help="Text that describes the dataset.")] = None,
+    prompt_column: Annotated[str | None, typer.Option(help="Column with the prompts.")] = None,
+    completion_column: Annotated[str | None, typer.Option(help="Column with the completions.")] = None,
     mapping: Mapping = None,
-    on_bad_rows: Annotated[OnBadRows, typer.Option(help="Refuse the file, or leave bad rows out.")] = OnBadRows.FAIL,
-    sample_by: Annotated[SampleBy, typer.Option(help="What is one row of a plain text.")] = SampleBy.LINE,
-    resume: Annotated[str | None, typer.Option(help="Go on with an upload in parts, by its id.")] = None,
-    wait: Annotated[bool, typer.Option(help="Wait until it is processed.")] = True,
+    on_bad_rows: Annotated[
+        OnBadRows, typer.Option(help="Reject a file with bad rows, or skip the rows.")
+    ] = OnBadRows.FAIL,
+    sample_by: Annotated[SampleBy, typer.Option(help="What counts as one row of plain text.")] = SampleBy.LINE,
+    resume: Annotated[str | None, typer.Option(help="Continue this upload, by its id.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until the dataset is processed.")] = True,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Upload a file as a new dataset version and wait until it is ready; big files go in parts."""
+    """Upload a file as a new dataset version and wait until it is processed. Large files are sent in parts."""
     options = UploadOptions(
         usage=usage,
         name=name,
@@ -97,17 +111,17 @@ def upload(
 
 
 def mapping_of(given: list[str] | None) -> dict[str, str]:
-    """`["prompt=question"]` as a mapping. Raises BadInputError."""
+    """`["prompt=question"]` as a mapping. Raises BadInputError if one is not FIELD=COLUMN."""
     pairs = [each.partition("=") for each in given or []]
     if any(not field or not column for field, _, column in pairs):
-        raise BadInputError("A mapping is FIELD=COLUMN.", hint="e.g. --map prompt=question --map completion=answer")
+        raise BadInputError("--map takes FIELD=COLUMN.", hint="e.g. --map prompt=question --map completion=answer")
     return {field: column for field, _, column in pairs}
 
 
 def upload_file(
     client: SlmClient, stages: Stages, path: Path, options: UploadOptions, *, resume: str | None = None
 ) -> Dataset:
-    """Upload with a bar of bytes, rate and time to go."""
+    """Upload a file, showing bytes, rate and remaining time."""
     total = path.stat().st_size
     stage = stages.stage("Upload")
 
@@ -123,7 +137,7 @@ def upload_file(
 
 
 def uploaded_or_found(client: SlmClient, stages: Stages, path: Path, options: UploadOptions) -> Dataset:
-    """A new version of a dataset, or the one that was made of the same file before."""
+    """A new version of a dataset, or the version that the same file made before."""
     try:
         return upload_file(client, stages, path, options)
     except SlmError as error:
@@ -132,7 +146,7 @@ def uploaded_or_found(client: SlmClient, stages: Stages, path: Path, options: Up
     found = client.datasets.list(sha256=sha256_of(path), q=options.name or path.stem, limit=1).items
     if not found:
         found = client.datasets.list(sha256=sha256_of(path), limit=1).items
-    stages.stage("Known already").done(found[0].name)
+    stages.stage("Already uploaded").done(found[0].name)
     return found[0]
 
 
@@ -147,39 +161,29 @@ def _upload_in_parts(
     except (KeyboardInterrupt, UnreachableError):
         if begun:
             again = f"slm datasets upload {path} --resume {begun[0].id}"
-            errors.print(f"What has arrived is kept for a day; go on with: {again}", markup=False)
+            errors.print(f"The parts sent so far are kept for a day. Continue with: {again}", markup=False)
         raise
 
 
 @app.command("list")
 def list_datasets(
-    usage: Annotated[Usage | None, typer.Option(help="Only those for this.")] = None,
-    status: Annotated[str | None, typer.Option(help="in_progress, processed or error.")] = None,
-    q: Annotated[str | None, typer.Option("--search", "-q", help="Only those whose name contains this.")] = None,
-    sort: Annotated[str | None, typer.Option(help="created_at, name, rows or size_bytes; -rows for falling.")] = None,
+    usage: Annotated[Usage | None, typer.Option(help="Only those with this usage.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only those with this status: in_progress, processed or error.")
+    ] = None,
+    q: Search = None,
+    sort: Annotated[
+        str | None, typer.Option(help="created_at, name, rows or size_bytes; -rows sorts descending.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """List datasets, newest first unless sorted otherwise."""
+    """List datasets, by default the newest first."""
     with SlmClient(gateway) as client:
         page = client.datasets.list(usage=usage, status=status, q=q, sort=sort, limit=limit, cursor=cursor)
-    if json:
-        print_json(page)
-        return
-    print_table(
-        page.items,
-        [
-            ("NAME", lambda each: each.name),
-            ("USAGE", lambda each: each.usage),
-            ("STATUS", lambda each: each.status),
-            ("ROWS", lambda each: each.rows),
-            ("FORMAT", lambda each: each.row_format or each.format),
-            ("SIZE", lambda each: size(each.size_bytes)),
-            ("CREATED", lambda each: moment(each.created_at)),
-        ],
-    )
+    print_list(page, page.items, COLUMNS, json=json)
 
 
 @app.command()
@@ -194,25 +198,22 @@ def show(dataset: Reference, gateway: Gateway = None, json: Json = False) -> Non
 def preview(
     dataset: Reference,
     limit: Limit = 10,
-    offset: Annotated[int, typer.Option(min=0, help="Skip so many rows.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, help="Number of rows to skip.")] = 0,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
     """Show the first rows of a dataset."""
     with SlmClient(gateway) as client:
         found = client.datasets.preview(dataset, offset=offset, limit=limit)
-    if json:
-        print_json(found)
-        return
-    names = list(dict.fromkeys(name for row in found.rows for name in row))
-    print_table(found.rows, [(name, partial(_field, name)) for name in names])
+    names = dict.fromkeys(name for row in found.rows for name in row)
+    print_list(found, found.rows, [(name, partial(_field, name)) for name in names], json=json)
 
 
 @app.command()
 def download(
     dataset: Reference,
-    to: Annotated[Path | None, typer.Option("--to", "-o", help="Where to save it.")] = None,
-    file_format: Annotated[FileFormat, typer.Option("--format", help="In which form.")] = FileFormat.RAW,
+    to: Annotated[Path | None, typer.Option("--to", "-o", help="File to write.")] = None,
+    file_format: Annotated[FileFormat, typer.Option("--format", help="Format of the file.")] = FileFormat.RAW,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
@@ -229,16 +230,13 @@ def download(
             on_progress=lambda count: stage.advance_bytes(count, total=total),
         )
         stage.done(f"{target}, {size(written)}")
-    if json:
-        print_json({"path": str(target), "size_bytes": written})
-    else:
-        output.print(str(target), markup=False)
+    print_done(str(target), {"path": str(target), "size_bytes": written}, json=json)
 
 
 @app.command()
 def delete(
     dataset: Reference,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
@@ -248,10 +246,7 @@ def delete(
         if not yes and not json:
             typer.confirm(f"Delete {found.name} ({found.rows} rows)?", abort=True, err=True)
         client.datasets.delete(found.id)
-    if json:
-        print_json({"id": found.id, "name": found.name, "deleted": True})
-    else:
-        output.print(f"Deleted {found.name}.", markup=False)
+    print_done(f"Deleted {found.name}.", {"id": found.id, "name": found.name, "deleted": True}, json=json)
 
 
 def _suffix_of(dataset: Dataset) -> str:

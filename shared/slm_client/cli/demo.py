@@ -27,10 +27,10 @@ REGISTRATION_TIMEOUT_S = 300.0
 def demo(
     data: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Your own CSV, JSON, JSONL or Parquet file instead."),
+        typer.Option(exists=True, dir_okay=False, help="Use this CSV, JSON, JSONL or Parquet file."),
     ] = None,
-    base_model: Annotated[str | None, typer.Option(help="The model to start from; nano-v1 if not given.")] = None,
-    method: Annotated[Method | None, typer.Option(help="How to train.")] = None,
+    base_model: Annotated[str | None, typer.Option(help="Base model (default: nano-v1).")] = None,
+    method: Annotated[Method | None, typer.Option(help="Train all weights (full) or an adapter (lora).")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the training rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows per optimiser step.")] = None,
@@ -38,11 +38,11 @@ def demo(
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Upload data, train on it, register and evaluate the model, and show what came of it.
+    """Upload data, train on it, register and evaluate the model, and show the result.
 
     Without a platform at the usual address, one is started on this machine and stopped at the end.
-    Every step is an ordinary request: a rerun makes a new version of the model, from the datasets that are there. Of
-    your own file one row in ten is held out for the evaluation.
+    Every step is an ordinary request; running the demo again makes a new model version from the same datasets. Of your
+    own file, one row in ten is held out for the evaluation.
     """
     settings: dict[str, Any] = {
         "base_model": base_model,
@@ -81,7 +81,9 @@ def _source(client: SlmClient, stages: Stages, path: Path | None, folder: Path) 
     if suffix == ".parquet":
         path = _as_rows(client, stages, path, folder)
     elif suffix not in demo_data.TEXT_FORMATS:
-        raise BadInputError(f"{path} is of no known kind.", hint="the demo takes .csv, .json, .jsonl and .parquet")
+        raise BadInputError(
+            f"The demo cannot read {path.name}.", hint="the demo takes .csv, .json, .jsonl and .parquet"
+        )
     errors.print("One row in ten is held out for the evaluation.", markup=False)
     return demo_data.split_file(path, folder)
 

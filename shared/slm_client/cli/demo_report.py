@@ -1,4 +1,4 @@
-"""What `slm demo` shows at its end."""
+"""The report at the end of `slm demo`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ class DemoResult:
     base: Evaluation | None
 
     def as_json(self) -> dict[str, Any]:
-        """The same for a machine."""
+        """The result as JSON."""
         return {
             "model": self.model,
             "training_dataset": self.training,
@@ -43,7 +43,7 @@ class DemoResult:
 
 
 def print_report(result: DemoResult) -> None:
-    """Print the table, one answer of both models, and where to look further."""
+    """Print the scores, one answer of both models, and commands to look further."""
     output.print()
     _print_origin(result)
     output.print()

@@ -1,22 +1,21 @@
 """`slm evaluations …`."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from slm_client.cli.following import describe
-from slm_client.cli.options import Cursor, Follow, Gateway, Json, Limit
+from slm_client.cli.options import Cursor, Follow, Gateway, Json, Limit, Status
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import moment, number, output, print_facts, print_json, print_table
+from slm_client.cli.terminal import Columns, moment, number, output, print_facts, print_json, print_list, print_table
 from slm_client.models import ComparedMetric, Evaluation, Sample, Suite, SuiteTask
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Measure models and look at what they score.", rich_markup_mode=None)
+app = typer.Typer(help="Evaluate models and inspect their scores.", rich_markup_mode=None)
 
 
-COLUMNS: list[tuple[str, Callable[[Evaluation], object]]] = [
+COLUMNS: Columns[Evaluation] = [
     ("ID", lambda each: each.id),
     ("MODEL", lambda each: each.model.name),
     ("DATASET", lambda each: each.dataset.name),
@@ -28,7 +27,7 @@ COLUMNS: list[tuple[str, Callable[[Evaluation], object]]] = [
     ("QUALITY", lambda each: number(each.metrics.get("quality_score"))),
 ]
 
-SAMPLE_COLUMNS: list[tuple[str, Callable[[Sample], object]]] = [
+SAMPLE_COLUMNS: Columns[Sample] = [
     ("ROW", lambda each: each.row),
     ("LOSS", lambda each: number(each.loss)),
     ("PROMPT", lambda each: each.prompt),
@@ -37,26 +36,32 @@ SAMPLE_COLUMNS: list[tuple[str, Callable[[Sample], object]]] = [
     ("EXACT", lambda each: None if each.exact is None else "yes" if each.exact else "no"),
 ]
 
+SUITE_COLUMNS: Columns[Suite] = [
+    ("NAME", lambda each: each.name),
+    ("TASKS", lambda each: ", ".join(each.tasks)),
+    ("FEW-SHOT", lambda each: each.few_shot),
+    ("ROWS", lambda each: each.limit or "all"),
+    ("DESCRIPTION", lambda each: each.description),
+]
+
 Id = Annotated[str, typer.Argument(metavar="EVALUATION", help="Id of the evaluation.")]
 
 
 @app.command("list")
 def list_evaluations(
-    model: Annotated[str | None, typer.Option(help="Only those of this model (id or name).")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only those on this dataset (id or name).")] = None,
-    experiment: Annotated[str | None, typer.Option(help="Only those of this experiment (id).")] = None,
-    status: Annotated[
-        str | None, typer.Option(help="Only queued, running, completed, failed or cancelled ones.")
-    ] = None,
-    since: Annotated[str | None, typer.Option(help="Only those asked for since, e.g. 2026-01-31T12:00:00Z.")] = None,
-    until: Annotated[str | None, typer.Option(help="Only those asked for before.")] = None,
-    sort: Annotated[str | None, typer.Option(help="A column, e.g. loss, or -quality_score to descend.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only evaluations of this model (id or name).")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only evaluations on this dataset (id or name).")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Only evaluations of this experiment (id).")] = None,
+    status: Status = None,
+    since: Annotated[str | None, typer.Option(help="Only those created since then, e.g. 2026-01-31T12:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only those created before then.")] = None,
+    sort: Annotated[str | None, typer.Option(help="A column, e.g. loss; -quality_score sorts descending.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """List evaluations, newest first."""
+    """List evaluations, by default the newest first."""
     with SlmClient(gateway) as client:
         page = client.evaluations.list(
             model_id=client.models.get(model).id if model else None,
@@ -69,10 +74,7 @@ def list_evaluations(
             limit=limit,
             cursor=cursor,
         )
-    if json:
-        print_json(page)
-        return
-    print_table(page.items, COLUMNS)
+    print_list(page, page.items, COLUMNS, json=json)
 
 
 @app.command()
@@ -81,7 +83,7 @@ def show(
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show one evaluation with its numbers and sample generations."""
+    """Show one evaluation with its metrics and sample generations."""
     with SlmClient(gateway) as client:
         found = client.evaluations.get(evaluation)
     print_json(found) if json else _print_evaluation(found)
@@ -91,15 +93,15 @@ def show(
 def run(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Id, name, family or family@alias.")],
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id, name or family.")],
-    metric: Annotated[list[str] | None, typer.Option(help="Only this metric; may be repeated.")] = None,
-    generations: Annotated[int | None, typer.Option(help="How many rows to answer in full.")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer in tokens.")] = None,
-    suite: Annotated[str | None, typer.Option(help="A benchmark suite, which then says what is measured.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="Measure only this metric; may be repeated.")] = None,
+    generations: Annotated[int | None, typer.Option(help="Number of rows to generate answers for.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Maximum length of an answer in tokens.")] = None,
+    suite: Annotated[str | None, typer.Option(help="Run this benchmark suite instead of single metrics.")] = None,
     follow: Follow = False,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Measure a model on a dataset."""
+    """Evaluate a model on a dataset."""
     with SlmClient(gateway) as client:
         found = client.evaluations.create(
             model, dataset, metrics=metric, generations=generations, max_new_tokens=max_new_tokens, suite=suite
@@ -116,52 +118,41 @@ def run(
 
 @app.command()
 def suites(gateway: Gateway = None, json: Json = False) -> None:
-    """List the benchmark suites that `run --suite` takes."""
+    """List the benchmark suites for `slm evaluations run --suite`."""
     with SlmClient(gateway) as client:
         found = client.evaluations.suites()
-    if json:
-        print_json(found)
-        return
-    columns: list[tuple[str, Callable[[Suite], object]]] = [
-        ("NAME", lambda each: each.name),
-        ("TASKS", lambda each: ", ".join(each.tasks)),
-        ("FEW-SHOT", lambda each: each.few_shot),
-        ("ROWS", lambda each: each.limit or "all"),
-        ("DESCRIPTION", lambda each: each.description),
-    ]
-    print_table(found.items, columns)
+    print_list(found, found.items, SUITE_COLUMNS, json=json)
 
 
 @app.command()
 def cancel(evaluation: Id, gateway: Gateway = None) -> None:
-    """Stop an evaluation that waits or runs."""
+    """Cancel a queued or running evaluation."""
     with SlmClient(gateway) as client:
         found = client.evaluations.cancel(evaluation)
-    output.print("It is cancelled." if found.is_finished else "It will be cancelled within seconds.", markup=False)
+    output.print(
+        "The evaluation is cancelled." if found.is_finished else "The evaluation stops within seconds.", markup=False
+    )
 
 
 @app.command()
 def retry(evaluation: Id, gateway: Gateway = None) -> None:
-    """Queue an evaluation again that failed or was cancelled."""
+    """Queue a failed or cancelled evaluation again."""
     with SlmClient(gateway) as client:
         client.evaluations.retry(evaluation)
-    output.print("It is queued again.", markup=False)
+    output.print("The evaluation is queued again.", markup=False)
 
 
 @app.command()
 def compare(
     first: Annotated[str, typer.Argument(metavar="FIRST", help="Id of one evaluation.")],
-    second: Annotated[str, typer.Argument(metavar="SECOND", help="Id of another one on the same rows.")],
+    second: Annotated[str, typer.Argument(metavar="SECOND", help="Id of another evaluation of the same rows.")],
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
     """Compare two evaluations of the same rows."""
     with SlmClient(gateway) as client:
         found = client.evaluations.compare(first, second)
-    if json:
-        print_json(found)
-        return
-    columns: list[tuple[str, Callable[[ComparedMetric], object]]] = [
+    columns: Columns[ComparedMetric] = [
         ("METRIC", lambda each: each.name),
         (found.first.model.name, lambda each: number(each.first)),
         (found.second.model.name, lambda each: number(each.second)),
@@ -169,31 +160,31 @@ def compare(
         ("95 % INTERVAL", lambda each: None if each.low is None else f"{number(each.low)} to {number(each.high)}"),
         ("", lambda each: each.verdict),
     ]
-    print_table(found.metrics, columns)
+    print_list(found, found.metrics, columns, json=json)
 
 
 @app.command()
 def predictions(
     evaluation: Id,
-    sort: Annotated[str, typer.Option(help="row, loss or a metric; -loss shows the worst first.")] = "-loss",
-    offset: Annotated[int, typer.Option(min=0, help="Leave so many out.")] = 0,
+    sort: Annotated[str, typer.Option(help="row, loss or a metric; -loss sorts descending.")] = "-loss",
+    offset: Annotated[int, typer.Option(min=0, help="Number of rows to skip.")] = 0,
     limit: Limit = 20,
-    to: Annotated[Path | None, typer.Option("--to", "-o", help="Save all of them here as JSON lines.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", "-o", help="Save all answers to this file as JSON lines.")] = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show what a model answered, the worst first, or save every answer."""
+    """Show the answers of a model, by default the worst first, or save them all."""
     with SlmClient(gateway) as client:
         if to is not None:
             client.evaluations.download_predictions(evaluation, to)
             output.print(str(to), markup=False)
             return
         page = client.evaluations.predictions(evaluation, sort=sort, offset=offset, limit=limit)
-    print_json(page) if json else print_table(page.items, SAMPLE_COLUMNS)
+    print_list(page, page.items, SAMPLE_COLUMNS, json=json)
 
 
 def _title(metric: str) -> str:
-    """A metric as a fact is named; those of a suite's tasks keep their names."""
+    """The name of a metric in words; metrics of a suite's tasks keep their names."""
     return metric if "." in metric else metric.replace("_", " ").capitalize()
 
 

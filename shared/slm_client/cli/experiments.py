@@ -1,27 +1,44 @@
 """`slm experiments …`."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from slm_client.cli.following import describe, follow_experiment
-from slm_client.cli.options import Cursor, Gateway, Json, Limit, patient_client
+from slm_client.cli.options import Cursor, Gateway, Json, Limit, Search, Status, patient_client
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import moment, number, print_facts, print_json, print_table, print_text
-from slm_client.models import Experiment
+from slm_client.cli.terminal import Columns, moment, number, print_facts, print_json, print_list, print_text
+from slm_client.models import Checkpoint, Experiment
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Watch trainings and look at what came of them.", rich_markup_mode=None)
+app = typer.Typer(help="Watch training runs and inspect their results.", rich_markup_mode=None)
 
 ExperimentId = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Id of the experiment.")]
+
+COLUMNS: Columns[Experiment] = [
+    ("ID", lambda each: each.id),
+    ("NAME", lambda each: each.name),
+    ("STATUS", lambda each: each.status),
+    ("DATASET", lambda each: each.training_dataset and each.training_dataset.name),
+    ("STEP", lambda each: _step(each)),
+    ("TRAIN LOSS", lambda each: number(each.train_loss)),
+    ("EVAL LOSS", lambda each: number(each.eval_loss)),
+    ("STARTED", lambda each: moment(each.started_at)),
+]
+CHECKPOINT_COLUMNS: Columns[Checkpoint] = [
+    ("STEP", lambda each: each.step),
+    ("LOSS", lambda each: number(each.metrics.get("loss"))),
+    ("EVAL LOSS", lambda each: number(each.metrics.get("eval_loss"))),
+    ("STORED", lambda each: moment(each.created_at)),
+]
 
 
 @app.command("list")
 def list_experiments(
-    status: Annotated[
-        str | None, typer.Option(help="Only queued, running, completed, failed or cancelled ones.")
-    ] = None,
-    q: Annotated[str | None, typer.Option("--search", "-q", help="Only those whose name contains this.")] = None,
+    status: Status = None,
+    q: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
@@ -30,7 +47,7 @@ def list_experiments(
     """List experiments, newest first."""
     with SlmClient(gateway) as client:
         page = client.experiments.list(status=status, q=q, limit=limit, cursor=cursor)
-    print_json(page) if json else print_experiments(list(page.items))
+    print_list(page, page.items, COLUMNS, json=json)
 
 
 @app.command()
@@ -52,7 +69,7 @@ def watch(experiment: ExperimentId, gateway: Gateway = None, json: Json = False)
 @app.command()
 def log(
     experiment: ExperimentId,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many lines.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of lines.")] = 200,
     level: Annotated[list[str] | None, typer.Option(help="Only lines of this level; may be repeated.")] = None,
     q: Annotated[str | None, typer.Option("--search", "-q", help="Only lines with this text.")] = None,
     gateway: Gateway = None,
@@ -70,24 +87,15 @@ def log(
 
 @app.command()
 def checkpoints(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
-    """List the checkpoints from which a training could go on."""
+    """List the checkpoints from which training can resume."""
     with SlmClient(gateway) as client:
         found = client.experiments.checkpoints(experiment)
-    if json:
-        print_json(found)
-        return
-    columns: list[Any] = [
-        ("STEP", lambda each: each.step),
-        ("LOSS", lambda each: number(each.metrics.get("loss"))),
-        ("EVAL LOSS", lambda each: number(each.metrics.get("eval_loss"))),
-        ("STORED", lambda each: moment(each.created_at)),
-    ]
-    print_table(found.items, columns)
+    print_list(found, found.items, CHECKPOINT_COLUMNS, json=json)
 
 
 @app.command()
 def drift(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
-    """Tell how a reproduction differs from the experiment that it repeats."""
+    """Show how a reproduction differs from the original experiment."""
     with SlmClient(gateway) as client:
         found = client.experiments.drift(experiment)
     if json:
@@ -107,38 +115,21 @@ def compare(
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show in which options experiments differ, and what came of each."""
+    """Compare experiments: the options in which they differ, and their losses."""
     with SlmClient(gateway) as client:
         found = client.experiments.compare(experiments)
-    if json:
-        print_json(found)
-        return
-    options = list(found.differences)
-    columns: list[Any] = [
+    columns: Columns[Experiment] = [
         ("NAME", lambda each: each.name),
         ("STATUS", lambda each: each.status),
-        *[(name.upper(), lambda each, name=name: found.differences[name].get(each.id)) for name in options],
+        *[(name.upper(), partial(_option_of, values)) for name, values in found.differences.items()],
         ("TRAIN LOSS", lambda each: number(each.train_loss)),
         ("EVAL LOSS", lambda each: number(each.eval_loss)),
     ]
-    print_table(found.experiments, columns)
+    print_list(found, found.experiments, columns, json=json)
 
 
-def print_experiments(experiments: list[Experiment]) -> None:
-    """Print experiments as a table."""
-    print_table(
-        experiments,
-        [
-            ("ID", lambda each: each.id),
-            ("NAME", lambda each: each.name),
-            ("STATUS", lambda each: each.status),
-            ("DATASET", lambda each: each.training_dataset and each.training_dataset.name),
-            ("STEP", _step),
-            ("TRAIN LOSS", lambda each: number(each.train_loss)),
-            ("EVAL LOSS", lambda each: number(each.eval_loss)),
-            ("STARTED", lambda each: moment(each.started_at)),
-        ],
-    )
+def _option_of(values: Mapping[str, object], experiment: Experiment) -> object:
+    return values.get(experiment.id)
 
 
 def print_experiment(experiment: Experiment) -> None:

@@ -15,7 +15,7 @@ INTERRUPTED = 130
 
 
 class FailedJobError(Exception):
-    """The platform did what was asked, and it came to nothing: a dataset in error, a failed training."""
+    """The platform accepted the work, and the work failed: a dataset in error, a failed training."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class FailedJobError(Exception):
 
 
 class BadInputError(SlmError):
-    """What the user gave cannot be used; found before anything was sent."""
+    """The input cannot be used; found before anything was sent."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, code="bad_input", status=422, hint=hint)
@@ -49,7 +49,7 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def tell(error: BaseException) -> None:
-    """Say what is wrong on standard error."""
+    """Print an error and its hint on standard error."""
     if isinstance(error, BrokenPipeError):
         return
     message, hint = _message(error), _hint(error)
@@ -70,7 +70,7 @@ def _message(error: BaseException) -> str:
         case OSError():
             return f"{error.strerror or type(error).__name__}: {error.filename or 'no file named'}"
         case _:
-            return f"Something went wrong in this command ({type(error).__name__})."
+            return f"This command failed unexpectedly ({type(error).__name__})."
 
 
 def _hint(error: BaseException) -> str | None:

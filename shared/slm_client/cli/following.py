@@ -1,16 +1,15 @@
-"""Watching work of the platform until it ends, with a bar for each stage; raises FailedJobError when it ends badly."""
+"""Waiting for work of the platform, with a progress bar per stage. Raises FailedJobError when the work fails."""
 
 from slm_client.cli.failures import FailedJobError
 from slm_client.cli.progress import Stage, Stages
 from slm_client.cli.terminal import duration, errors, number
 from slm_client.models import Dataset, Evaluation, Experiment, Problem
 from slm_client.synchronous import SlmClient
-
-DAY_S = 86_400.0
+from slm_client.synchronous.waiting import DAY_S
 
 
 def follow_processing(client: SlmClient, stages: Stages, dataset: Dataset, *, title: str = "Processing") -> Dataset:
-    """Wait until a dataset is ready to use."""
+    """Wait until a dataset is processed, and return it."""
     stage = stages.stage(title)
     stage.show(dataset.name)
     processed = client.datasets.wait(dataset.id, timeout_s=DAY_S, on_change=lambda seen: stage.show(seen.name))
@@ -21,7 +20,7 @@ def follow_processing(client: SlmClient, stages: Stages, dataset: Dataset, *, ti
 
 
 def follow_experiment(client: SlmClient, stages: Stages, experiment_id: str) -> Experiment:
-    """Wait for a trainer, then for the training to end; who stops watching is told how to go on."""
+    """Wait for a trainer, then for the end of the training; after Ctrl-C, print how to watch it again."""
     try:
         return _follow_experiment(client, stages, experiment_id)
     except KeyboardInterrupt:
@@ -52,7 +51,7 @@ def _raise_unless_completed(ended: Experiment) -> None:
 
 
 def follow_evaluation(client: SlmClient, stages: Stages, evaluation: Evaluation, *, title: str) -> Evaluation:
-    """Wait until an evaluation has its numbers."""
+    """Wait until an evaluation is completed, and return it."""
     stage = stages.stage(title)
 
     def show(seen: Evaluation) -> None:
@@ -68,14 +67,14 @@ def follow_evaluation(client: SlmClient, stages: Stages, evaluation: Evaluation,
 
 
 def training_note(experiment: Experiment) -> str:
-    """What came of a training, in a line."""
+    """The result of a training in one line."""
     losses = [("train loss", experiment.train_loss), ("eval loss", experiment.eval_loss)]
     told = [f"{name} {number(value)}" for name, value in losses if value is not None]
     return ", ".join([f"{experiment.steps} steps" if experiment.steps else "completed", *told])
 
 
 def describe(problem: Problem | None) -> str:
-    """A failure in a line: what, and where in the file."""
+    """A failure in one line: what it is, its code, and its line in the file."""
     if problem is None:
         return "no reason was given"
     place = f"line {problem.line}"

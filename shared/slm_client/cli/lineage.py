@@ -8,25 +8,43 @@ import typer
 from slm_client.cli.models import Reference
 from slm_client.cli.models import app as app
 from slm_client.cli.options import Gateway, Json, Limit
-from slm_client.cli.terminal import moment, output, print_json, print_table, print_text
-from slm_client.models import Lineage, PromotionCheck, Verification
+from slm_client.cli.terminal import Columns, moment, output, print_done, print_json, print_list, print_table, print_text
+from slm_client.models import Happening, Lineage, Model, PromotionCheck, Verification
 from slm_client.synchronous import SlmClient
 
-AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As it was known then (RFC 3339).")]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", metavar="TIME", help="The lineage as known at this time (RFC 3339).")
+]
+
+CONTAINING_COLUMNS: Columns[Model] = [
+    ("NAME", lambda each: each.name),
+    ("TRAINED ON", lambda each: each.training_dataset and each.training_dataset.name),
+    ("BASE", lambda each: each.base_model and each.base_model.name),
+    ("CREATED", lambda each: moment(each.created_at)),
+    ("DELETED", lambda each: moment(each.deleted_at)),
+]
+TIMELINE_COLUMNS: Columns[Happening] = [
+    ("WHEN", lambda each: moment(each.at)),
+    ("WHAT", lambda each: each.type),
+    ("BY", lambda each: each.data.get("by")),
+    ("ON", lambda each: each.data.get("dataset_name") or each.data.get("alias")),
+]
 
 
 @app.command()
 def lineage(
     model: Reference,
-    direction: Annotated[str, typer.Option(help="up: what it was made from; down: what came of it; both.")] = "up",
-    depth: Annotated[int | None, typer.Option(min=1, help="At most so many steps.")] = None,
+    direction: Annotated[
+        str, typer.Option(help="up (what it was made from), down (what was made from it) or both.")
+    ] = "up",
+    depth: Annotated[int | None, typer.Option(min=1, help="Maximum number of steps.")] = None,
     as_of: AsOf = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
     openlineage: Annotated[bool, typer.Option("--openlineage", help="Print OpenLineage events.")] = False,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show where a model comes from and what was measured of it, or what came of it."""
+    """Show what a model was made from and how it was measured, or what was made from it."""
     with SlmClient(gateway) as client:
         if mermaid or openlineage:
             file_format = "mermaid" if mermaid else "openlineage"
@@ -43,22 +61,10 @@ def contains(
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """List every model that contains a dataset version, directly or through its base."""
+    """List all models trained on a dataset version, directly or through their base model."""
     with SlmClient(gateway) as client:
         found = client.models.containing(dataset, as_of=as_of)
-    if json:
-        print_json(found)
-        return
-    print_table(
-        found.models,
-        [
-            ("NAME", lambda each: each.name),
-            ("TRAINED ON", lambda each: each.training_dataset and each.training_dataset.name),
-            ("BASE", lambda each: each.base_model and each.base_model.name),
-            ("CREATED", lambda each: moment(each.created_at)),
-            ("DELETED", lambda each: moment(each.deleted_at)),
-        ],
-    )
+    print_list(found, found.models, CONTAINING_COLUMNS, json=json)
 
 
 @app.command()
@@ -66,26 +72,15 @@ def timeline(model: Reference, limit: Limit = 50, gateway: Gateway = None, json:
     """Show what happened to a model, newest first."""
     with SlmClient(gateway) as client:
         found = client.models.timeline(model, limit=limit)
-    if json:
-        print_json(found)
-        return
-    print_table(
-        found.items,
-        [
-            ("WHEN", lambda each: moment(each.at)),
-            ("WHAT", lambda each: each.type),
-            ("BY", lambda each: each.data.get("by")),
-            ("ON", lambda each: each.data.get("dataset_name") or each.data.get("alias")),
-        ],
-    )
+    print_list(found, found.items, TIMELINE_COLUMNS, json=json)
 
 
 @app.command()
 def promote(
     model: Reference,
-    check: Annotated[bool, typer.Option("--check", help="Only say whether the policy would allow it.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Whatever the policy finds (administrators).")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check whether the policy allows it.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Reason to record in the history.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Ignore the policy (administrators only).")] = False,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
@@ -113,31 +108,33 @@ def _print_promotion(found: PromotionCheck, *, promoted: bool) -> None:
 
 @app.command()
 def rollback(model: Reference, gateway: Gateway = None) -> None:
-    """Let champion of a model's family lead to the model it led to before."""
+    """Point champion of a model's family back to the previous model."""
     with SlmClient(gateway) as client:
         found = client.models.roll_back(model)
-    output.print(f"{found.family}@champion leads to {found.name} again.", markup=False)
+    output.print(f"{found.family}@champion points to {found.name} again.", markup=False)
 
 
 @app.command()
 def register(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder as save_pretrained wrote it, or a tar of that.")],
-    family: Annotated[str, typer.Option(help="The model becomes its next version.")],
-    base: Annotated[str | None, typer.Option(help="What it was fine-tuned from, if it was.")] = None,
-    description: Annotated[str | None, typer.Option(help="What it is.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Folder as written by save_pretrained, or a tar file of it.")
+    ],
+    family: Annotated[str, typer.Option(help="Model family; the model becomes its next version.")],
+    base: Annotated[str | None, typer.Option(help="Base model, if this one is fine-tuned.")] = None,
+    description: Annotated[str | None, typer.Option(help="Text that describes the model.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Tag; may be repeated.")] = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Register a model that was made elsewhere, from its safetensors, configuration and tokenizer."""
+    """Register an external model from its safetensors, configuration and tokenizer."""
     with SlmClient(gateway) as client:
         found = client.models.register(path, family, base_model=base, description=description, tags=tag or ())
-    print_json(found) if json else output.print(f"{found.name} is registered.", markup=False)
+    print_done(f"{found.name} is registered.", found, json=json)
 
 
 @app.command()
 def verify(model: Reference, gateway: Gateway = None, json: Json = False) -> int:
-    """Read every file of a model back and compare it with its signed manifest; exit status 1 if one differs."""
+    """Check every file of a model against its signed manifest; exit code 1 if one differs."""
     with SlmClient(gateway) as client:
         found = client.models.verify(model)
     return _print_verification(found, json=json)
@@ -145,14 +142,14 @@ def verify(model: Reference, gateway: Gateway = None, json: Json = False) -> int
 
 @app.command()
 def sign(model: Reference, gateway: Gateway = None, json: Json = False) -> int:
-    """Sign a model that was registered before models were signed, once its files are read back (administrators)."""
+    """Verify and sign a model that was registered without a signature (administrators only)."""
     with SlmClient(gateway) as client:
         found = client.models.sign(model)
     return _print_verification(found, json=json)
 
 
 def _print_verification(found: Verification, *, json: bool) -> int:
-    """Print what was found; the exit status."""
+    """Print what was found, and return the exit code."""
     if json:
         print_json(found)
     else:
@@ -165,14 +162,14 @@ def _print_verification(found: Verification, *, json: bool) -> int:
 
 @app.command()
 def reproduce(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
-    """Print the configuration that makes a model again (for `slm train`), or with --json also hashes and versions."""
+    """Print the configuration that reproduces a model with `slm train`; --json adds hashes and versions."""
     with SlmClient(gateway) as client:
         found = client.models.reproduce(model)
     print_json(found) if json else print_text(found.config_yaml)
 
 
 def _print_lineage(lineage: Lineage) -> None:
-    """Print the graph as sentences: what led to what."""
+    """Print each edge of the graph as a sentence."""
     names = {node.id: f"{node.type} {node.name}" for node in lineage.nodes}
     print_table(
         lineage.edges,

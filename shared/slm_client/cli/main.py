@@ -1,4 +1,4 @@
-"""The root of the command, and the one place where anything that goes wrong becomes a line and an exit code."""
+"""The root of the command, and the one place where every error becomes a line and an exit code."""
 
 import os
 import sys
@@ -52,13 +52,14 @@ app.command("statistics")(platform.statistics)
 def root(
     context: typer.Context,
     gateway: Annotated[
-        str | None, typer.Option("--gateway", metavar="URL", help="Address of the platform; also after the command.")
+        str | None,
+        typer.Option("--gateway", metavar="URL", help="Address of the platform; may also follow the command."),
     ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Turn data into small language models: upload a dataset, train, look at the model and its scores."""
+    """Turn data into small language models: upload a dataset, train, inspect the model and its scores."""
     if gateway:
-        # The commands read it from there, unless they are given another one themselves.
+        # Commands read the address from there, unless they have their own --gateway.
         os.environ[GATEWAY_VARIABLE] = gateway
     if show_version:
         typer.echo(version("slm-platform"))
@@ -91,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _flush_quietly() -> None:
-    """A reader that left early (`slm … | head`) is not an error."""
+    """Flush the output; a reader that has left (`slm … | head`) is no error."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -10,24 +10,27 @@ from slm_client.calls.base import UNSET
 from slm_client.cli.options import Cursor, Gateway, Json, Limit
 from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import (
+    Columns,
     moment,
     number,
     output,
+    print_done,
     print_facts,
     print_json,
+    print_list,
     print_table,
     print_text,
     size,
 )
-from slm_client.models import ComparedFact, Model, Use
+from slm_client.models import AliasMove, ComparedFact, Model, Use
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Look at models, their cards and where they come from.", rich_markup_mode=None)
+app = typer.Typer(help="Inspect models, their cards and their lineage.", rich_markup_mode=None)
 
 Reference = Annotated[str, typer.Argument(metavar="MODEL", help="Id, name, family or family@alias, e.g. commands-v1.")]
 
 
-COLUMNS: list[tuple[str, Callable[[Model], object]]] = [
+COLUMNS: Columns[Model] = [
     ("NAME", lambda each: each.name),
     ("ALIASES", lambda each: ", ".join(each.aliases)),
     ("KIND", lambda each: each.kind),
@@ -38,25 +41,42 @@ COLUMNS: list[tuple[str, Callable[[Model], object]]] = [
     ("EVAL LOSS", lambda each: number(each.eval_loss)),
     ("CREATED", lambda each: moment(each.created_at)),
 ]
+MOVE_COLUMNS: Columns[AliasMove] = [
+    ("WHEN", lambda each: moment(each.moved_at)),
+    ("ALIAS", lambda each: each.alias),
+    ("FROM", lambda each: each.previous),
+    ("TO", lambda each: each.model),
+    ("BY", lambda each: each.moved_by),
+    ("WHY", lambda each: each.reason),
+]
+USE_COLUMNS: Columns[Use] = [
+    ("USE", lambda each: each.kind),
+    ("COUNT", lambda each: each.count),
+    ("LAST", lambda each: moment(each.last_at)),
+]
 
 
 @app.command("list")
 def list_models(
-    kind: Annotated[str | None, typer.Option(help="Only base or fine_tuned ones.")] = None,
-    family: Annotated[str | None, typer.Option(help="Only those of this family.")] = None,
-    base: Annotated[str | None, typer.Option(help="Only those trained from this model (id or name).")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only those trained or scored on this dataset.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
-    alias: Annotated[str | None, typer.Option(help="Only those that such an alias leads to, e.g. champion.")] = None,
-    latest: Annotated[bool | None, typer.Option("--latest/--not-latest", help="Only the newest, or not.")] = None,
-    sort: Annotated[str | None, typer.Option(help="A column, e.g. eval_loss, or -size_bytes to descend.")] = None,
-    q: Annotated[str | None, typer.Option("--search", "-q", help="Part of the name, or words said of it.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only models of this kind: base or fine_tuned.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only models of this family.")] = None,
+    base: Annotated[str | None, typer.Option(help="Only models trained from this model (id or name).")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only models trained or evaluated on this dataset.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only models with this tag.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Only models with this alias, e.g. champion.")] = None,
+    latest: Annotated[
+        bool | None, typer.Option("--latest/--not-latest", help="Only latest versions, or only older ones.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="A column, e.g. eval_loss; -size_bytes sorts descending.")] = None,
+    q: Annotated[
+        str | None, typer.Option("--search", "-q", help="Part of the name, or words of the description.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """List models, newest first."""
+    """List models, by default the newest first."""
     with SlmClient(gateway) as client:
         page = client.models.list(
             kind=kind,
@@ -71,10 +91,7 @@ def list_models(
             limit=limit,
             cursor=cursor,
         )
-    if json:
-        print_json(page)
-        return
-    print_table(page.items, COLUMNS)
+    print_list(page, page.items, COLUMNS, json=json)
 
 
 @app.command()
@@ -82,9 +99,10 @@ def show(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
     """Show one model version."""
     with SlmClient(gateway) as client:
         found = client.models.get(model)
-    if json:
-        print_json(found)
-        return
+    print_json(found) if json else _print_model(found)
+
+
+def _print_model(found: Model) -> None:
     print_facts(
         [
             ("Name", found.name),
@@ -109,17 +127,16 @@ def show(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
 
 @app.command("import")
 def import_model(
-    source: Annotated[str, typer.Argument(help="A folder, a tar file, or owner/name[@revision] of the hub.")],
-    family: Annotated[str | None, typer.Option(help="Its family; made of its name if not given.")] = None,
+    source: Annotated[
+        str, typer.Argument(help="A folder, a tar file, or owner/name[@revision] on the Hugging Face hub.")
+    ],
+    family: Annotated[str | None, typer.Option(help="Model family (default: derived from the name).")] = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Register a model that was made elsewhere: safetensors and text files, never code."""
+    """Register an external base model; only its safetensors and text files are taken, never code."""
     model = bring_model(source, family, gateway=gateway)
-    if json:
-        print_json(model)
-    else:
-        output.print(model.name, markup=False)
+    print_done(model.name, model, json=json)
 
 
 def bring_model(source: str, family: str | None = None, *, gateway: str | None) -> Model:
@@ -141,9 +158,9 @@ def bring_model(source: str, family: str | None = None, *, gateway: str | None) 
 @app.command()
 def edit(
     model: Reference,
-    description: Annotated[str | None, typer.Option(help="What it is; an empty text takes it away.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Its tags from now on; may be repeated.")] = None,
-    no_tags: Annotated[bool, typer.Option("--no-tags", help="Take every tag away.")] = False,
+    description: Annotated[str | None, typer.Option(help="New description; an empty text removes it.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="New tag, in place of all tags; may be repeated.")] = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Remove all tags.")] = False,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
@@ -157,12 +174,12 @@ def edit(
             description=UNSET if description is None else description or None,
             tags=UNSET if tags is None else tags,
         )
-    print_json(changed) if json else output.print(f"{changed.name} is now revision {changed.revision}.", markup=False)
+    print_done(f"{changed.name} is now revision {changed.revision}.", changed, json=json)
 
 
 @app.command()
 def delete(model: Reference, gateway: Gateway = None) -> None:
-    """Delete a model version that nothing refers to, and its files; its lineage stays."""
+    """Delete a model version that nothing refers to, with its files; its lineage stays."""
     with SlmClient(gateway) as client:
         found = client.models.get(model)
         client.models.delete(found.id)
@@ -172,21 +189,19 @@ def delete(model: Reference, gateway: Gateway = None) -> None:
 @app.command()
 def compare(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Two to ten models.")],
-    every: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show what is equal in all of them.")] = False,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show models side by side: facts, configuration and metrics."""
+    """Compare models: facts, configuration and metrics."""
     with SlmClient(gateway) as client:
         found = client.models.compare(*models)
-    if json:
-        print_json(found)
-        return
-    rows = [*found.facts, *found.configuration, *found.metrics]
-    print_table(
-        [row for row in rows if every or not row.same],
-        [("", lambda row: row.name)] + [(model.name, _value_at(index)) for index, model in enumerate(found.models)],
-    )
+    rows = [row for row in [*found.facts, *found.configuration, *found.metrics] if every or not row.same]
+    columns: Columns[ComparedFact] = [
+        ("", lambda row: row.name),
+        *[(model.name, _value_at(index)) for index, model in enumerate(found.models)],
+    ]
+    print_list(found, rows, columns, json=json)
 
 
 def _value_at(index: int) -> Callable[[ComparedFact], object]:
@@ -195,7 +210,7 @@ def _value_at(index: int) -> Callable[[ComparedFact], object]:
 
 @app.command()
 def aliases(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
-    """Show where the aliases of a model's family lead, and how they moved."""
+    """Show the aliases of a model's family, and how they moved."""
     with SlmClient(gateway) as client:
         found = client.models.aliases(model)
     if json:
@@ -203,35 +218,25 @@ def aliases(model: Reference, gateway: Gateway = None, json: Json = False) -> No
         return
     print_facts([(f"{found.family}@{each.name}", each.model) for each in found.aliases])
     output.print()
-    print_table(
-        found.history,
-        [
-            ("WHEN", lambda each: moment(each.moved_at)),
-            ("ALIAS", lambda each: each.alias),
-            ("FROM", lambda each: each.previous),
-            ("TO", lambda each: each.model),
-            ("BY", lambda each: each.moved_by),
-            ("WHY", lambda each: each.reason),
-        ],
-    )
+    print_table(found.history, MOVE_COLUMNS)
 
 
 @app.command()
 def alias(
     model: Reference,
-    name: Annotated[str, typer.Argument(metavar="ALIAS", help="Such as staging.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Take it away instead.")] = False,
+    name: Annotated[str, typer.Argument(metavar="ALIAS", help="Name of the alias, e.g. staging.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the alias instead.")] = False,
     gateway: Gateway = None,
 ) -> None:
-    """Let an alias of the model's family lead to it."""
+    """Point an alias of the model's family to the model."""
     with SlmClient(gateway) as client:
         found = client.models.get(model)
         if remove:
             client.models.remove_alias(found.id, name)
         else:
             client.models.point_alias(found.id, name)
-    target = "nowhere" if remove else f"to {found.name}"
-    output.print(f"{found.family}@{name} leads {target}.", markup=False)
+    told = "is removed" if remove else f"points to {found.name}"
+    output.print(f"{found.family}@{name} {told}.", markup=False)
 
 
 @app.command()
@@ -239,15 +244,7 @@ def usage(model: Reference, gateway: Gateway = None, json: Json = False) -> None
     """Show what a model was used for."""
     with SlmClient(gateway) as client:
         found = client.models.usage(model)
-    if json:
-        print_json(found)
-        return
-    columns: list[tuple[str, Callable[[Use], object]]] = [
-        ("USE", lambda each: each.kind),
-        ("COUNT", lambda each: each.count),
-        ("LAST", lambda each: moment(each.last_at)),
-    ]
-    print_table(found.uses, columns)
+    print_list(found, found.uses, USE_COLUMNS, json=json)
 
 
 @app.command()
@@ -263,12 +260,12 @@ def card(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
 @app.command()
 def download(
     model: Reference,
-    to: Annotated[Path | None, typer.Option("--to", "-o", help="Where to save it.")] = None,
-    part: Annotated[str, typer.Option(help="all, merged (no LoRA adapter), or adapter.")] = "all",
+    to: Annotated[Path | None, typer.Option("--to", "-o", help="File to write.")] = None,
+    part: Annotated[str, typer.Option(help="Which files: all, merged (no LoRA adapter) or adapter.")] = "all",
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Save a model's files as one archive, which unpacks to a folder that transformers loads."""
+    """Save the files of a model as one tar archive; transformers loads the unpacked folder."""
     with SlmClient(gateway) as client, Stages() as stages:
         found = client.models.get(model)
         target = to or Path(f"{found.name}.tar" if part == "all" else f"{found.name}-{part}.tar")
@@ -278,7 +275,4 @@ def download(
             found.id, target, part=part, on_progress=lambda count: stage.advance_bytes(count, total=total)
         )
         stage.done(f"{target}, {size(written)}")
-    if json:
-        print_json({"path": str(target), "size_bytes": written})
-    else:
-        output.print(str(target), markup=False)
+    print_done(str(target), {"path": str(target), "size_bytes": written}, json=json)

@@ -1,4 +1,4 @@
-"""Options that many commands share, and the client they ask for."""
+"""Options that many commands share, and the client for commands that run for long."""
 
 import time
 from typing import Annotated
@@ -17,23 +17,27 @@ Gateway = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="At most so many.")]
-Cursor = Annotated[str | None, typer.Option("--cursor", help="Continue a list: next_cursor of the page before.")]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Stay and show progress until it is done.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="Maximum number of items.")]
+Cursor = Annotated[str | None, typer.Option("--cursor", help="Continue a list: the next_cursor of the previous page.")]
+Search = Annotated[str | None, typer.Option("--search", "-q", help="Only those whose name contains this.")]
+Status = Annotated[
+    str | None, typer.Option(help="Only those with this status: queued, running, completed, failed or cancelled.")
+]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show progress until it is done.")]
 
 PATIENT_ATTEMPTS = 60
 TELL_AGAIN_AFTER_S = 30.0
 
 
 def patient_client(gateway: str | None) -> SlmClient:
-    """A client for commands that stay for long: once the platform was reached, rides out two minutes without it."""
+    """A client for commands that run for long: it tolerates two minutes without an answer, except at the start."""
     with SlmClient(gateway) as probe:
         probe.overview()
     return SlmClient(gateway, retry=RetryPolicy(attempts=PATIENT_ATTEMPTS, max_delay_s=2.0, on_delay=_Waiting()))
 
 
 class _Waiting:
-    """Says on standard error that the platform is away, now and then."""
+    """Reports on standard error that the platform does not answer, at most every 30 seconds."""
 
     def __init__(self) -> None:
         self._told_at = -TELL_AGAIN_AFTER_S

@@ -1,21 +1,40 @@
-"""`slm overview` and `slm events`."""
+"""`slm overview`, `workers`, `statistics` and `events`."""
 
 from collections import deque
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from slm_client.cli.experiments import print_experiments
+from slm_client.cli import experiments
 from slm_client.cli.options import Gateway, Json
-from slm_client.cli.terminal import moment, output, print_facts, print_json, print_json_line, print_table, print_text
-from slm_client.models import Count, LiveEvent
+from slm_client.cli.terminal import (
+    Columns,
+    moment,
+    output,
+    print_facts,
+    print_json,
+    print_json_line,
+    print_list,
+    print_table,
+    print_text,
+)
+from slm_client.models import Count, LiveEvent, Worker
 from slm_client.synchronous import SlmClient
 
 WORTH_SHOWING = ("name", "run_name", "model_name", "dataset_name", "code", "worker")
+WORKER_COLUMNS: Columns[Worker] = [
+    ("NAME", lambda each: each.name),
+    ("STATE", lambda each: each.state),
+    ("RUN", lambda each: each.run_name),
+    ("DEVICE", lambda each: each.capabilities.get("device_name") or each.capabilities.get("device")),
+    ("CORES", lambda each: each.capabilities.get("cores")),
+    ("MEMORY, GB", lambda each: each.capabilities.get("memory_gb")),
+    ("SEEN", lambda each: moment(each.last_seen_at)),
+]
 
 
 def overview(gateway: Gateway = None, json: Json = False) -> None:
-    """Show how much there is, what runs now and the last experiments."""
+    """Show how many datasets, experiments and models there are, and the latest experiments."""
     with SlmClient(gateway) as client:
         found = client.overview()
     if json:
@@ -31,34 +50,22 @@ def overview(gateway: Gateway = None, json: Json = False) -> None:
     )
     if found.recent_experiments:
         output.print()
-        print_experiments(list(found.recent_experiments))
+        print_table(found.recent_experiments, experiments.COLUMNS)
 
 
 def workers(gateway: Gateway = None, json: Json = False) -> None:
     """List the connected trainers and what each is doing."""
     with SlmClient(gateway) as client:
         found = client.workers()
-    if json:
-        print_json(found)
-        return
-    columns: list[Any] = [
-        ("NAME", lambda each: each.name),
-        ("STATE", lambda each: each.state),
-        ("RUN", lambda each: each.run_name),
-        ("DEVICE", lambda each: each.capabilities.get("device_name") or each.capabilities.get("device")),
-        ("CORES", lambda each: each.capabilities.get("cores")),
-        ("MEMORY, GB", lambda each: each.capabilities.get("memory_gb")),
-        ("SEEN", lambda each: moment(each.last_seen_at)),
-    ]
-    print_table(found.items, columns)
+    print_list(found, found.items, WORKER_COLUMNS, json=json)
 
 
 def statistics(
-    since: Annotated[str | None, typer.Option(help="Only runs since this moment, e.g. 2026-11-01T00:00:00Z.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only runs since then, e.g. 2026-11-01T00:00:00Z.")] = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show training in numbers."""
+    """Show training statistics."""
     with SlmClient(gateway) as client:
         found = client.statistics(since=since)
     if json:
@@ -77,14 +84,14 @@ def statistics(
 
 
 def events(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay and show events as they happen.")] = False,
-    types: Annotated[str | None, typer.Option(help="Only these, e.g. run.launched,model.registered.")] = None,
-    after: Annotated[int | None, typer.Option(min=0, help="Begin behind this place in the stream.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Without --follow: at most so many, the latest.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Also show new events as they happen.")] = False,
+    types: Annotated[str | None, typer.Option(help="Only these types, e.g. run.launched,model.registered.")] = None,
+    after: Annotated[int | None, typer.Option(min=0, help="Start after this sequence number.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Without --follow: maximum number of events.")] = 50,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Show what happened on the platform, and with --follow what happens."""
+    """Show the latest events of the platform, and with --follow new ones as they happen."""
     wanted = tuple(name.strip() for name in (types or "").split(",") if name.strip())
     show = print_json_line if json else _print_event
     with SlmClient(gateway) as client:

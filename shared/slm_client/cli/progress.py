@@ -29,7 +29,7 @@ class Stage:
         return time.monotonic() - self._started
 
     def show(self, note: str, *, completed: float | None = None, total: float | None = None) -> None:
-        """Say where the stage stands."""
+        """Show the state of the stage."""
         self._note = printable(note)
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=completed, total=total, note=self._note)
@@ -38,14 +38,14 @@ class Stage:
             errors.print(f"  {self._title}: {self._note}", markup=False)
 
     def advance_bytes(self, count: int, *, total: int) -> None:
-        """Count bytes that went over the wire, with rate and time to go."""
+        """Count transferred bytes, and show the rate and the remaining time."""
         self._completed += count
         rate = self._completed / max(self.elapsed_s, MIN_RATE_TIME_S)
         left = f", {duration((total - self._completed) / rate)} to go" if rate and self._completed < total else ""
         self.show(f"{size(int(rate))}/s{left}", completed=self._completed, total=total)
 
     def done(self, note: str) -> None:
-        """Say how it ended."""
+        """End the stage, and show its result."""
         self._note = printable(note)
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, total=1, completed=1, note=self._note)
@@ -72,7 +72,7 @@ class Stages:
             self._progress.stop()
 
     def stage(self, title: str) -> Stage:
-        """Begin a stage."""
+        """Start a stage."""
         return Stage(self._progress, title)
 
 

@@ -7,23 +7,31 @@ from typing import Annotated
 import typer
 
 from slm_client.cli.following import describe
-from slm_client.cli.options import Cursor, Gateway, Json, Limit
-from slm_client.cli.terminal import moment, output, print_facts, print_json, print_table
+from slm_client.cli.options import Cursor, Gateway, Json, Limit, Search, Status
+from slm_client.cli.terminal import Columns, moment, print_done, print_facts, print_json, print_list
 from slm_client.config_file import read_config
 from slm_client.models import Plan, Run
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Look at runs and steer them.", rich_markup_mode=None)
+app = typer.Typer(help="List, inspect and control runs.", rich_markup_mode=None)
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
 
+COLUMNS: Columns[Run] = [
+    ("ID", lambda each: each.id),
+    ("NAME", lambda each: each.name),
+    ("STATE", lambda each: each.state),
+    ("BASE", lambda each: each.base_model and each.base_model.name),
+    ("DATASET", lambda each: each.training_dataset and each.training_dataset.name),
+    ("CREATED", lambda each: moment(each.created_at)),
+]
+
+
 @app.command("list")
 def list_runs(
-    status: Annotated[
-        str | None, typer.Option(help="Only queued, running, completed, failed or cancelled ones.")
-    ] = None,
-    q: Annotated[str | None, typer.Option("--search", "-q", help="Only those whose name contains this.")] = None,
+    status: Status = None,
+    q: Search = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     gateway: Gateway = None,
@@ -32,20 +40,7 @@ def list_runs(
     """List runs, newest first."""
     with SlmClient(gateway) as client:
         page = client.runs.list(status=status, q=q, limit=limit, cursor=cursor)
-    if json:
-        print_json(page)
-        return
-    print_table(
-        page.items,
-        [
-            ("ID", lambda each: each.id),
-            ("NAME", lambda each: each.name),
-            ("STATE", lambda each: each.state),
-            ("BASE", lambda each: each.base_model and each.base_model.name),
-            ("DATASET", lambda each: each.training_dataset and each.training_dataset.name),
-            ("CREATED", lambda each: moment(each.created_at)),
-        ],
-    )
+    print_list(page, page.items, COLUMNS, json=json)
 
 
 @app.command()
@@ -58,56 +53,51 @@ def show(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
 
 @app.command()
 def cancel(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Stop a run; the trainer ends within seconds."""
-    with SlmClient(gateway) as client:
-        found = client.runs.cancel(run)
-    if json:
-        print_json(found)
-    else:
-        output.print(f"Run {found.name} ({found.id}) is being cancelled; it is {found.state} now.", markup=False)
+    """Cancel a run; its trainer stops within seconds."""
+    _control(gateway, json, lambda client: client.runs.cancel(run), "is being cancelled")
 
 
 @app.command()
 def start(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
     """Start a draft."""
-    _tell(gateway, json, lambda client: client.runs.start(run), "is queued")
+    _control(gateway, json, lambda client: client.runs.start(run), "is queued")
 
 
 @app.command()
 def pause(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Have a run stop at a checkpoint, to be resumed later."""
-    _tell(gateway, json, lambda client: client.runs.pause(run), "is being paused")
+    """Pause a run at a checkpoint, to resume it later."""
+    _control(gateway, json, lambda client: client.runs.pause(run), "is being paused")
 
 
 @app.command()
 def resume(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
     """Resume a paused run from its newest checkpoint."""
-    _tell(gateway, json, lambda client: client.runs.resume(run), "is queued")
+    _control(gateway, json, lambda client: client.runs.resume(run), "is queued")
 
 
 @app.command()
 def reproduce(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Run the very same again; `slm experiments drift` tells what came out differently."""
-    _tell(gateway, json, lambda client: client.runs.reproduce(run), "is queued")
+    """Run exactly the same again; `slm experiments drift` shows what differs."""
+    _control(gateway, json, lambda client: client.runs.reproduce(run), "is queued")
 
 
 @app.command()
 def clone(
     run: RunId,
     config: Annotated[
-        Path | None, typer.Argument(exists=True, dir_okay=False, help="A YAML file with changes.")
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="YAML file with changed settings.")
     ] = None,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Launch a run like another one, with the changes of a file."""
+    """Launch a copy of a run, with the changes in a file."""
     changes = read_config(config) if config else {}
-    _tell(gateway, json, lambda client: client.runs.clone(run, changes), "is queued")
+    _control(gateway, json, lambda client: client.runs.clone(run, changes), "is queued")
 
 
 @app.command()
 def remove(run: RunId, gateway: Gateway = None) -> None:
-    """Remove a draft."""
+    """Delete a draft."""
     with SlmClient(gateway) as client:
         client.runs.remove(run)
 
@@ -115,12 +105,12 @@ def remove(run: RunId, gateway: Gateway = None) -> None:
 @app.command()
 def priority(
     run: RunId,
-    value: Annotated[int, typer.Argument(min=-100, max=100, help="Higher ones are claimed first.")],
+    value: Annotated[int, typer.Argument(min=-100, max=100, help="Runs with a higher priority start first.")],
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Move a run forward or back in the queue."""
-    _tell(gateway, json, lambda client: client.runs.set_priority(run, value), f"has priority {value}")
+    """Set the priority of a queued run."""
+    _control(gateway, json, lambda client: client.runs.set_priority(run, value), f"has priority {value}")
 
 
 @app.command()
@@ -136,17 +126,15 @@ def launch_plan(
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Launch exactly what a plan was made for."""
-    _tell(gateway, json, lambda client: client.runs.launch_plan(plan), "is queued")
+    """Launch the run that a plan describes."""
+    _control(gateway, json, lambda client: client.runs.launch_plan(plan), "is queued")
 
 
-def _tell(gateway: str | None, json: bool, steer: Callable[[SlmClient], Run], what: str) -> None:
+def _control(gateway: str | None, json: bool, act: Callable[[SlmClient], Run], what: str) -> None:
+    """Do something with a run, and print that the run `what`."""
     with SlmClient(gateway) as client:
-        found = steer(client)
-    if json:
-        print_json(found)
-    else:
-        output.print(f"Run {found.name} ({found.id}) {what}; it is {found.state} now.", markup=False)
+        found = act(client)
+    print_done(f"Run {found.name} ({found.id}) {what}; it is {found.state} now.", found, json=json)
 
 
 def print_plan(plan: Plan) -> None:
@@ -163,7 +151,7 @@ def print_plan(plan: Plan) -> None:
             ("Rows cut / left out", f"{tokens['truncated_rows']} / {tokens['dropped_rows']}" if tokens else None),
             ("Trained tokens per epoch", tokens.get("trained_tokens")),
             ("Steps", report.get("total_steps")),
-            ("Memory, GB", f"{memory['low']} to {memory['high']}, {memory['available']} there" if memory else None),
+            ("Memory, GB", f"{memory['low']} to {memory['high']}, {memory['available']} available" if memory else None),
             ("Duration, s", f"{duration['low']} to {duration['high']}" if duration else None),
             ("Chosen", chosen or None),
             ("Waits for", plan.queue and plan.queue.reason),

@@ -12,6 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 T = TypeVar("T")
+Columns = Sequence[tuple[str, Callable[[T], object]]]
+"""The title of each column, and the value that an item has in it."""
+
 PIPE_WIDTH = 240
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -27,17 +30,17 @@ errors = _console(stderr=True)
 
 
 def printable(value: object) -> str:
-    """Text that cannot steer a terminal: control characters in what others wrote are replaced."""
+    """Text without control characters, which would act on the terminal: each becomes a replacement character."""
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in str(value))
 
 
 def cell(value: object) -> Text:
-    """A value in a table; nothing is shown as a dash."""
+    """A value in a table; a missing one is shown as a dash."""
     return Text("-" if value is None or value == "" else printable(value))
 
 
 def print_json(value: BaseModel | Mapping[str, Any]) -> None:
-    """Print for a machine; what the platform answered is printed as it answered it."""
+    """Print JSON, with the fields that the platform answered."""
     fields = value.items() if isinstance(value, Mapping) else _as_answered(value).items()
     plain = {name: _as_answered(each) if isinstance(each, BaseModel) else each for name, each in fields}
     sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
@@ -45,7 +48,7 @@ def print_json(value: BaseModel | Mapping[str, Any]) -> None:
 
 
 def print_json_line(value: BaseModel) -> None:
-    """Print one of many things for a machine that reads along."""
+    """Print one of many values as a line of JSON."""
     sys.stdout.write(value.model_dump_json() + "\n")
     sys.stdout.flush()
 
@@ -55,11 +58,11 @@ def _as_answered(value: BaseModel) -> dict[str, Any]:
 
 
 def print_text(text: str) -> None:
-    """Print text as it is, without steering characters."""
+    """Print text without control characters."""
     sys.stdout.write(f"{printable(text)}\n")
 
 
-def print_table(items: Iterable[T], columns: Sequence[tuple[str, Callable[[T], object]]]) -> None:
+def print_table(items: Iterable[T], columns: Columns[T]) -> None:
     """Print a list, one item a line."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title, _ in columns:
@@ -70,8 +73,18 @@ def print_table(items: Iterable[T], columns: Sequence[tuple[str, Callable[[T], o
     output.print(table if rows else "None yet.")
 
 
+def print_list(answer: BaseModel, items: Iterable[T], columns: Columns[T], *, json: bool) -> None:
+    """Print the items of an answer as a table, or the answer as JSON."""
+    print_json(answer) if json else print_table(items, columns)
+
+
+def print_done(sentence: str, result: BaseModel | Mapping[str, Any], *, json: bool) -> None:
+    """Print a sentence that says what was done, or its result as JSON."""
+    print_json(result) if json else output.print(sentence, markup=False)
+
+
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:
-    """Print one thing as names and values; facts that are None are left out."""
+    """Print names and values, one pair a line; values that are None are left out."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")

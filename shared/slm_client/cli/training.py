@@ -23,7 +23,7 @@ from slm_client.synchronous import SlmClient
 
 
 class Method(StrEnum):
-    """How a base model is changed: all of its weights, or small adapters beside them."""
+    """What is trained: all weights of the base model, or small adapters beside them."""
 
     FULL = "full"
     LORA = "lora"
@@ -32,26 +32,28 @@ class Method(StrEnum):
 def train(
     config: Annotated[
         Path | None,
-        typer.Argument(exists=True, dir_okay=False, help="A YAML file; `slm runs schema` prints what it may say."),
+        typer.Argument(
+            exists=True, dir_okay=False, help="YAML file with settings; `slm runs schema` prints its schema."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run; its model family is made of it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run; the model family is derived from it.")] = None,
     base_model: Annotated[
         str | None,
-        typer.Option(help="The model to start from: a name, a folder, or owner/name of the hub; nano-v1 if not given."),
+        typer.Option(help="Base model: a name, a folder, or owner/name on the Hugging Face hub (default: nano-v1)."),
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Training dataset: id, name or family.")] = None,
     evaluation_dataset: Annotated[str | None, typer.Option(help="Evaluation dataset: id, name or family.")] = None,
-    method: Annotated[Method | None, typer.Option(help="How to train.")] = None,
+    method: Annotated[Method | None, typer.Option(help="Train all weights (full) or an adapter (lora).")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the training rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows per optimiser step.")] = None,
-    draft: Annotated[bool, typer.Option("--draft", help="Keep it to be edited and started later.")] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would take, and start nothing.")] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Save a draft, to edit and start later.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only plan memory and time; start nothing.")] = False,
     follow: Follow = False,
     gateway: Gateway = None,
     json: Json = False,
 ) -> None:
-    """Launch a training run; with --follow stay until it is done."""
+    """Launch a training run from a configuration file, from options, or both (options win)."""
     settings = read_config(config) if config else {}
     given = {
         "name": name,
@@ -72,7 +74,7 @@ def train(
 
 
 def _completed(settings: dict[str, Any], config: Path | None, *, gateway: str | None) -> dict[str, Any]:
-    """The settings with a dataset, uploaded if a file is named, a base model that is registered, and a name."""
+    """The settings with a dataset (uploaded if they name a file), a registered base model and a name."""
     file = None if settings.get("training_dataset") else data_file(settings, beside=config)
     if file is not None:
         settings = _uploaded(settings, file, gateway=gateway)
@@ -88,7 +90,7 @@ def _completed(settings: dict[str, Any], config: Path | None, *, gateway: str | 
 
 
 def _uploaded(settings: dict[str, Any], file: Path, *, gateway: str | None) -> dict[str, Any]:
-    """The settings with the dataset that the file became."""
+    """The settings with the dataset that the uploaded file makes."""
     with patient_client(gateway) as client, Stages() as stages:
         uploaded = uploaded_or_found(client, stages, file, UploadOptions(usage=Usage.TRAINING))
         return dataset_named(settings, file, follow_processing(client, stages, uploaded).name)

@@ -82,7 +82,7 @@ class Connection:
 
     def save(self, call: Call[Any], target: Path, *, on_progress: ProgressCallback | None = None) -> int:
         """Stream an answer into a file, which appears under its name only when it is complete; returns its bytes."""
-        with wire.PartialFile(target, on_progress) as file, wire.told_as_unreachable(self.address):
+        with wire.PartialFile(target, on_progress) as file, wire.raises_unreachable(self.address):
             with self._response(call) as response:
                 for chunk in response.iter_bytes():
                     file.write(chunk)

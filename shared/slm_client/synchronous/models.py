@@ -206,6 +206,6 @@ class Models(Resource):
         """The model that came of an experiment, once the registry has it."""
         return wait_for_first(
             lambda: self.list(experiment_id=experiment_id),
-            what=f"Registration of the model of experiment {experiment_id}",
+            what=f"No model of experiment {experiment_id} was registered",
             timeout_s=timeout_s,
         )
