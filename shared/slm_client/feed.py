@@ -34,7 +34,7 @@ class StreamPosition(Protocol[M_co]):
 
 @dataclass
 class FeedPosition:
-    """The place in the live feed after which it continues; `after` None means "from now on"."""
+    """The place in the live feed after which it continues; None means "from now on"."""
 
     types: tuple[str, ...]
     after: int | None

@@ -36,12 +36,12 @@ class AsyncDatasets(AsyncResource):
         on_progress: ProgressCallback | None = None,
         **given: Any,
     ) -> Dataset:
-        """Send a file in one request; the answer is `in_progress` and `wait` tells how it went.
+        """Upload a file in one request. The dataset is `in_progress` at first; `wait` returns it when it is processed.
 
-        Options are those of `UploadOptions`, as one or by name. `on_progress` gets bytes sent.
+        The fields of `UploadOptions` may also be given by name. `on_progress` gets the number of bytes sent.
         """
-        how = options or UploadOptions(**given)
-        return await self._client.send(calls.datasets.upload(path, how, on_progress=on_progress))
+        options = options or UploadOptions(**given)
+        return await self._client.send(calls.datasets.upload(path, options, on_progress=on_progress))
 
     async def upload_in_parts(
         self,
@@ -53,12 +53,12 @@ class AsyncDatasets(AsyncResource):
         on_progress: ProgressCallback | None = None,
         **given: Any,
     ) -> Dataset:
-        """Send a big file in parts; each that fails is sent again by itself, and `resume` takes up an upload by its id.
+        """Upload a large file in parts; a part that fails is sent again. `resume` continues the upload with this id.
 
-        Raises SlmError, among others when the file is not the one that was begun with.
+        Raises SlmError, for example when `resume` belongs to another file.
         """
-        how = options or UploadOptions(**given)
-        fields = {"name": path.stem, **how.fields()}
+        options = options or UploadOptions(**given)
+        fields = {"name": path.stem, **options.fields()}
         state = await self._client.send(
             calls.uploads.get(resume)
             if resume
@@ -76,7 +76,7 @@ class AsyncDatasets(AsyncResource):
         return await self._client.send(calls.uploads.complete(state.id, sha256=file.sha256))
 
     async def abort_upload(self, upload_id: str) -> None:
-        """Give up an upload in parts."""
+        """Abort an upload in parts."""
         await self._client.send(calls.uploads.abort(upload_id))
 
     async def list(self, **filters: Unpack[DatasetFilters]) -> Page[Dataset]:
@@ -106,15 +106,15 @@ class AsyncDatasets(AsyncResource):
         return await self._client.save(call, target, on_progress=on_progress)
 
     async def delete(self, reference: object) -> None:
-        """Take a dataset version away from new work; models made of it keep their record."""
+        """Delete a dataset version for new work; models trained on it keep their record."""
         await self._client.send(calls.datasets.delete(reference))
 
     async def retry(self, reference: object, **reading: Any) -> Dataset:
-        """Process a dataset in error again without sending it again, e.g. with `on_bad_rows="skip"` or a `mapping`."""
+        """Process a failed dataset again without a new upload, e.g. with `on_bad_rows="skip"` or a `mapping`."""
         return await self._client.send(calls.datasets.retry(reference, reading))
 
     async def problems(self, reference: object) -> DatasetProblems:
-        """What is wrong with the file of a dataset, with the place of each problem."""
+        """The problems of a dataset's file, each with its place."""
         return await self._client.send(calls.datasets.problems(reference))
 
     async def report(self, reference: object) -> DatasetReport:
@@ -122,7 +122,7 @@ class AsyncDatasets(AsyncResource):
         return await self._client.send(calls.datasets.report(reference))
 
     async def wait_for_report(self, reference: object, *, timeout_s: float = WORK_TIMEOUT_S) -> DatasetReport:
-        """The report once the quality of the rows is known; raises WaitTimeoutError."""
+        """Wait until the quality of the rows is known, and return the report; raises WaitTimeoutError."""
         return await wait_until(
             lambda: self.report(reference),
             lambda report: report.quality_status != "queued",
@@ -131,13 +131,13 @@ class AsyncDatasets(AsyncResource):
         )
 
     async def split(self, reference: object, *, validation_fraction: float = 0.1, seed: int = 42) -> Split:
-        """Cut a dataset into a train and a validation dataset, always alike for a seed and a fraction."""
+        """Split a dataset into a training and a validation dataset; the same seed gives the same split."""
         return await self._client.send(
             calls.datasets.split(reference, validation_fraction=validation_fraction, seed=seed)
         )
 
     async def request_token_report(self, reference: object, *, model: str, max_length: int = 512) -> TokenReport:
-        """Ask what the rows become in front of a base model; asking the same again gives the same report."""
+        """Request a report of the tokens that a base model reads; the same request gives the same report."""
         call = calls.datasets.request_token_report(reference, model=model, max_length=max_length)
         return await self._client.send(call)
 
@@ -152,7 +152,7 @@ class AsyncDatasets(AsyncResource):
     async def token_report(
         self, reference: object, *, model: str, max_length: int = 512, timeout_s: float = WORK_TIMEOUT_S
     ) -> TokenReport:
-        """Ask for a token report and wait until it is `done` or `failed`; raises WaitTimeoutError."""
+        """Request a token report and wait until it is `done` or `failed`; raises WaitTimeoutError."""
         asked = await self.request_token_report(reference, model=model, max_length=max_length)
         return await wait_until(
             lambda: self.get_token_report(reference, asked.id),
@@ -162,7 +162,7 @@ class AsyncDatasets(AsyncResource):
         )
 
     async def request_comparison(self, reference: object, *, other: str) -> DatasetComparison:
-        """Ask how this dataset and another one differ, and which rows stand in both."""
+        """Request a comparison with another dataset: how they differ, and which rows are in both."""
         return await self._client.send(calls.datasets.request_comparison(reference, other=other))
 
     async def get_comparison(self, reference: object, comparison_id: str) -> DatasetComparison:
@@ -174,7 +174,7 @@ class AsyncDatasets(AsyncResource):
         return await self._client.send(calls.datasets.comparisons(reference, **page))
 
     async def compare(self, reference: object, *, other: str, timeout_s: float = WORK_TIMEOUT_S) -> DatasetComparison:
-        """Ask for a comparison and wait until it is `done` or `failed`; raises WaitTimeoutError."""
+        """Request a comparison and wait until it is `done` or `failed`; raises WaitTimeoutError."""
         asked = await self.request_comparison(reference, other=other)
         return await wait_until(
             lambda: self.get_comparison(reference, asked.id),
@@ -202,7 +202,7 @@ class AsyncDatasets(AsyncResource):
         timeout_s: float = WORK_TIMEOUT_S,
         on_change: Callable[[Dataset], None] | None = None,
     ) -> Dataset:
-        """The dataset once it is `processed` or `error`; raises WaitTimeoutError."""
+        """Wait until a dataset is `processed` or in `error`, and return it; raises WaitTimeoutError."""
         return await wait_until(
             lambda: self.get(reference),
             lambda dataset: dataset.status != "in_progress",

@@ -16,7 +16,7 @@ class AsyncEvaluations(AsyncResource):
     """`client.evaluations`."""
 
     async def list(self, **filters: Unpack[EvaluationFilters]) -> Page[Evaluation]:
-        """A page of evaluations, newest first, or by `sort`; `since` and `until` are RFC 3339 times."""
+        """A page of evaluations, newest first or by `sort`; `since` and `until` are RFC 3339 times."""
         return await self._client.send(calls.evaluations.page(**filters))
 
     def list_all(self, **filters: Unpack[EvaluationFilters]) -> AsyncIterator[Evaluation]:
@@ -34,9 +34,9 @@ class AsyncEvaluations(AsyncResource):
         generations: int | None = None,
         suite: str | None = None,
     ) -> Evaluation:
-        """Queue an evaluation of a model on a dataset; the same question has one answer. `wait` tells how it went.
+        """Queue an evaluation of a model on a dataset, or return the one with the same settings; see `wait`.
 
-        `suite` names a benchmark suite, which then says what is measured (neither `metrics` nor `generations` with it).
+        `suite` runs a benchmark suite instead; `metrics` and `generations` cannot be given with it.
         """
         settings = {
             "model": model,
@@ -50,19 +50,19 @@ class AsyncEvaluations(AsyncResource):
         return await self._client.send(calls.evaluations.create(settings))
 
     async def suites(self) -> Suites:
-        """The benchmark suites that may be asked for."""
+        """The available benchmark suites."""
         return await self._client.send(calls.evaluations.suites())
 
     async def cancel(self, evaluation_id: object) -> Evaluation:
-        """Stop it: at once while it waits, within seconds while it runs."""
+        """Cancel an evaluation: at once while it is queued, within seconds while it runs."""
         return await self._client.send(calls.evaluations.cancel(evaluation_id))
 
     async def retry(self, evaluation_id: object) -> Evaluation:
-        """Queue it again after it failed or was cancelled."""
+        """Queue a failed or cancelled evaluation again."""
         return await self._client.send(calls.evaluations.retry(evaluation_id))
 
     async def compare(self, first: object, second: object) -> EvaluationComparison:
-        """Two evaluations of the same rows: every metric's difference, with its interval where rows are scored."""
+        """Compare two evaluations of the same rows: the difference of each metric, with an interval if known."""
         return await self._client.send(calls.evaluations.compare(first, second))
 
     async def predictions(
@@ -74,7 +74,7 @@ class AsyncEvaluations(AsyncResource):
         offset: int | None = None,
         limit: int | None = None,
     ) -> Predictions:
-        """A page of what the model answered, by `row`, or the worst first with `sort="-loss"`."""
+        """A page of the model's answers, by `row`, or the worst first with `sort="-loss"`."""
         query = {"sort": sort, "exact": exact, "offset": offset, "limit": limit}
         return await self._client.send(calls.evaluations.predictions(evaluation_id, **query))
 
@@ -86,7 +86,7 @@ class AsyncEvaluations(AsyncResource):
         return await self._client.save(call, target, on_progress=on_progress)
 
     async def curves(self, evaluation_id: object) -> Curves:
-        """The loss curves of the training that made the model, beside what it scores."""
+        """The training curves of the model, and its evaluations."""
         return await self._client.send(calls.evaluations.curves(evaluation_id))
 
     async def get(self, evaluation_id: object) -> Evaluation:
@@ -96,7 +96,7 @@ class AsyncEvaluations(AsyncResource):
     async def wait(
         self, evaluation_id: object, *, timeout_s: float = DAY_S, on_change: Callable[[Evaluation], None] | None = None
     ) -> Evaluation:
-        """The evaluation once it is completed or failed."""
+        """Wait for the end of an evaluation, and return it; raises WaitTimeoutError."""
         return await wait_until(
             lambda: self.get(evaluation_id),
             lambda evaluation: evaluation.is_finished,
@@ -106,7 +106,7 @@ class AsyncEvaluations(AsyncResource):
         )
 
     async def wait_for(self, *, model_id: str, dataset_id: str, timeout_s: float = 120.0) -> Evaluation:
-        """The evaluation of one model on one dataset, once the platform has begun it."""
+        """Wait until the platform has created an evaluation of a model on a dataset; raises WaitTimeoutError."""
         return await wait_for_first(
             lambda: self.list(model_id=model_id, dataset_id=dataset_id),
             what=f"No evaluation of model {model_id} was created",

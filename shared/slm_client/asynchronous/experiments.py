@@ -14,7 +14,7 @@ class AsyncExperiments(AsyncResource):
     """`client.experiments`."""
 
     async def list(self, **filters: Unpack[ExperimentFilters]) -> Page[Experiment]:
-        """A page of experiments, newest first unless sorted otherwise, e.g. by `eval_loss`."""
+        """A page of experiments, newest first or by `sort`, e.g. `eval_loss`."""
         return await self._client.send(calls.experiments.page(**filters))
 
     def list_all(self, **filters: Unpack[ExperimentFilters]) -> AsyncIterator[Experiment]:
@@ -26,7 +26,7 @@ class AsyncExperiments(AsyncResource):
         return await self._client.send(calls.experiments.get(experiment_id))
 
     async def metrics(self, experiment_id: object, *, name: str | None = None, points: int | None = None) -> Metrics:
-        """Its metric series, all or the one called `name`, raw or thinned out to at most `points` each."""
+        """The metric series, all or the one called `name`, with all points or at most `points` each."""
         return await self._client.send(calls.experiments.metrics(experiment_id, name=name, points=points))
 
     async def log(
@@ -38,21 +38,21 @@ class AsyncExperiments(AsyncResource):
         levels: Sequence[str] = (),
         q: str | None = None,
     ) -> Log:
-        """The last lines of its log, or those behind the line whose `seq` is `after`; of these levels, with `q`."""
+        """The last lines of the log, or those after the line `after`; only these levels, only with the text `q`."""
         return await self._client.send(
             calls.experiments.log(experiment_id, limit=limit, after=after, levels=levels, q=q)
         )
 
     async def checkpoints(self, experiment_id: object) -> Checkpoints:
-        """The checkpoints that are kept, with their metrics."""
+        """The stored checkpoints, with their metrics."""
         return await self._client.send(calls.experiments.checkpoints(experiment_id))
 
     async def drift(self, experiment_id: object) -> Drift:
-        """How a reproduction differs from the experiment that it repeats."""
+        """How a reproduction differs from the original experiment."""
         return await self._client.send(calls.experiments.drift(experiment_id))
 
     async def compare(self, ids: Sequence[object], *, names: Sequence[str] = (), points: int = 500) -> Comparison:
-        """Experiments side by side: the options in which they differ, and their curves."""
+        """Compare experiments: the options in which they differ, and their curves."""
         return await self._client.send(calls.experiments.compare(ids, names=names, points=points))
 
     async def wait(
@@ -63,7 +63,7 @@ class AsyncExperiments(AsyncResource):
         until: Callable[[Experiment], bool] = lambda experiment: experiment.is_finished,
         on_change: Callable[[Experiment], None] | None = None,
     ) -> Experiment:
-        """The experiment once it has ended (or `until` says so); `on_change` sees every look at it."""
+        """Wait until an experiment has ended (or `until` is true), and return it; raises WaitTimeoutError."""
         return await wait_until(
             lambda: self.get(experiment_id),
             until,

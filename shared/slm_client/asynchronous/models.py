@@ -31,7 +31,7 @@ class AsyncModels(AsyncResource):
     """`client.models`; a reference is an id, a `<family>-v<n>`, a `<family>@<alias>` or a family."""
 
     async def list(self, **filters: Unpack[ModelFilters]) -> Page[Model]:
-        """A page of models, newest first, or by `sort`: a column's name, with a minus in front to descend."""
+        """A page of models, newest first or by `sort`: a column, with a minus to sort descending."""
         return await self._client.send(calls.models.page(**filters))
 
     def list_all(self, **filters: Unpack[ModelFilters]) -> AsyncIterator[Model]:
@@ -53,7 +53,7 @@ class AsyncModels(AsyncResource):
         source: str | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> Model:
-        """Register a model made elsewhere as the next version of a family, from its folder or a tar file of that.
+        """Register an external model as the next version of a family, from its folder or a tar file of the folder.
 
         `source` says where it came from.
         """
@@ -92,7 +92,7 @@ class AsyncModels(AsyncResource):
         description: str | Unset | None = UNSET,
         tags: Sequence[str] | Unset = UNSET,
     ) -> Model:
-        """Change what is given. With `revision`, only if nobody has changed the model since."""
+        """Change description or tags. With `revision`, only if nobody has changed the model since that revision."""
         changes = changes_of(description=description, tags=tags)
         return await self._client.send(calls.models.edit(reference, changes, revision=revision))
 
@@ -101,35 +101,35 @@ class AsyncModels(AsyncResource):
         await self._client.send(calls.models.delete(reference))
 
     async def compare(self, *references: object) -> ModelComparison:
-        """Two to ten models side by side."""
+        """Compare two to ten models."""
         return await self._client.send(calls.models.compare(references))
 
     async def usage(self, reference: object) -> Usage:
-        """What it was used for, how often and when last."""
+        """What the model was used for, how often, and when last."""
         return await self._client.send(calls.models.usage(reference))
 
     async def aliases(self, reference: object) -> Aliases:
-        """Where the aliases of its family lead, and how they moved."""
+        """The aliases of the model's family, and how they moved."""
         return await self._client.send(calls.models.aliases(reference))
 
     async def point_alias(self, reference: object, alias: str) -> Aliases:
-        """Let a free alias of its family lead to it."""
+        """Point an alias of the model's family to the model; `champion` moves by `promote` only."""
         return await self._client.send(calls.models.point_alias(reference, alias))
 
     async def remove_alias(self, reference: object, alias: str) -> None:
-        """Take a free alias away from it."""
+        """Remove an alias from the model."""
         await self._client.send(calls.models.remove_alias(reference, alias))
 
     async def card(self, reference: object) -> JsonObject:
-        """Its card: what it is, was made from and scores."""
+        """The card of the model as JSON: what it is, what it was made from, and its scores."""
         return await self._client.send(calls.models.card(reference))
 
     async def card_markdown(self, reference: object) -> str:
-        """Its card as markdown."""
+        """The card as markdown."""
         return await self._client.send(calls.models.card_markdown(reference))
 
     async def card_html(self, reference: object) -> str:
-        """Its card as an HTML fragment."""
+        """The card as an HTML fragment."""
         return await self._client.send(calls.models.card_html(reference))
 
     async def lineage(
@@ -140,14 +140,14 @@ class AsyncModels(AsyncResource):
         depth: int | None = None,
         as_of: str | None = None,
     ) -> Lineage:
-        """What it was made from and scores (`up`, the default), what came of it (`down`), or `both`."""
+        """What the model was made from, with evaluations (`up`), what was made from it (`down`), or `both`."""
         query = {"direction": direction, "depth": depth, "as_of": as_of}
         return await self._client.send(calls.models.lineage(reference, **query))
 
     async def lineage_text(
         self, reference: object, file_format: str = "mermaid", *, direction: str | None = None
     ) -> str:
-        """Its lineage as `mermaid` or as `openlineage` events in JSON."""
+        """The lineage as a `mermaid` flowchart, or as `openlineage` events in JSON."""
         return await self._client.send(
             calls.models.lineage_text(reference, file_format=file_format, direction=direction)
         )
@@ -159,35 +159,35 @@ class AsyncModels(AsyncResource):
         return await self._client.send(calls.models.lineage_of(node, direction=direction, depth=depth, as_of=as_of))
 
     async def containing(self, dataset: object, *, as_of: str | None = None) -> ContainingModels:
-        """Every model that contains a dataset version, directly or through its base."""
+        """All models trained on a dataset version, directly or through their base model."""
         return await self._client.send(calls.models.containing(dataset, as_of=as_of))
 
     async def timeline(self, reference: object, *, before: int | None = None, limit: int | None = None) -> Timeline:
-        """What happened to it, newest first."""
+        """What happened to the model, newest first."""
         return await self._client.send(calls.models.timeline(reference, before=before, limit=limit))
 
     async def check_promotion(self, reference: object) -> PromotionCheck:
-        """Whether it may become champion, by every condition of the policy."""
+        """Check the model against each condition of the promotion policy."""
         return await self._client.send(calls.models.check_promotion(reference))
 
     async def promote(self, reference: object, *, reason: str | None = None, force: bool = False) -> PromotionCheck:
-        """Let `champion` of its family lead to it, if the policy holds."""
+        """Make the model the champion of its family, if the promotion policy allows it; `force` ignores the policy."""
         return await self._client.send(calls.models.promote(reference, reason=reason, force=force))
 
     async def roll_back(self, reference: object) -> Model:
-        """Let `champion` of its family lead to the model before; returns that."""
+        """Make the previous champion of the family its champion again, and return it."""
         return await self._client.send(calls.models.roll_back(reference))
 
     async def verify(self, reference: object) -> Verification:
-        """Have every file read back and compared with the signed manifest."""
+        """Check every file of the model against its signed manifest."""
         return await self._client.send(calls.models.verify(reference))
 
     async def sign(self, reference: object) -> Verification:
-        """Vouch for a model from before models were signed, once every file of it is read back; for administrators."""
+        """Verify and sign a model that was registered without a signature; for administrators."""
         return await self._client.send(calls.models.sign(reference))
 
     async def reproduce(self, reference: object) -> Reproduction:
-        """What it takes to make it again: configuration, hashes, seed, library versions."""
+        """Everything that is needed to reproduce the model: configuration, hashes, seed, library versions."""
         return await self._client.send(calls.models.reproduce(reference))
 
     async def download(
@@ -198,17 +198,17 @@ class AsyncModels(AsyncResource):
         part: str | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> int:
-        """Save its files as one tar archive; `part` is all, merged (no LoRA adapter) or adapter. Returns the bytes."""
+        """Save the files as a tar file; `part` is all, merged (no LoRA adapter) or adapter. Returns the bytes."""
         return await self._client.save(calls.models.download(reference, part=part), target, on_progress=on_progress)
 
     async def download_file(
         self, reference: object, path: str, target: Path, *, on_progress: ProgressCallback | None = None
     ) -> int:
-        """Save one of its files, by its path as the card names it. Returns the bytes."""
+        """Save one file of the model, by its path in the card. Returns the bytes."""
         return await self._client.save(calls.models.download_file(reference, path), target, on_progress=on_progress)
 
     async def wait_for_experiment(self, experiment_id: str, *, timeout_s: float = 120.0) -> Model:
-        """The model that came of an experiment, once the registry has it."""
+        """Wait for the model of an experiment to be registered, and return it; raises WaitTimeoutError."""
         return await wait_for_first(
             lambda: self.list(experiment_id=experiment_id),
             what=f"No model of experiment {experiment_id} was registered",

@@ -17,18 +17,18 @@ class AsyncRuns(AsyncResource):
     """`client.runs`."""
 
     async def launch(self, settings: Mapping[str, Any], *, idempotency_key: str | None = None) -> Run:
-        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform.
+        """Launch a run; `settings` is the body of `POST /api/runs`, without the values that are None.
 
         Launching again under the same `idempotency_key` answers with the first run.
         """
         return await self._client.send(calls.runs.launch(settings, idempotency_key=idempotency_key))
 
     async def draft(self, settings: Mapping[str, Any]) -> Run:
-        """Keep a training to be edited and started later."""
+        """Save a run as a draft, to edit and start later."""
         return await self._client.send(calls.runs.launch({**settings, "draft": True}, idempotency_key=None))
 
     async def list(self, **filters: Unpack[RunFilters]) -> Page[Run]:
-        """A page of runs, newest first unless sorted otherwise, e.g. by `-completed_at`."""
+        """A page of runs, newest first or by `sort`, e.g. `-completed_at` (descending)."""
         return await self._client.send(calls.runs.page(**filters))
 
     def list_all(self, **filters: Unpack[RunFilters]) -> AsyncIterator[Run]:
@@ -36,43 +36,43 @@ class AsyncRuns(AsyncResource):
         return self._client.items(calls.runs.page(**filters))
 
     async def get(self, run_id: object) -> Run:
-        """One run; while it is queued with its place and what it waits for."""
+        """One run; a queued run has its position in the queue and what it waits for."""
         return await self._client.send(calls.runs.get(run_id))
 
     async def edit(self, run: Run, changes: Mapping[str, Any]) -> Run:
-        """Change options of a draft as it was read; None goes back to the default."""
+        """Change options of a draft (None restores a default), if nobody has edited it since it was read."""
         return await self._client.send(calls.runs.edit(run.id, changes, version=run.version))
 
     async def remove(self, run_id: object) -> None:
-        """Remove a draft."""
+        """Delete a draft."""
         await self._client.send(calls.runs.remove(run_id))
 
     async def start(self, run_id: object) -> Run:
-        """Queue a draft."""
-        return await self._client.send(calls.runs.steer(run_id, "start"))
+        """Start a draft."""
+        return await self._client.send(calls.runs.control(run_id, "start"))
 
     async def cancel(self, run_id: object) -> Run:
-        """Stop a run; what it had trained is not kept."""
-        return await self._client.send(calls.runs.steer(run_id, "cancel"))
+        """Cancel a run; the weights that it has trained are not kept."""
+        return await self._client.send(calls.runs.control(run_id, "cancel"))
 
     async def pause(self, run_id: object) -> Run:
-        """Have a run stop at a checkpoint."""
-        return await self._client.send(calls.runs.steer(run_id, "pause"))
+        """Pause a run at a checkpoint."""
+        return await self._client.send(calls.runs.control(run_id, "pause"))
 
     async def resume(self, run_id: object) -> Run:
-        """Queue a paused run again."""
-        return await self._client.send(calls.runs.steer(run_id, "resume"))
+        """Resume a paused run from its newest checkpoint."""
+        return await self._client.send(calls.runs.control(run_id, "resume"))
 
     async def clone(self, run_id: object, changes: Mapping[str, Any] | None = None) -> Run:
-        """Launch a run like another one, with changes; `{"draft": True}` keeps it to be edited."""
+        """Launch a copy of a run with changed settings; `{"draft": True}` saves it as a draft."""
         return await self._client.send(calls.runs.clone(run_id, changes or {}))
 
     async def reproduce(self, run_id: object) -> Run:
-        """Run the very same again; `client.experiments.drift` tells what came out differently."""
-        return await self._client.send(calls.runs.steer(run_id, "reproduce"))
+        """Run exactly the same again; `client.experiments.drift` shows what differs."""
+        return await self._client.send(calls.runs.control(run_id, "reproduce"))
 
     async def set_priority(self, run_id: object, priority: int) -> Run:
-        """Move a run in the queue: -100 to 100, higher ones are claimed first."""
+        """Set the priority of a queued run, from -100 to 100; a higher one starts first."""
         return await self._client.send(calls.runs.set_priority(run_id, priority))
 
     async def schema(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class AsyncRuns(AsyncResource):
         return answer.content()
 
     async def preflight(self, settings: Mapping[str, Any], *, timeout_s: float = PLAN_TIMEOUT_S) -> Plan:
-        """Plan a training without starting it: tokens, memory, duration, warnings."""
+        """Plan a run without launching it, and wait for the plan: tokens, memory, duration, warnings."""
         plan = await self._client.send(calls.runs.preflight(settings, wait_s=LAUNCH_WAIT_S))
         if plan.status != "planning":
             return plan
@@ -93,9 +93,9 @@ class AsyncRuns(AsyncResource):
         )
 
     async def plan(self, plan_id: object) -> Plan:
-        """A plan made earlier."""
+        """One plan."""
         return await self._client.send(calls.runs.plan(plan_id))
 
     async def launch_plan(self, plan_id: object, *, idempotency_key: str | None = None) -> Run:
-        """Launch exactly what was planned: the same content hashes; again under one key it is the same run."""
+        """Launch the run that a plan describes, on the same data; a repeated `idempotency_key` gives the same run."""
         return await self._client.send(calls.runs.launch_plan(plan_id, idempotency_key=idempotency_key))

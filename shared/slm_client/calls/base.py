@@ -17,20 +17,20 @@ ProgressCallback = Callable[[int], None]
 
 
 class JsonObject(Answer):
-    """An answer whose shape this client passes on as it is, e.g. a model card."""
+    """An answer that the client passes on without a model of its own, e.g. a model card."""
 
     def content(self) -> dict[str, Any]:
-        """The object as it was answered."""
+        """The JSON object."""
         return dict(self.model_extra or {})
 
 
 class Nothing(Answer):
-    """The answer of a request that has none (204)."""
+    """The empty answer of a request, e.g. of a deletion."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file to send as the multipart part `file`, under `filename`."""
+    """A file to send as the part `file` of a multipart form, with other fields."""
 
     path: Path
     filename: str
@@ -58,7 +58,7 @@ class Call(Generic[T]):
 
 
 class PageFilters(TypedDict, total=False):
-    """What every list takes: the order, how many items a page has, and where it begins (`next_cursor` of a page)."""
+    """What every list takes: its order, the items per page, and the `next_cursor` of the previous page."""
 
     sort: str | None
     limit: int | None
@@ -72,19 +72,19 @@ class Unset(Enum):
 
 
 UNSET = Unset.UNSET
-"""Says of an argument that it was not given, where None means something."""
+"""The default of an argument for which None has a meaning."""
 
 
 def changes_of(**values: Any) -> dict[str, Any]:
-    """The arguments that were given, None among them."""
+    """The arguments that are not UNSET."""
     return {name: value for name, value in values.items() if value is not UNSET}
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """The arguments that were given."""
+    """The arguments that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def address_of(collection: str, reference: object, suffix: str = "") -> str:
-    """The path of one thing, its reference quoted."""
+    """The path of one resource, with its reference quoted."""
     return f"/api/{collection}/{quote(str(reference), safe='')}{suffix}"

@@ -20,7 +20,7 @@ from slm_client.models import (
 
 
 class DatasetFilters(PageFilters, total=False):
-    """Which datasets a list has."""
+    """Which datasets to list."""
 
     usage: str | None
     status: str | None
@@ -35,7 +35,7 @@ class DatasetFilters(PageFilters, total=False):
 
 @dataclass(frozen=True)
 class UploadOptions:
-    """What a dataset will be and how its file is read; what is None is detected by the platform."""
+    """How a file becomes a dataset; the platform detects what is None."""
 
     usage: str = "training"
     name: str | None = None
@@ -51,20 +51,20 @@ class UploadOptions:
     sample_by: str | None = None
 
     def fields(self) -> dict[str, Any]:
-        """What was given, by the names of the API."""
+        """The options that were given, as fields of the API."""
         plain = {name: value for name, value in vars(self).items() if value is not None and value not in ((), {})}
         return {name: list(value) if name == "parents" else value for name, value in plain.items()}
 
 
-def upload(path: Path, how: "UploadOptions", *, on_progress: ProgressCallback | None) -> Call[Dataset]:
+def upload(path: Path, options: UploadOptions, *, on_progress: ProgressCallback | None) -> Call[Dataset]:
     """Send a file as a new dataset version."""
-    fields = {name: _as_text(value) for name, value in how.fields().items()}
+    fields = {name: _as_text(value) for name, value in options.fields().items()}
     upload = Upload(path, path.name, {"name": path.stem, **fields}, on_progress)
     return Call("POST", "/api/datasets", Dataset, upload=upload)
 
 
 def _as_text(value: Any) -> str:
-    """A field of a form, which can only carry text."""
+    """The text of a form field."""
     if isinstance(value, list):
         return ",".join(value)
     return value if isinstance(value, str) else json.dumps(value)
@@ -88,7 +88,7 @@ def preview(reference: object, *, offset: int, limit: int) -> Call[Preview]:
 
 
 def delete(reference: object) -> Call[Nothing]:
-    """Take a dataset version away from new work."""
+    """Delete a dataset version."""
     return Call("DELETE", address_of("datasets", reference), Nothing)
 
 
@@ -98,12 +98,12 @@ def download(reference: object, *, file_format: str) -> Call[Nothing]:
 
 
 def retry(reference: object, reading: Mapping[str, Any]) -> Call[Dataset]:
-    """Process a dataset in error again, read as given."""
+    """Process a failed dataset again, with other options."""
     return Call("POST", address_of("datasets", reference, ":retry"), Dataset, json=reading)
 
 
 def problems(reference: object) -> Call[DatasetProblems]:
-    """What is wrong with a file."""
+    """The problems of a file."""
     return Call("GET", address_of("datasets", reference, "/problems"), DatasetProblems)
 
 
@@ -113,13 +113,13 @@ def report(reference: object) -> Call[DatasetReport]:
 
 
 def split(reference: object, *, validation_fraction: float, seed: int) -> Call[Split]:
-    """Cut a dataset in two."""
+    """Split a dataset into a training and a validation dataset."""
     body = {"validation_fraction": validation_fraction, "seed": seed}
     return Call("POST", address_of("datasets", reference, ":split"), Split, json=body)
 
 
 def request_token_report(reference: object, *, model: str, max_length: int) -> Call[TokenReport]:
-    """Ask for the tokens of a dataset in front of a model."""
+    """Request a token report of a dataset for a base model."""
     body = {"model": model, "max_length": max_length}
     return Call("POST", address_of("datasets", reference, "/token_reports"), TokenReport, json=body)
 
@@ -136,7 +136,7 @@ def token_reports(reference: object, **page: Unpack[PageFilters]) -> Call[Page[T
 
 
 def request_comparison(reference: object, *, other: str) -> Call[DatasetComparison]:
-    """Ask how two datasets differ and what they share."""
+    """Request a comparison of two datasets."""
     return Call("POST", address_of("datasets", reference, "/comparisons"), DatasetComparison, json={"other": other})
 
 

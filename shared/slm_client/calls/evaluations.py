@@ -15,7 +15,7 @@ from slm_client.models import (
 
 
 class EvaluationFilters(PageFilters, total=False):
-    """Which evaluations a list has."""
+    """Which evaluations to list."""
 
     model_id: str | None
     dataset_id: str | None
@@ -31,12 +31,12 @@ def create(settings: Mapping[str, Any]) -> Call[Evaluation]:
 
 
 def cancel(evaluation_id: object) -> Call[Evaluation]:
-    """Stop an evaluation."""
+    """Cancel an evaluation."""
     return Call("POST", address_of("evaluations", evaluation_id, ":cancel"), Evaluation)
 
 
 def retry(evaluation_id: object) -> Call[Evaluation]:
-    """Queue an evaluation again that ended without numbers."""
+    """Queue a failed or cancelled evaluation again."""
     return Call("POST", address_of("evaluations", evaluation_id, ":retry"), Evaluation)
 
 
@@ -47,7 +47,7 @@ def compare(first: object, second: object) -> Call[EvaluationComparison]:
 
 
 def predictions(evaluation_id: object, **query: str | int | bool | None) -> Call[Predictions]:
-    """A page of what the model answered."""
+    """A page of the model's answers."""
     path = address_of("evaluations", evaluation_id, "/predictions")
     return Call("GET", path, Predictions, params=given(**query))
 
@@ -58,12 +58,12 @@ def download_predictions(evaluation_id: object) -> Call[Nothing]:
 
 
 def curves(evaluation_id: object) -> Call[Curves]:
-    """The training of the model beside what it scores."""
+    """The training curves of the model, and its evaluations."""
     return Call("GET", address_of("evaluations", evaluation_id, "/curves"), Curves)
 
 
 def suites() -> Call[Suites]:
-    """The benchmark suites that may be asked for."""
+    """The available benchmark suites."""
     return Call("GET", "/api/evaluations:suites", Suites)
 
 

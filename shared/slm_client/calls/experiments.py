@@ -8,7 +8,7 @@ from slm_client.models import Checkpoints, Comparison, Drift, Experiment, Log, M
 
 
 class ExperimentFilters(PageFilters, total=False):
-    """Which experiments a list has."""
+    """Which experiments to list."""
 
     status: str | None
     dataset_id: str | None
@@ -29,7 +29,7 @@ def get(experiment_id: object) -> Call[Experiment]:
 
 
 def metrics(experiment_id: object, *, name: str | None, points: int | None = None) -> Call[Metrics]:
-    """The metric series of an experiment, raw or thinned out to so many points each."""
+    """The metric series of an experiment, all points or at most `points` of each."""
     params = given(name=name, points=points)
     return Call("GET", address_of("experiments", experiment_id, "/metrics"), Metrics, params=params)
 
@@ -37,7 +37,7 @@ def metrics(experiment_id: object, *, name: str | None, points: int | None = Non
 def log(
     experiment_id: object, *, limit: int, after: int, levels: Sequence[str] = (), q: str | None = None
 ) -> Call[Log]:
-    """The last lines of an experiment's log, of these levels and with this text."""
+    """The last lines of an experiment's log, or those after the line `after`; only some levels, or with a text."""
     params = given(limit=limit, after=after, level=list(levels) or None, q=q)
     return Call("GET", address_of("experiments", experiment_id, "/log"), Log, params=params)
 

@@ -22,7 +22,7 @@ from slm_client.models import (
 
 
 class ModelFilters(PageFilters, total=False):
-    """Which models a list has."""
+    """Which models to list."""
 
     kind: str | None
     family: str | None
@@ -56,13 +56,13 @@ def upload(
     source: str | None,
     on_progress: ProgressCallback | None,
 ) -> Call[Model]:
-    """Send the archive of a model that was made elsewhere."""
+    """Upload the tar file of an external model."""
     fields = given(family=family, base_model=base_model, description=description, tag=list(tags) or None, source=source)
     return Call("POST", "/api/models", Model, upload=Upload(path, "model.tar", fields, on_progress))
 
 
 def edit(reference: object, changes: Mapping[str, Any], *, revision: int | None) -> Call[Model]:
-    """Change description or tags, of the revision given or of whatever there is."""
+    """Change description or tags, if the model still has this revision (None: any)."""
     match = "*" if revision is None else f'"{revision}"'
     return Call("PATCH", address_of("models", reference), Model, json=changes, headers={"If-Match": match})
 
@@ -73,7 +73,7 @@ def delete(reference: object) -> Call[Nothing]:
 
 
 def compare(references: Sequence[object]) -> Call[ModelComparison]:
-    """Two to ten models side by side."""
+    """Compare two to ten models."""
     return Call("GET", "/api/models:compare", ModelComparison, params={"model": [str(each) for each in references]})
 
 
@@ -88,17 +88,17 @@ def aliases(reference: object) -> Call[Aliases]:
 
 
 def point_alias(reference: object, alias: str) -> Call[Aliases]:
-    """Let an alias lead to a model."""
+    """Point an alias to a model."""
     return Call("PUT", address_of("models", reference, f"/aliases/{quote(alias, safe='')}"), Aliases)
 
 
 def remove_alias(reference: object, alias: str) -> Call[Nothing]:
-    """Take an alias away from a model."""
+    """Remove an alias from a model."""
     return Call("DELETE", address_of("models", reference, f"/aliases/{quote(alias, safe='')}"), Nothing)
 
 
 def card(reference: object) -> Call[JsonObject]:
-    """What a model is, was made from and scores."""
+    """The card of a model as JSON."""
     return Call("GET", address_of("models", reference, "/card"), JsonObject)
 
 
@@ -113,23 +113,23 @@ def card_html(reference: object) -> Call[str]:
 
 
 def lineage(reference: object, **query: str | int | None) -> Call[Lineage]:
-    """Where a model comes from and what was measured of it, or what came of it."""
+    """The lineage of a model as a graph."""
     return Call("GET", address_of("models", reference, "/lineage"), Lineage, params=given(**query))
 
 
 def lineage_text(reference: object, *, file_format: str, **query: str | int | None) -> Call[str]:
-    """The same as a Mermaid flowchart or as OpenLineage events."""
+    """The lineage as a Mermaid flowchart or as OpenLineage events."""
     params = given(**query, format=file_format)
     return Call("GET", address_of("models", reference, "/lineage"), str, params=params)
 
 
 def lineage_of(node: object, **query: str | int | None) -> Call[Lineage]:
-    """The lineage around anything, by its id, or around a dataset by name."""
+    """The lineage around a node: any id, or the name of a dataset."""
     return Call("GET", "/api/models:lineage", Lineage, params=given(node=str(node), **query))
 
 
 def containing(dataset: object, *, as_of: str | None) -> Call[ContainingModels]:
-    """Every model that contains a dataset version."""
+    """All models trained on a dataset version, directly or through their base model."""
     return Call("GET", "/api/models:containing", ContainingModels, params=given(dataset=str(dataset), as_of=as_of))
 
 
@@ -144,28 +144,28 @@ def check_promotion(reference: object) -> Call[PromotionCheck]:
 
 
 def promote(reference: object, *, reason: str | None, force: bool) -> Call[PromotionCheck]:
-    """Let `champion` lead to a model."""
+    """Make a model the champion of its family."""
     body = given(reason=reason, force=force or None)
     return Call("POST", address_of("models", reference, ":promote"), PromotionCheck, json=body)
 
 
 def roll_back(reference: object) -> Call[Model]:
-    """Let `champion` lead to the model before."""
+    """Make the previous champion of a family its champion again."""
     return Call("POST", address_of("models", reference, ":rollback"), Model)
 
 
 def verify(reference: object) -> Call[Verification]:
-    """Read every file of a model back."""
+    """Check every file of a model against its manifest."""
     return Call("GET", address_of("models", reference, "/verification"), Verification)
 
 
 def sign(reference: object) -> Call[Verification]:
-    """Sign a model that was registered before models were signed."""
+    """Sign a model that was registered without a signature."""
     return Call("POST", address_of("models", reference, ":sign"), Verification)
 
 
 def reproduce(reference: object) -> Call[Reproduction]:
-    """What it takes to make a model again."""
+    """Everything that is needed to reproduce a model."""
     return Call("GET", address_of("models", reference, "/reproduce"), Reproduction)
 
 

@@ -7,27 +7,27 @@ from slm_client.models import AuditEntry, DeadLetter, ServiceHealth
 
 
 def health(service: str) -> Call[ServiceHealth]:
-    """Whether anything waits in a service."""
+    """The health of a service."""
     return Call("GET", f"/api/operations/{service}", ServiceHealth)
 
 
 def dead_letters(service: str, *, limit: int) -> Call[list[DeadLetter]]:
-    """Messages that a service gave up."""
+    """The dead letters of a service."""
     return Call("GET", f"/api/operations/{service}/dead-letters", list[DeadLetter], params={"limit": limit})
 
 
 def redrive(service: str, consumer: str, event_id: str) -> Call[Nothing]:
-    """Handle one again."""
+    """Deliver a dead letter again."""
     return Call("POST", f"{_letter(service, consumer, event_id)}:redrive", Nothing)
 
 
 def discard(service: str, consumer: str, event_id: str) -> Call[Nothing]:
-    """Give one up for good."""
+    """Delete a dead letter."""
     return Call("DELETE", _letter(service, consumer, event_id), Nothing)
 
 
 def audit(service: str, *, before: int | None, limit: int) -> Call[list[AuditEntry]]:
-    """Who did what in a service."""
+    """The audit log of a service."""
     path = f"/api/operations/{service}/audit"
     return Call("GET", path, list[AuditEntry], params=given(before=before, limit=limit))
 

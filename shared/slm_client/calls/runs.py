@@ -8,7 +8,7 @@ from slm_client.models import Page, Plan, Run, Statistics, Workers
 
 
 class RunFilters(PageFilters, total=False):
-    """Which runs a list has."""
+    """Which runs to list."""
 
     status: str | None
     tag: str | None
@@ -17,7 +17,7 @@ class RunFilters(PageFilters, total=False):
 
 
 def launch(settings: Mapping[str, Any], *, idempotency_key: str | None) -> Call[Run]:
-    """Queue a training; `settings` is the body of `POST /api/runs`."""
+    """Launch a run; `settings` is the body of `POST /api/runs`."""
     return Call("POST", "/api/runs", Run, json=given(**settings), idempotency_key=idempotency_key)
 
 
@@ -42,18 +42,18 @@ def remove(run_id: object) -> Call[Nothing]:
     return Call("DELETE", address_of("runs", run_id), Nothing)
 
 
-def steer(run_id: object, verb: str) -> Call[Run]:
-    """`start`, `pause`, `resume`, `cancel` or `reproduce` a run."""
+def control(run_id: object, verb: str) -> Call[Run]:
+    """Apply a verb to a run: `start`, `pause`, `resume`, `cancel` or `reproduce`."""
     return Call("POST", address_of("runs", run_id, f":{verb}"), Run)
 
 
 def clone(run_id: object, changes: Mapping[str, Any]) -> Call[Run]:
-    """Launch a run like another one."""
+    """Launch a copy of a run, with changed settings."""
     return Call("POST", address_of("runs", run_id, ":clone"), Run, json=changes)
 
 
 def set_priority(run_id: object, priority: int) -> Call[Run]:
-    """Move a run in the queue."""
+    """Set the priority of a queued run."""
     return Call("PUT", address_of("runs", run_id, "/priority"), Run, json={"priority": priority})
 
 
@@ -63,7 +63,7 @@ def schema() -> Call[JsonObject]:
 
 
 def preflight(settings: Mapping[str, Any], *, wait_s: int) -> Call[Plan]:
-    """Plan a training without starting it."""
+    """Plan a run without launching it."""
     return Call("POST", "/api/runs:preflight", Plan, json=given(**settings), params={"wait_s": wait_s})
 
 
@@ -73,7 +73,7 @@ def plan(plan_id: object) -> Call[Plan]:
 
 
 def launch_plan(plan_id: object, *, idempotency_key: str | None) -> Call[Run]:
-    """Launch exactly what was planned."""
+    """Launch the run that a plan describes."""
     return Call("POST", address_of("plans", plan_id, ":launch"), Run, idempotency_key=idempotency_key)
 
 
@@ -83,5 +83,5 @@ def workers() -> Call[Workers]:
 
 
 def statistics(*, since: str | None) -> Call[Statistics]:
-    """Training in numbers."""
+    """Training statistics."""
     return Call("GET", "/api/statistics", Statistics, params=given(since=since))

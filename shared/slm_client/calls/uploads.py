@@ -15,7 +15,7 @@ def begin(fields: dict[str, Any], *, file_name: str, size_bytes: int) -> Call[Up
 
 
 def get(upload_id: str) -> Call[UploadState]:
-    """Which parts are stored."""
+    """The state of an upload: which parts are stored."""
     return Call("GET", f"{PATH}/{upload_id}", UploadState)
 
 
@@ -26,10 +26,10 @@ def put_part(upload_id: str, number: int, data: bytes, *, sha256: str) -> Call[U
 
 
 def complete(upload_id: str, *, sha256: str) -> Call[Dataset]:
-    """Make the dataset of its parts."""
+    """Complete an upload, which makes its dataset."""
     return Call("POST", f"{PATH}/{upload_id}:complete", Dataset, json={"sha256": sha256})
 
 
 def abort(upload_id: str) -> Call[Nothing]:
-    """Give up an upload."""
+    """Abort an upload."""
     return Call("DELETE", f"{PATH}/{upload_id}", Nothing)

@@ -16,7 +16,7 @@ from slm_client.cli.local import is_installed, launch_for_this_command
 from slm_client.cli.options import Gateway, Json, patient_client
 from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import errors, print_json
-from slm_client.cli.training import Method
+from slm_client.cli.training import BatchSize, Epochs, LearningRate, MethodOption
 from slm_client.errors import UnexpectedAnswerError, UnreachableError
 from slm_client.models import Dataset, Evaluation, Model, Run
 from slm_client.synchronous import SlmClient
@@ -30,10 +30,10 @@ def demo(
         typer.Option(exists=True, dir_okay=False, help="Use this CSV, JSON, JSONL or Parquet file."),
     ] = None,
     base_model: Annotated[str | None, typer.Option(help="Base model (default: nano-v1).")] = None,
-    method: Annotated[Method | None, typer.Option(help="Train all weights (full) or an adapter (lora).")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the training rows.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows per optimiser step.")] = None,
+    method: MethodOption = None,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    batch_size: BatchSize = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the training.")] = None,
     gateway: Gateway = None,
     json: Json = False,

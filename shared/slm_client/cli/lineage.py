@@ -9,7 +9,7 @@ from slm_client.cli.models import Reference
 from slm_client.cli.models import app as app
 from slm_client.cli.options import Gateway, Json, Limit
 from slm_client.cli.terminal import Columns, moment, output, print_done, print_json, print_list, print_table, print_text
-from slm_client.models import Happening, Lineage, Model, PromotionCheck, Verification
+from slm_client.models import Lineage, Model, PromotionCheck, TimelineEntry, Verification
 from slm_client.synchronous import SlmClient
 
 AsOf = Annotated[
@@ -23,7 +23,7 @@ CONTAINING_COLUMNS: Columns[Model] = [
     ("CREATED", lambda each: moment(each.created_at)),
     ("DELETED", lambda each: moment(each.deleted_at)),
 ]
-TIMELINE_COLUMNS: Columns[Happening] = [
+TIMELINE_COLUMNS: Columns[TimelineEntry] = [
     ("WHEN", lambda each: moment(each.at)),
     ("WHAT", lambda each: each.type),
     ("BY", lambda each: each.data.get("by")),

@@ -29,13 +29,18 @@ class Method(StrEnum):
     LORA = "lora"
 
 
+ConfigFile = Annotated[
+    Path | None,
+    typer.Argument(exists=True, dir_okay=False, help="YAML file with settings; `slm runs schema` prints its schema."),
+]
+MethodOption = Annotated[Method | None, typer.Option("--method", help="Train all weights (full) or an adapter (lora).")]
+Epochs = Annotated[float | None, typer.Option(help="Passes over the training rows.")]
+LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
+BatchSize = Annotated[int | None, typer.Option(help="Rows per optimiser step.")]
+
+
 def train(
-    config: Annotated[
-        Path | None,
-        typer.Argument(
-            exists=True, dir_okay=False, help="YAML file with settings; `slm runs schema` prints its schema."
-        ),
-    ] = None,
+    config: ConfigFile = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; the model family is derived from it.")] = None,
     base_model: Annotated[
         str | None,
@@ -43,10 +48,10 @@ def train(
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Training dataset: id, name or family.")] = None,
     evaluation_dataset: Annotated[str | None, typer.Option(help="Evaluation dataset: id, name or family.")] = None,
-    method: Annotated[Method | None, typer.Option(help="Train all weights (full) or an adapter (lora).")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the training rows.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows per optimiser step.")] = None,
+    method: MethodOption = None,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    batch_size: BatchSize = None,
     draft: Annotated[bool, typer.Option("--draft", help="Save a draft, to edit and start later.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only plan memory and time; start nothing.")] = False,
     follow: Follow = False,

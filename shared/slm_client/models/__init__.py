@@ -1,4 +1,4 @@
-"""What the platform answers, typed where it is known. Fields this client does not know are kept as they came."""
+"""The answers of the platform as models. Fields that this client does not know are kept."""
 
 from slm_client.models.base import Answer, Page, Problem, Reference
 from slm_client.models.datasets import Column, Dataset, DatasetProblem, DatasetProblems, DatasetReport, Preview, Split
@@ -37,7 +37,6 @@ from slm_client.models.models import (
     AliasMove,
     ComparedFact,
     ContainingModels,
-    Happening,
     Lineage,
     LineageEdge,
     LineageNode,
@@ -46,6 +45,7 @@ from slm_client.models.models import (
     PromotionCheck,
     Reproduction,
     Timeline,
+    TimelineEntry,
     Usage,
     Use,
     Verification,
@@ -82,7 +82,6 @@ __all__ = [
     "Evaluation",
     "EvaluationComparison",
     "Experiment",
-    "Happening",
     "Lineage",
     "LineageEdge",
     "LineageNode",
@@ -118,6 +117,7 @@ __all__ = [
     "SuiteTask",
     "Suites",
     "Timeline",
+    "TimelineEntry",
     "TokenCounts",
     "TokenReport",
     "Transition",

@@ -1,4 +1,4 @@
-"""What all answers share: unknown fields are kept, pages, references and problems."""
+"""What all answers share: the root class, pages, references and problems."""
 
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Answer(BaseModel):
-    """Root of all answers."""
+    """Root of all answers; unknown fields are kept, so that a newer platform may add some."""
 
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
@@ -22,7 +22,7 @@ class Page(Answer, Generic[T]):
 
 
 class Reference(Answer):
-    """A thing named by another; a dataset carries its checksum and rows."""
+    """A reference to another resource; one to a dataset also has its checksum and its number of rows."""
 
     id: str
     name: str

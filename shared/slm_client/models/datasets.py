@@ -17,7 +17,7 @@ class Column(Answer):
 
 
 class WorkProgress(Answer):
-    """How far long work got: `done` of `total` units of a stage."""
+    """Progress of long work: `done` of `total` units of a stage."""
 
     stage: str
     done: int = 0
@@ -61,7 +61,7 @@ class Dataset(Answer):
 
 
 class DatasetProblem(Answer):
-    """One thing wrong with a file, with its place; `path` is a JSON pointer into the row."""
+    """One problem of a file, with its place; `path` is a JSON pointer into the row."""
 
     code: str
     message: str
@@ -74,7 +74,7 @@ class DatasetProblem(Answer):
 
 
 class DatasetProblems(Answer):
-    """Everything wrong with a file: the first hundred, and how many of each code."""
+    """The problems of a file: the first hundred, and how many there are of each code."""
 
     total: int = 0
     counts: dict[str, int] = Field(default_factory=dict)
@@ -83,7 +83,7 @@ class DatasetProblems(Answer):
 
 
 class Split(Answer):
-    """The two datasets that a split makes."""
+    """The two datasets of a split."""
 
     train: Dataset
     validation: Dataset

@@ -10,7 +10,7 @@ from slm_client.models.base import Answer, Problem, Reference
 
 
 class Sample(Answer):
-    """One generation of an evaluation beside what was expected.
+    """One generated answer of an evaluation, and the expected one.
 
     `row` is its place in the dataset from 0, `loss` the mean in nats per expected token, `scores` other row metrics.
     """
@@ -25,7 +25,7 @@ class Sample(Answer):
 
 
 class SuiteTask(Answer):
-    """One task of a benchmark suite as it ran; standard errors, and what is good, by metric."""
+    """The result of one task of a benchmark suite; standard errors and directions by metric."""
 
     version: str = ""
     rows: int = 0
@@ -87,12 +87,12 @@ class Evaluation(Answer):
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the evaluation has ended."""
         return self.status in {"completed", "failed", "cancelled"}
 
 
 class Predictions(Answer):
-    """Some of the answers of an evaluation, and how many there are."""
+    """A page of the answers of an evaluation; `total` counts all of them."""
 
     items: Sequence[Sample] = ()
     offset: int = 0
@@ -114,7 +114,7 @@ class ComparedMetric(Answer):
 
 
 class EvaluationComparison(Answer):
-    """Two evaluations of the same rows, side by side."""
+    """The comparison of two evaluations of the same rows."""
 
     first: Evaluation
     second: Evaluation
@@ -131,7 +131,7 @@ class CurvePoint(Answer):
 
 
 class Curves(Answer):
-    """How a model was trained beside what it scores."""
+    """The training curves of a model, and its evaluations."""
 
     experiment_id: str
     series: dict[str, Sequence[CurvePoint]] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from slm_client.models.datasets import WorkProgress
 
 
 class Examination(Answer):
-    """Work on a dataset that was asked for: `queued`, `done` or `failed`."""
+    """A requested report on a dataset; `status` is `queued`, `done` or `failed`."""
 
     id: str
     dataset_id: str
@@ -23,7 +23,7 @@ class Examination(Answer):
 
 
 class Span(Answer):
-    """A stretch of text as the model reads it; `trained` where it is learned."""
+    """A piece of text as the model reads it; `trained` if it counts in the loss."""
 
     text: str
     trained: bool
@@ -41,7 +41,7 @@ class RenderedRow(Answer):
 
 
 class TokenCounts(Answer):
-    """What training on a dataset would see; lengths are in tokens, of rows before any cut to `max_length`."""
+    """The tokens of a dataset in training; lengths are in tokens, before rows are cut to `max_length`."""
 
     rows: int
     total_rows: int = 0
@@ -66,7 +66,7 @@ class TokenCounts(Answer):
 
 
 class TokenReport(Examination):
-    """What a dataset becomes in front of one base model."""
+    """The tokens of a dataset for one base model."""
 
     model_id: str
     model_name: str
@@ -75,7 +75,7 @@ class TokenReport(Examination):
 
 
 class DatasetComparison(Examination):
-    """Two datasets side by side: what changed between them, and which rows stand in both."""
+    """The comparison of two datasets: what changed, and which rows are in both."""
 
     other_id: str
     other_name: str

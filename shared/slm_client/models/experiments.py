@@ -10,7 +10,7 @@ from slm_client.models.base import Answer, Problem, Reference
 
 
 class Progress(Answer):
-    """How far a training is; `loss` is the latest one, in nats per trained token."""
+    """Progress of a training; `loss` is the latest one, in nats per trained token."""
 
     step: int | None = None
     total_steps: int | None = None
@@ -21,7 +21,7 @@ class Progress(Answer):
 
 
 class Attempt(Answer):
-    """One time that a worker had the run; `outcome` is None while it works."""
+    """One attempt of a worker to train the run; `outcome` is None while it works."""
 
     number: int
     worker: str = ""
@@ -36,7 +36,7 @@ class Attempt(Answer):
 
 
 class Transition(Answer):
-    """The run came into this state."""
+    """A change of the run to this state."""
 
     state: str
     attempt: int = 0
@@ -44,7 +44,7 @@ class Transition(Answer):
 
 
 class Experiment(Answer):
-    """One training and what came of it; `status` is queued, running, paused, completed, failed or cancelled."""
+    """One training and its result; `status` is queued, running, paused, completed, failed or cancelled."""
 
     id: str
     run_id: str
@@ -77,7 +77,7 @@ class Experiment(Answer):
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the training has ended."""
         return self.status in {"completed", "failed", "cancelled"}
 
 
@@ -112,7 +112,7 @@ class Log(Answer):
 
 
 class Checkpoint(Answer):
-    """A checkpoint from which the run could go on, with the metrics of its step."""
+    """A checkpoint from which the run can resume, with the metrics of its step."""
 
     step: int
     size_bytes: int = 0
@@ -121,13 +121,13 @@ class Checkpoint(Answer):
 
 
 class Checkpoints(Answer):
-    """The checkpoints that are kept, the newest first."""
+    """The stored checkpoints, newest first."""
 
     items: Sequence[Checkpoint] = ()
 
 
 class Comparison(Answer):
-    """Experiments side by side: options that differ and curves, by experiment id."""
+    """The comparison of experiments: options that differ and curves, by experiment id."""
 
     experiments: Sequence[Experiment] = ()
     differences: dict[str, dict[str, Any]] = Field(default_factory=dict)

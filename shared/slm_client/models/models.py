@@ -48,7 +48,7 @@ class Model(Answer):
 
 
 class Alias(Answer):
-    """Where an alias leads."""
+    """An alias and its model."""
 
     name: str
     model: str
@@ -85,14 +85,14 @@ class Use(Answer):
 
 
 class Usage(Answer):
-    """What a model was used for."""
+    """The uses of a model."""
 
     model_id: str
     uses: Sequence[Use] = ()
 
 
 class ComparedFact(Answer):
-    """One fact of several models side by side."""
+    """One fact of several models, in their order."""
 
     name: str
     values: Sequence[Any] = ()
@@ -100,7 +100,7 @@ class ComparedFact(Answer):
 
 
 class ModelComparison(Answer):
-    """Models side by side: facts, configuration, and metrics by dataset."""
+    """The comparison of models: facts, configuration, and metrics by dataset."""
 
     models: Sequence[Model] = ()
     facts: Sequence[ComparedFact] = ()
@@ -126,7 +126,7 @@ class LineageEdge(Answer):
 
 
 class Lineage(Answer):
-    """Where a model comes from and what it scored, as a graph."""
+    """The lineage of a model as a graph."""
 
     nodes: Sequence[LineageNode] = ()
     edges: Sequence[LineageEdge] = ()
@@ -134,14 +134,14 @@ class Lineage(Answer):
 
 
 class ContainingModels(Answer):
-    """Every model that contains a dataset version."""
+    """All models trained on a dataset version, directly or through their base model."""
 
     dataset: str
     models: Sequence[Model] = ()
 
 
-class Happening(Answer):
-    """Something that happened to a model."""
+class TimelineEntry(Answer):
+    """One entry in the timeline of a model."""
 
     seq: int
     at: datetime | None = None
@@ -152,12 +152,12 @@ class Happening(Answer):
 class Timeline(Answer):
     """What happened to a model, newest first; more with `before=next_before`."""
 
-    items: Sequence[Happening] = ()
+    items: Sequence[TimelineEntry] = ()
     next_before: int | None = None
 
 
 class PromotionCheck(Answer):
-    """Whether a model may become champion, by every condition."""
+    """The result of each condition of the promotion policy."""
 
     model: str
     rival: str | None = None
@@ -166,7 +166,7 @@ class PromotionCheck(Answer):
 
 
 class Verification(Answer):
-    """Whether an artifact is what was registered."""
+    """Whether the files of a model are those that were registered."""
 
     model: str
     manifest_sha256: str | None = None
@@ -178,7 +178,7 @@ class Verification(Answer):
 
 
 class Reproduction(Answer):
-    """What it takes to make a model again."""
+    """Everything that is needed to reproduce a model."""
 
     model: str
     config: dict[str, Any] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What operators ask of a service."""
+"""Answers for operators: health, dead letters, audit."""
 
 from datetime import datetime
 from typing import Any
@@ -8,11 +8,11 @@ from pydantic import Field
 from slm_client.models.base import Answer
 
 SERVICES = ("datasets", "evaluation", "registry", "training")
-"""The services that answer about themselves."""
+"""The services that have operations endpoints."""
 
 
 class ServiceHealth(Answer):
-    """Whether anything waits; the times are the oldest one's."""
+    """What waits in a service; the time is that of the oldest unpublished event."""
 
     service: str
     unpublished_events: int = 0
@@ -34,7 +34,7 @@ class DeadLetter(Answer):
 
 
 class AuditEntry(Answer):
-    """One thing that somebody did."""
+    """One entry of the audit log."""
 
     seq: int
     at: datetime | None = None

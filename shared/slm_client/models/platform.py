@@ -1,4 +1,4 @@
-"""What spans services: the overview and the live feed."""
+"""The overview and the live feed, which span services."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from slm_client.models.experiments import Experiment
 
 
 class Count(Answer):
-    """How many there are; `is_exact` is False where counting stopped at a bound."""
+    """A count; `is_exact` is False if counting stopped at a limit."""
 
     total: int = 0
     by_status: dict[str, int] = Field(default_factory=dict)
@@ -30,7 +30,7 @@ class Overview(Answer):
 
 
 class LiveEvent(Answer):
-    """One event of the live feed; `sequence` is its place in the stream and what a reconnect continues from."""
+    """One event of the live feed; `sequence` is its place in the stream, after which a reader can continue."""
 
     sequence: int
     type: str

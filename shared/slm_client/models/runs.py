@@ -10,7 +10,7 @@ from slm_client.models.base import Answer, Problem, Reference
 
 
 class QueuePlace(Answer):
-    """Where a queued run stands (1 is next) and what it waits for."""
+    """The position of a queued run (1 is next), and what it waits for."""
 
     position: int
     reason: str = ""
@@ -18,7 +18,7 @@ class QueuePlace(Answer):
 
 
 class Origin(Answer):
-    """The run that another one was made from; `relation` is clone or reproduction."""
+    """The run from which another one was copied; `relation` is clone or reproduction."""
 
     relation: str
     run_id: str
@@ -26,7 +26,7 @@ class Origin(Answer):
 
 
 class Run(Answer):
-    """A request to train, and where it stands. `version` goes up with each edit of a draft."""
+    """A request to train, and its state. `version` grows with each edit of a draft."""
 
     id: str
     experiment_id: str
@@ -69,7 +69,7 @@ class Workers(Answer):
 
 
 class Statistics(Answer):
-    """Training in numbers; times in seconds."""
+    """Training statistics; times in seconds."""
 
     runs: int = 0
     by_status: dict[str, int] = Field(default_factory=dict)
@@ -84,7 +84,7 @@ class Statistics(Answer):
 
 
 class Plan(Answer):
-    """What a preflight found; `status` is planning, ready or refused.
+    """The plan of a run; `status` is planning, ready or refused.
 
     `report` has tokens, memory, duration, choices and warnings once it is ready, `error` says why it was refused.
     """

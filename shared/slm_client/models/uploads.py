@@ -7,7 +7,7 @@ from slm_client.models.base import Answer
 
 
 class UploadPart(Answer):
-    """One part; `url` is where it goes without credentials, None for through the gateway."""
+    """One part; `url` is the signed address to send it to, None to send it through the gateway."""
 
     number: int
     offset: int
@@ -17,7 +17,7 @@ class UploadPart(Answer):
 
 
 class UploadState(Answer):
-    """An upload in parts; it ends by itself at `expires_at`."""
+    """An upload in parts; it is removed at `expires_at` if it is not completed."""
 
     id: str
     status: str

@@ -32,7 +32,7 @@ class Models(Resource):
     """`client.models`; a reference is an id, a `<family>-v<n>`, a `<family>@<alias>` or a family."""
 
     def list(self, **filters: Unpack[ModelFilters]) -> Page[Model]:
-        """A page of models, newest first, or by `sort`: a column's name, with a minus in front to descend."""
+        """A page of models, newest first or by `sort`: a column, with a minus to sort descending."""
         return self._client.send(calls.models.page(**filters))
 
     def list_all(self, **filters: Unpack[ModelFilters]) -> Iterator[Model]:
@@ -54,7 +54,7 @@ class Models(Resource):
         source: str | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> Model:
-        """Register a model made elsewhere as the next version of a family, from its folder or a tar file of that.
+        """Register an external model as the next version of a family, from its folder or a tar file of the folder.
 
         `source` says where it came from.
         """
@@ -91,7 +91,7 @@ class Models(Resource):
         description: str | Unset | None = UNSET,
         tags: Sequence[str] | Unset = UNSET,
     ) -> Model:
-        """Change what is given. With `revision`, only if nobody has changed the model since."""
+        """Change description or tags. With `revision`, only if nobody has changed the model since that revision."""
         changes = changes_of(description=description, tags=tags)
         return self._client.send(calls.models.edit(reference, changes, revision=revision))
 
@@ -100,35 +100,35 @@ class Models(Resource):
         self._client.send(calls.models.delete(reference))
 
     def compare(self, *references: object) -> ModelComparison:
-        """Two to ten models side by side."""
+        """Compare two to ten models."""
         return self._client.send(calls.models.compare(references))
 
     def usage(self, reference: object) -> Usage:
-        """What it was used for, how often and when last."""
+        """What the model was used for, how often, and when last."""
         return self._client.send(calls.models.usage(reference))
 
     def aliases(self, reference: object) -> Aliases:
-        """Where the aliases of its family lead, and how they moved."""
+        """The aliases of the model's family, and how they moved."""
         return self._client.send(calls.models.aliases(reference))
 
     def point_alias(self, reference: object, alias: str) -> Aliases:
-        """Let a free alias of its family lead to it."""
+        """Point an alias of the model's family to the model; `champion` moves by `promote` only."""
         return self._client.send(calls.models.point_alias(reference, alias))
 
     def remove_alias(self, reference: object, alias: str) -> None:
-        """Take a free alias away from it."""
+        """Remove an alias from the model."""
         self._client.send(calls.models.remove_alias(reference, alias))
 
     def card(self, reference: object) -> JsonObject:
-        """Its card: what it is, was made from and scores."""
+        """The card of the model as JSON: what it is, what it was made from, and its scores."""
         return self._client.send(calls.models.card(reference))
 
     def card_markdown(self, reference: object) -> str:
-        """Its card as markdown."""
+        """The card as markdown."""
         return self._client.send(calls.models.card_markdown(reference))
 
     def card_html(self, reference: object) -> str:
-        """Its card as an HTML fragment."""
+        """The card as an HTML fragment."""
         return self._client.send(calls.models.card_html(reference))
 
     def lineage(
@@ -139,12 +139,12 @@ class Models(Resource):
         depth: int | None = None,
         as_of: str | None = None,
     ) -> Lineage:
-        """What it was made from and scores (`up`, the default), what came of it (`down`), or `both`."""
+        """What the model was made from, with evaluations (`up`), what was made from it (`down`), or `both`."""
         query = {"direction": direction, "depth": depth, "as_of": as_of}
         return self._client.send(calls.models.lineage(reference, **query))
 
     def lineage_text(self, reference: object, file_format: str = "mermaid", *, direction: str | None = None) -> str:
-        """Its lineage as `mermaid` or as `openlineage` events in JSON."""
+        """The lineage as a `mermaid` flowchart, or as `openlineage` events in JSON."""
         return self._client.send(calls.models.lineage_text(reference, file_format=file_format, direction=direction))
 
     def lineage_of(
@@ -154,35 +154,35 @@ class Models(Resource):
         return self._client.send(calls.models.lineage_of(node, direction=direction, depth=depth, as_of=as_of))
 
     def containing(self, dataset: object, *, as_of: str | None = None) -> ContainingModels:
-        """Every model that contains a dataset version, directly or through its base."""
+        """All models trained on a dataset version, directly or through their base model."""
         return self._client.send(calls.models.containing(dataset, as_of=as_of))
 
     def timeline(self, reference: object, *, before: int | None = None, limit: int | None = None) -> Timeline:
-        """What happened to it, newest first."""
+        """What happened to the model, newest first."""
         return self._client.send(calls.models.timeline(reference, before=before, limit=limit))
 
     def check_promotion(self, reference: object) -> PromotionCheck:
-        """Whether it may become champion, by every condition of the policy."""
+        """Check the model against each condition of the promotion policy."""
         return self._client.send(calls.models.check_promotion(reference))
 
     def promote(self, reference: object, *, reason: str | None = None, force: bool = False) -> PromotionCheck:
-        """Let `champion` of its family lead to it, if the policy holds."""
+        """Make the model the champion of its family, if the promotion policy allows it; `force` ignores the policy."""
         return self._client.send(calls.models.promote(reference, reason=reason, force=force))
 
     def roll_back(self, reference: object) -> Model:
-        """Let `champion` of its family lead to the model before; returns that."""
+        """Make the previous champion of the family its champion again, and return it."""
         return self._client.send(calls.models.roll_back(reference))
 
     def verify(self, reference: object) -> Verification:
-        """Have every file read back and compared with the signed manifest."""
+        """Check every file of the model against its signed manifest."""
         return self._client.send(calls.models.verify(reference))
 
     def sign(self, reference: object) -> Verification:
-        """Vouch for a model from before models were signed, once every file of it is read back; for administrators."""
+        """Verify and sign a model that was registered without a signature; for administrators."""
         return self._client.send(calls.models.sign(reference))
 
     def reproduce(self, reference: object) -> Reproduction:
-        """What it takes to make it again: configuration, hashes, seed, library versions."""
+        """Everything that is needed to reproduce the model: configuration, hashes, seed, library versions."""
         return self._client.send(calls.models.reproduce(reference))
 
     def download(
@@ -193,17 +193,17 @@ class Models(Resource):
         part: str | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> int:
-        """Save its files as one tar archive; `part` is all, merged (no LoRA adapter) or adapter. Returns the bytes."""
+        """Save the files as a tar file; `part` is all, merged (no LoRA adapter) or adapter. Returns the bytes."""
         return self._client.save(calls.models.download(reference, part=part), target, on_progress=on_progress)
 
     def download_file(
         self, reference: object, path: str, target: Path, *, on_progress: ProgressCallback | None = None
     ) -> int:
-        """Save one of its files, by its path as the card names it. Returns the bytes."""
+        """Save one file of the model, by its path in the card. Returns the bytes."""
         return self._client.save(calls.models.download_file(reference, path), target, on_progress=on_progress)
 
     def wait_for_experiment(self, experiment_id: str, *, timeout_s: float = 120.0) -> Model:
-        """The model that came of an experiment, once the registry has it."""
+        """Wait for the model of an experiment to be registered, and return it; raises WaitTimeoutError."""
         return wait_for_first(
             lambda: self.list(experiment_id=experiment_id),
             what=f"No model of experiment {experiment_id} was registered",

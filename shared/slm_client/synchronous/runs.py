@@ -18,18 +18,18 @@ class Runs(Resource):
     """`client.runs`."""
 
     def launch(self, settings: Mapping[str, Any], *, idempotency_key: str | None = None) -> Run:
-        """Queue a training; `settings` is the body of `POST /api/runs`, values of None are left to the platform.
+        """Launch a run; `settings` is the body of `POST /api/runs`, without the values that are None.
 
         Launching again under the same `idempotency_key` answers with the first run.
         """
         return self._client.send(calls.runs.launch(settings, idempotency_key=idempotency_key))
 
     def draft(self, settings: Mapping[str, Any]) -> Run:
-        """Keep a training to be edited and started later."""
+        """Save a run as a draft, to edit and start later."""
         return self._client.send(calls.runs.launch({**settings, "draft": True}, idempotency_key=None))
 
     def list(self, **filters: Unpack[RunFilters]) -> Page[Run]:
-        """A page of runs, newest first unless sorted otherwise, e.g. by `-completed_at`."""
+        """A page of runs, newest first or by `sort`, e.g. `-completed_at` (descending)."""
         return self._client.send(calls.runs.page(**filters))
 
     def list_all(self, **filters: Unpack[RunFilters]) -> Iterator[Run]:
@@ -37,43 +37,43 @@ class Runs(Resource):
         return self._client.items(calls.runs.page(**filters))
 
     def get(self, run_id: object) -> Run:
-        """One run; while it is queued with its place and what it waits for."""
+        """One run; a queued run has its position in the queue and what it waits for."""
         return self._client.send(calls.runs.get(run_id))
 
     def edit(self, run: Run, changes: Mapping[str, Any]) -> Run:
-        """Change options of a draft as it was read; None goes back to the default."""
+        """Change options of a draft (None restores a default), if nobody has edited it since it was read."""
         return self._client.send(calls.runs.edit(run.id, changes, version=run.version))
 
     def remove(self, run_id: object) -> None:
-        """Remove a draft."""
+        """Delete a draft."""
         self._client.send(calls.runs.remove(run_id))
 
     def start(self, run_id: object) -> Run:
-        """Queue a draft."""
-        return self._client.send(calls.runs.steer(run_id, "start"))
+        """Start a draft."""
+        return self._client.send(calls.runs.control(run_id, "start"))
 
     def cancel(self, run_id: object) -> Run:
-        """Stop a run; what it had trained is not kept."""
-        return self._client.send(calls.runs.steer(run_id, "cancel"))
+        """Cancel a run; the weights that it has trained are not kept."""
+        return self._client.send(calls.runs.control(run_id, "cancel"))
 
     def pause(self, run_id: object) -> Run:
-        """Have a run stop at a checkpoint."""
-        return self._client.send(calls.runs.steer(run_id, "pause"))
+        """Pause a run at a checkpoint."""
+        return self._client.send(calls.runs.control(run_id, "pause"))
 
     def resume(self, run_id: object) -> Run:
-        """Queue a paused run again."""
-        return self._client.send(calls.runs.steer(run_id, "resume"))
+        """Resume a paused run from its newest checkpoint."""
+        return self._client.send(calls.runs.control(run_id, "resume"))
 
     def clone(self, run_id: object, changes: Mapping[str, Any] | None = None) -> Run:
-        """Launch a run like another one, with changes; `{"draft": True}` keeps it to be edited."""
+        """Launch a copy of a run with changed settings; `{"draft": True}` saves it as a draft."""
         return self._client.send(calls.runs.clone(run_id, changes or {}))
 
     def reproduce(self, run_id: object) -> Run:
-        """Run the very same again; `client.experiments.drift` tells what came out differently."""
-        return self._client.send(calls.runs.steer(run_id, "reproduce"))
+        """Run exactly the same again; `client.experiments.drift` shows what differs."""
+        return self._client.send(calls.runs.control(run_id, "reproduce"))
 
     def set_priority(self, run_id: object, priority: int) -> Run:
-        """Move a run in the queue: -100 to 100, higher ones are claimed first."""
+        """Set the priority of a queued run, from -100 to 100; a higher one starts first."""
         return self._client.send(calls.runs.set_priority(run_id, priority))
 
     def schema(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Runs(Resource):
         return answer.content()
 
     def preflight(self, settings: Mapping[str, Any], *, timeout_s: float = PLAN_TIMEOUT_S) -> Plan:
-        """Plan a training without starting it: tokens, memory, duration, warnings."""
+        """Plan a run without launching it, and wait for the plan: tokens, memory, duration, warnings."""
         plan = self._client.send(calls.runs.preflight(settings, wait_s=LAUNCH_WAIT_S))
         if plan.status != "planning":
             return plan
@@ -94,9 +94,9 @@ class Runs(Resource):
         )
 
     def plan(self, plan_id: object) -> Plan:
-        """A plan made earlier."""
+        """One plan."""
         return self._client.send(calls.runs.plan(plan_id))
 
     def launch_plan(self, plan_id: object, *, idempotency_key: str | None = None) -> Run:
-        """Launch exactly what was planned: the same content hashes; again under one key it is the same run."""
+        """Launch the run that a plan describes, on the same data; a repeated `idempotency_key` gives the same run."""
         return self._client.send(calls.runs.launch_plan(plan_id, idempotency_key=idempotency_key))
