@@ -7,8 +7,9 @@ letter.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_shared.delivery import dead_letters, inbox
 from slm_shared.delivery.broker import Broker
 from slm_shared.delivery.failpoints import failpoint
-from slm_shared.delivery.handlers import Handler, UnhandledError, context_key, injected, subscribed
+from slm_shared.delivery.handlers import Handler, UnhandledError, injected, subscribed
 from slm_shared.delivery.pulling import MAX_DELIVERIES, PullLoop, give_back
 from slm_shared.errors import ConflictError, UnavailableError
 from slm_shared.events.catalogue import Event
@@ -35,7 +36,8 @@ from slm_shared.storage.database import Database
 
 log = structlog.get_logger()
 
-SESSION = context_key(AsyncSession)
+# The transaction that the current message is handled in.
+_session: ContextVar[AsyncSession | None] = ContextVar("session", default=None)
 
 CallNext = Callable[[Any], Awaitable[Any]]
 
@@ -62,8 +64,8 @@ class JoinsTrace(BaseMiddleware[Any, Any]):
 class TakesEffectOnce(BaseMiddleware[Any, Any]):
     """Runs the handler in one transaction with its inbox row; not at all when that row is there.
 
-    A transaction that the context has already, e.g. that of a request, is used instead of a new one, and committed by
-    whoever opened it.
+    A transaction that is open around it, e.g. that of a request, is used instead of a new one, and committed by whoever
+    opened it.
     """
 
     def __init__(self, msg: Any, /, *, context: Any, database: Database) -> None:
@@ -74,14 +76,21 @@ class TakesEffectOnce(BaseMiddleware[Any, Any]):
         """Decode before a connection is taken; commit before the server is answered."""
         await msg.decode()
         durable = self.context.get_local("handler_").config.durable_name
-        async with self._transaction() as session:
+        around = _session.get()
+        async with self._database.transaction() if around is None else nullcontext(around) as session:
             if await inbox.is_first(session, durable, UUID(msg.message_id)):
-                with self.context.scope(SESSION, session):
+                with within(session):
                     await call_next(msg)
 
-    def _transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
-        session = self.context.get_local(SESSION)
-        return self._database.transaction() if session is None else nullcontext(session)
+
+@contextmanager
+def within(session: AsyncSession) -> Iterator[None]:
+    """Handle messages of this block in the transaction of `session`."""
+    token = _session.set(session)
+    try:
+        yield
+    finally:
+        _session.reset(token)
 
 
 class _Unconnected(NatsBroker):
@@ -117,9 +126,8 @@ class Bus:
             # From the outside to the inside.
             middlewares=(JoinsTrace, partial(TakesEffectOnce, database=database)),
         )
-        self._provided = {AsyncSession, *map(type, provides)}
-        for value in provides:
-            self._handlers.context.set_global(context_key(type(value)), value)
+        self._provided: dict[type, Callable[[], object]] = {AsyncSession: _session.get}
+        self._provided |= {type(value): partial(_same, value) for value in provides}
         self._subscribers: dict[str, PullStreamSubscriber] = {}
         self._loops: list[PullLoop] = []
         for event, handle in handlers:
@@ -153,7 +161,7 @@ class Bus:
 
     async def _handle_all(self, durable: str, messages: Sequence[Msg]) -> None:
         # Each in a transaction of its own, so that one cannot undo another. One transaction for all of them would be
-        # opened here, given to the middleware as SESSION, and committed before the first acknowledgement.
+        # opened here, put `within` reach of the middleware, and committed before the first acknowledgement.
         await asyncio.gather(*(self._handle(durable, message) for message in messages))
 
     async def _handle(self, durable: str, message: Msg) -> None:
@@ -184,7 +192,7 @@ class Bus:
             raise RedriveFailedError("This service does not consume such events any more.")
         message = Msg(Client(), letter.subject, data=letter.body.encode(), headers=letter.headers)
         try:
-            with self._handlers.context.scope(SESSION, session):
+            with within(session):
                 await self._subscribers[consumer].process_message(message)
         except (UnhandledError, RetryLater) as error:
             raise RedriveFailedError(f"It cannot be handled this time either: {error}.") from error
@@ -216,3 +224,7 @@ class Bus:
             await self._acknowledge(message)
         except UnavailableError:
             await give_back(message)
+
+
+def _same(value: object) -> object:
+    return value

@@ -1,14 +1,12 @@
 """Handlers of events as FastStream calls them: with the parameters they ask for, and messages that are CloudEvents."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, wraps
-from operator import methodcaller
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
-from fast_depends.library import CustomField
-from faststream import AckPolicy, ContextRepo, StreamMessage
+from faststream import AckPolicy, Depends, StreamMessage
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from nats.aio.msg import Msg
@@ -39,28 +37,8 @@ class Handlers(list[tuple[type[Event], Handler]]):
         return add
 
 
-class Provided(CustomField):
-    """Marks a parameter that is looked up in FastStream's context: `Annotated[X, Provided(find)]`.
-
-    FastStream's own `Context` does the same, but in a worker thread, once for each parameter of each message.
-    """
-
-    def __init__(self, find: Callable[[ContextRepo], Any]) -> None:
-        super().__init__(cast=False)
-        self._find = find
-
-    async def use(self, /, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # awaited if it can be
-        """Look it up, in the event loop."""
-        return kwargs | {str(self.param_name): self._find(kwargs["context__"])}
-
-
-def context_key(kind: type) -> str:
-    """Under which name the context has the object of a class."""
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def injected(handle: Handler, event: type[Event], provided: Collection[type]) -> Handler:
-    """`handle`, of which FastStream fills each parameter but the event by its class.
+def injected(handle: Handler, event: type[Event], provided: Mapping[type, Callable[[], object]]) -> Handler:
+    """`handle`, of which FastStream fills each parameter but the event with what is `provided` for its class.
 
     Raises TypeError for a handler that does not ask for the event, or asks for something that is not provided: else
     each message would show it, eight times.
@@ -72,7 +50,7 @@ def injected(handle: Handler, event: type[Event], provided: Collection[type]) ->
         if event in (kind, *get_args(kind)):
             asks_for_event = True
         elif kind in provided:
-            kind = Annotated[kind, Provided(methodcaller("get", context_key(kind)))]
+            kind = Annotated[kind, _dependency(provided[kind])]
         else:
             raise TypeError(f"{handle.__qualname__} asks for {parameter.name}, which nobody provides")
         parameters.append(parameter.replace(annotation=kind))
@@ -85,6 +63,14 @@ def injected(handle: Handler, event: type[Event], provided: Collection[type]) ->
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what FastStream reads
     return call
+
+
+def _dependency(find: Callable[[], object]) -> Any:
+    # FastStream calls what is not a coroutine function, and fills its own `Context`, in a worker thread.
+    async def found() -> object:
+        return find()
+
+    return Depends(found, use_cache=False, cast=False, cast_result=False)
 
 
 def subscribed(broker: NatsBroker, event: type[Event], consumer: Consumer) -> PullStreamSubscriber:

@@ -22,17 +22,17 @@ async def forget_or_remember(event: DatasetDeleted | DatasetProcessed) -> None:
 
 def test_a_handler_that_asks_for_something_unknown_is_refused_before_any_message() -> None:
     with pytest.raises(TypeError, match="forget asks for session, which nobody provides"):
-        injected(forget, DatasetDeleted, provided=())
+        injected(forget, DatasetDeleted, provided={})
 
 
 def test_a_handler_that_does_not_ask_for_its_event_is_refused_before_any_message() -> None:
     with pytest.raises(TypeError, match="which nobody provides"):
-        injected(forget, DatasetProcessed, provided=(AsyncSession,))
+        injected(forget, DatasetProcessed, provided={AsyncSession: object})
 
 
 @pytest.mark.parametrize("event", [DatasetDeleted, DatasetProcessed])
 def test_a_handler_may_be_for_several_events(event: Any) -> None:
-    injected(forget_or_remember, event, provided=())
+    injected(forget_or_remember, event, provided={})
 
 
 def test_a_function_that_is_marked_as_a_handler_stays_what_it_is() -> None:
