@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from slm_shared.background import is_wanted
+from slm_shared.errors import UnavailableError
 from slm_shared.events.topology import Consumer
 
 log = structlog.get_logger()
@@ -53,7 +54,8 @@ class PullLoop:
     """One durable consumer.
 
     `handle` gets what was fetched at once, up to `batch` messages, and answers the server for each of them. `check`
-    raises what is wrong with the consumer. `problem` is None while the consumer is subscribed.
+    raises what is wrong with the consumer, or UnavailableError for what `handle` needs. `problem` is None while the
+    consumer is subscribed.
     """
 
     def __init__(
@@ -79,6 +81,9 @@ class PullLoop:
                 await self._fetch_and_handle(await self._jetstream())
             except ConsumerDiffersError as error:
                 self.problem = f"has {error}; run the migration"
+                await asyncio.sleep(REBIND_DELAY_S)
+            except UnavailableError as error:
+                self.problem = f"waits: {error.message}"
                 await asyncio.sleep(REBIND_DELAY_S)
             except (NatsError, OSError, TimeoutError) as error:
                 self.problem = "lost its consumer"
@@ -113,4 +118,5 @@ class PullLoop:
             await asyncio.shield(handling)
         except asyncio.CancelledError:
             await asyncio.wait([handling], timeout=DRAIN_TIMEOUT_S)
+            handling.cancel()
             raise

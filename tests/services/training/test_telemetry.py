@@ -1,15 +1,22 @@
 """Metric points and log lines: stored once, shown in order, and never for a lease that is gone."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from slm_local.ports import LOOPBACK, free_port
+from slm_shared.background import running_in_background
 from slm_shared.delivery.broker import Broker
 from slm_shared.events.catalogue import LogLine, MetricPoint, TelemetryBatch, telemetry_subject
-from slm_shared.events.topology import TELEMETRY
+from slm_shared.events.topology import TELEMETRY, migrate_topology
+from slm_shared.storage.database import Database
+from slm_shared.storage.ids import new_id
 from slm_testing.waiting import eventually
+from slm_training.service.telemetry import BATCH, TelemetryIntake
+from tests.support.nats import own_nats
 from tests.support.training import TrainingPlatform
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -90,3 +97,25 @@ async def test_a_batch_that_cannot_be_read_stops_nothing(platform: TrainingPlatf
         return await series(platform, lease) == [(2, 2.0)]
 
     assert await eventually(is_there)
+
+
+async def test_without_its_database_the_intake_takes_no_more_and_leaves_no_subscription_behind(tmp_path: Path) -> None:
+    sent = batch({"experiment_id": str(new_id())}, 0, {1: 3.0})
+    async with own_nats(tmp_path) as nats:
+        broker = Broker(nats.url, name="test")
+        jetstream = await broker.jetstream()
+        await migrate_topology(jetstream)
+        before = await nats.inboxes()
+        for _ in range(3 * BATCH):
+            body = sent.model_dump_json().encode()
+            await jetstream.publish(telemetry_subject(sent.experiment_id), body, stream=TELEMETRY)
+        intake = TelemetryIntake(Database(f"postgresql+asyncpg://u@{LOOPBACK}:{free_port()}/x"), broker)
+
+        async def told() -> bool:
+            return "database" in (intake.problem() or "")
+
+        async with running_in_background([intake]):
+            await eventually(told)
+        assert await nats.inboxes() == before
+        assert (await jetstream.consumer_info(TELEMETRY, "training-telemetry")).num_ack_pending <= BATCH
+        await broker.close()

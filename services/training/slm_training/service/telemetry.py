@@ -1,16 +1,17 @@
 """Stores the metric points and log lines that trainers send."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from pydantic import ValidationError
 
 from slm_shared.delivery.broker import Broker
-from slm_shared.errors import UnavailableError
+from slm_shared.delivery.pulling import PullLoop, check_consumer
 from slm_shared.events.catalogue import TelemetryBatch
-from slm_shared.events.topology import TELEMETRY
+from slm_shared.events.topology import Consumer, consumer_named
 from slm_shared.storage.database import Database
 from slm_training import store
 
@@ -18,8 +19,6 @@ log = structlog.get_logger()
 
 DURABLE = "training-telemetry"
 BATCH = 50
-FETCH_TIMEOUT_S = 5.0
-RETRY_S = 1.0
 
 
 class TelemetryIntake:
@@ -32,33 +31,24 @@ class TelemetryIntake:
 
     def __init__(self, database: Database, broker: Broker) -> None:
         self._database = database
-        self._broker = broker
-        self._problem: str | None = "is not subscribed yet"
+        self._loop = PullLoop(
+            consumer_named(DURABLE), jetstream=broker.jetstream, handle=self._store, check=self._check, batch=BATCH
+        )
 
     def problem(self) -> str | None:
         """None while the stream is consumed."""
-        return self._problem
+        return self._loop.problem
 
     async def run(self) -> None:
         """Store what arrives until cancelled."""
-        while True:
-            try:
-                jetstream = await self._broker.jetstream()
-                await jetstream.consumer_info(TELEMETRY, DURABLE)
-                pull = await jetstream.pull_subscribe_bind(durable=DURABLE, stream=TELEMETRY)
-                self._problem = None
-                while True:
-                    try:
-                        messages = await pull.fetch(BATCH, timeout=FETCH_TIMEOUT_S)
-                    except TimeoutError:  # of nats or of asyncio, depending on where in the client it ran out
-                        continue
-                    await self._store(messages)
-            except (NatsError, UnavailableError, OSError, TimeoutError) as error:
-                self._problem = "lost its consumer or its database"
-                log.warning("telemetry.retrying", error=type(error).__name__)
-                await asyncio.sleep(RETRY_S)
+        await self._loop.run()
 
-    async def _store(self, messages: list[Msg]) -> None:
+    async def _check(self, jetstream: JetStreamContext, consumer: Consumer) -> None:
+        """Without the database nothing is fetched: each delivery counts, and a few are all that a batch gets."""
+        await check_consumer(jetstream, consumer)
+        await self._database.ping()
+
+    async def _store(self, messages: Sequence[Msg]) -> None:
         batches = [batch for batch in map(_read, messages) if batch is not None]
         async with self._database.transaction() as session:
             await store.add_telemetry(session, batches)
