@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel
 from sqlalchemy import delete, func, select
@@ -15,6 +16,14 @@ class DeadLetterNotFoundError(NotFoundError):
     """No such dead letter."""
 
     code = "dead_letter_not_found"
+
+
+@runtime_checkable
+class Redriver(Protocol):
+    """A service's bus, as its web edge sees it: an app that consumes nothing need not import FastStream."""
+
+    async def redrive(self, session: AsyncSession, consumer: str, event_id: str) -> None:
+        """Handle a dead letter again in the caller's transaction, which also forgets it."""
 
 
 class DeadLetter(BaseModel):

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from slm_shared.background import BackgroundTask, running_in_background
-from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.dead_letters import Redriver
 from slm_shared.errors import UnavailableError
 from slm_shared.http.access import Public, missing_policies, verifier_for
 from slm_shared.http.operations import operations_router
@@ -91,7 +91,7 @@ def _service(
         max_json_body_bytes=settings.max_json_body_bytes,
         background=tuple(background),
         database=database,
-        bus=next((task for task in background if isinstance(task, Bus)), None),
+        bus=next((task for task in background if isinstance(task, Redriver)), None),
         verifier=verifier_for(settings.platform, audience=name),
     )
 

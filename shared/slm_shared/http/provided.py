@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 
 from slm_shared.background import BackgroundTask
-from slm_shared.delivery.bus import Bus
+from slm_shared.delivery.dead_letters import Redriver
 from slm_shared.identity.principal import Verifier
 from slm_shared.storage.database import Database
 
@@ -31,7 +31,7 @@ class Service:
     max_json_body_bytes: int
     background: tuple[BackgroundTask, ...]
     database: Database | None
-    bus: Bus | None
+    bus: Redriver | None
     verifier: Verifier | None
 
 
