@@ -31,7 +31,7 @@ from slm_shared.delivery.pulling import MAX_DELIVERIES, PullLoop, give_back
 from slm_shared.errors import ConflictError, UnavailableError
 from slm_shared.events.catalogue import Event
 from slm_shared.events.topology import consumer_named, durable_name
-from slm_shared.observability.tracing import tracing
+from slm_shared.observability.tracing import handling
 from slm_shared.storage.database import Database
 
 log = structlog.get_logger()
@@ -53,11 +53,13 @@ class RetryLater(Exception):  # noqa: N818  a request to the bus, not a failure
 
 
 class JoinsTrace(BaseMiddleware[Any, Any]):
-    """Runs what stands behind it in the trace of the message."""
+    """Runs what stands behind it in the trace of the message, as a step of its own."""
 
     async def consume_scope(self, call_next: CallNext, msg: StreamMessage[Any]) -> Any:
         """Join the trace that the header `traceparent` names."""
-        with tracing(msg.headers.get("traceparent")):
+        durable = self.context.get_local("handler_").config.durable_name
+        traceparent = msg.headers.get("traceparent")
+        with handling(msg.raw_message.subject, event_id=msg.message_id, consumer=durable, traceparent=traceparent):
             return await call_next(msg)
 
 

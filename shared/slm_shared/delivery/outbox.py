@@ -26,7 +26,7 @@ from slm_shared.errors import UnavailableError
 from slm_shared.events.catalogue import Event
 from slm_shared.events.cloudevents import headers_of
 from slm_shared.events.topology import EVENTS
-from slm_shared.observability.tracing import current_traceparent
+from slm_shared.observability.tracing import current_traceparent, publishing
 from slm_shared.storage.database import PUBLISHES, Database, outbox_table
 from slm_shared.storage.ids import new_id
 
@@ -161,17 +161,18 @@ class Relay:
         return sorted((_Claimed(*row) for row in rows), key=lambda row: row.position)
 
     async def _publish(self, jetstream: JetStreamContext, row: _Claimed) -> int:
-        headers = headers_of(
-            event_id=str(row.event_id),
-            subject=row.subject,
-            source=self._source,
-            aggregate_id=str(row.aggregate_id),
-            time=row.created_at,
-            traceparent=row.traceparent,
-        )
-        body = json.dumps(row.payload, separators=(",", ":")).encode()
-        ack = await jetstream.publish(row.subject, body, stream=EVENTS, headers=headers)
-        return ack.seq
+        with publishing(row.subject, event_id=str(row.event_id), traceparent=row.traceparent) as traceparent:
+            headers = headers_of(
+                event_id=str(row.event_id),
+                subject=row.subject,
+                source=self._source,
+                aggregate_id=str(row.aggregate_id),
+                time=row.created_at,
+                traceparent=traceparent,
+            )
+            body = json.dumps(row.payload, separators=(",", ":")).encode()
+            ack = await jetstream.publish(row.subject, body, stream=EVENTS, headers=headers)
+            return ack.seq
 
     async def _give_back(self, token: UUID) -> None:
         """What could not be published is free again at once, not only when the claim runs out."""

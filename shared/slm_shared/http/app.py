@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
@@ -26,13 +27,16 @@ from slm_shared.http.operations import operations_router
 from slm_shared.http.problems import install_problem_handlers
 from slm_shared.http.provided import Service, provide, provided
 from slm_shared.http.requests import RequestContext
+from slm_shared.observability.exporting import exporting
 from slm_shared.observability.logging import configure_logging
+from slm_shared.observability.tracing import records_spans
 from slm_shared.settings import ServiceSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.housekeeping import Housekeeper
 
 log = structlog.get_logger()
 
+HEALTH = ("/healthz", "/readyz")
 GRACEFUL_SHUTDOWN_S = 5
 KEEP_ALIVE_S = 75
 # Allocations between collections of the young, and of those that are left; 700, 10, 10 by default.
@@ -69,7 +73,7 @@ def create_app(
         lifespan=_lifespan(background, closers, database),
         docs_url=None,
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        telemetry=_telemetry(),
         generate_unique_id_function=_operation_id,
     )
     stored = [database] if database is not None else []
@@ -81,6 +85,18 @@ def create_app(
         raise RuntimeError(f"routes without an access policy: {', '.join(undeclared)}")
     app.add_middleware(RequestContext)
     return app
+
+
+def _telemetry() -> TelemetryConfig:
+    """A span and a duration for each request but those of health checks; nothing at all where nothing is exported."""
+    return TelemetryConfig(
+        tracing=records_spans(),
+        metrics=records_spans(),
+        logs=False,
+        operation_spans=False,
+        auto_configure=False,
+        exclude=lambda scope: scope["path"] in HEALTH,
+    )
 
 
 def _service(
@@ -163,7 +179,11 @@ def serve(service: str, settings_of: type[S], create_app: Callable[[S], FastAPI]
         problems = [f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in error.errors()]
         log.error("settings.invalid", problems=problems)
         sys.exit(2)
-    app = create_app(settings)
+    with exporting(service):
+        _run(create_app(settings), settings)
+
+
+def _run(app: FastAPI, settings: ServiceSettings) -> None:
     spare_garbage_collection()
     uvicorn.run(
         app,

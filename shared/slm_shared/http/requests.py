@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from slm_shared.errors import MalformedError, PlatformError, TooLargeError
 from slm_shared.http.problems import problem_response
 from slm_shared.http.provided import Service, given
-from slm_shared.observability.tracing import tracing
+from slm_shared.observability.tracing import joining
 from slm_shared.storage.ids import new_id
 
 log = structlog.get_logger()
@@ -156,7 +156,7 @@ class RequestContext:
             refusal = MalformedError("The address holds a NUL character.")
             await problem_response(refusal, request_id)(scope, receive, send_with_id)
             return
-        with tracing(headers.get("traceparent")), structlog.contextvars.bound_contextvars(request_id=request_id):
+        with joining(headers.get("traceparent")), structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:

@@ -4,7 +4,9 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from slm_shared.observability.code_version import code_version, commit_of
+import pytest
+
+from slm_shared.observability.code_version import BAKED_IN, code_version, commit_of
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -31,3 +33,11 @@ def test_a_checkout_tells_its_commit_and_whether_files_differ(tmp_path: Path) ->
 
 def test_the_version_begins_with_the_packages() -> None:
     assert code_version().split("+")[0] == version("slm-platform")
+
+
+def test_the_version_names_the_commit_of_this_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = commit_of(Path(__file__).parents[3])
+    if commit is None:
+        pytest.skip("this is no git checkout")
+    monkeypatch.delenv(BAKED_IN, raising=False)
+    assert code_version.__wrapped__() == f"{version('slm-platform')}+g{commit}"

@@ -8,6 +8,7 @@ from slm_evaluation.worker.supervisor import EvaluatorWork
 from slm_shared.identity.principal import Principal, Role
 from slm_shared.jobs.client import LeaseClient
 from slm_shared.jobs.worker import Polling, Worker, run_worker
+from slm_shared.observability.exporting import exporting
 from slm_shared.observability.logging import configure_logging
 from slm_shared.peers import Peer
 from slm_shared.storage.objects import ObjectStore
@@ -36,7 +37,9 @@ def main() -> None:
     """Read the settings from the environment and run."""
     settings = EvaluatorSettings()
     configure_logging("evaluator", level=settings.log_level)
-    sys.exit(asyncio.run(run_evaluator(settings)))
+    with exporting("evaluator"):
+        status = asyncio.run(run_evaluator(settings))
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from slm_shared.errors import PlatformError
 from slm_shared.http.problems import problem_response
 from slm_shared.http.requests import REQUEST_ID
 from slm_shared.identity.principal import HEADER, Principal
+from slm_shared.observability.tracing import current_traceparent
 
 log = structlog.get_logger()
 RETRY_AFTER_S = 1
@@ -43,7 +44,7 @@ class Forwarder:
             headers = to_upstream(scope["headers"])
             headers.append((HEADER, self._upstreams.token(service, principal)))
             headers.append((REQUEST_ID, request_id))
-            headers.append(("traceparent", traceparent_of(scope)))
+            headers.append(("traceparent", current_traceparent() or traceparent_of(scope)))
             body = exchange.body() if exchange.has_body else None
             async with exchange.abandoned_with_client():
                 response = await self._upstreams.open(

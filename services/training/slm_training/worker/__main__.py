@@ -7,6 +7,7 @@ from slm_shared.delivery.broker import Broker
 from slm_shared.identity.principal import Principal, Role
 from slm_shared.jobs.client import LeaseClient
 from slm_shared.jobs.worker import WakeUps, Worker, run_worker
+from slm_shared.observability.exporting import exporting
 from slm_shared.observability.logging import configure_logging
 from slm_shared.peers import Peer
 from slm_shared.storage.objects import ObjectStore
@@ -37,7 +38,9 @@ def main() -> None:
     """Read the settings from the environment and run."""
     settings = TrainerSettings()
     configure_logging("trainer", level=settings.log_level)
-    sys.exit(asyncio.run(run_trainer(settings)))
+    with exporting("trainer"):
+        status = asyncio.run(run_trainer(settings))
+    sys.exit(status)
 
 
 if __name__ == "__main__":
