@@ -6,28 +6,17 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = sorted(path.parent for root in ("deploy", "services", "shared") for path in (ROOT / root).rglob("py.typed"))
-
-
-def _name_of(path: Path, package: Path) -> str:
-    parts = path.relative_to(package.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+from tests.support.source import module_of, source_files, tree_of
 
 
 def _names_what_it_exports(path: Path) -> bool:
     return any(
         isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "__all__" for to in node.targets)
-        for node in ast.parse(path.read_text()).body
+        for node in tree_of(path).body
     )
 
 
-MODULES = [
-    _name_of(path, package)
-    for package in PACKAGES
-    for path in sorted(package.rglob("*.py"))
-    if _names_what_it_exports(path)
-]
+MODULES = [module_of(path) for path in source_files() if _names_what_it_exports(path)]
 
 
 @pytest.mark.parametrize("module", MODULES)
