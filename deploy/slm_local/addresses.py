@@ -1,4 +1,4 @@
-"""Which port each part listens on, and which servers are not ours to start."""
+"""The ports of all parts, and the servers that run elsewhere."""
 
 import importlib.util
 import os
@@ -16,13 +16,13 @@ GATEWAY_PORT = 8000
 UI_PORT = 8501
 SERVER_PORTS = {"nats": 14222, "postgres": 15432, "s3": 18333}
 SERVICE_PORTS = {"datasets": 18001, "training": 18002, "registry": 18003, "evaluation": 18004}
-# A server whose variable is set is used where it is, and not started.
+# If the variable of a server is set, we use that server and start none.
 SERVER_VARIABLES = {"nats": "SLM_NATS_URL", "postgres": "SLM_POSTGRES_URL", "s3": "SLM_S3_ENDPOINT"}
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """`ports` of what we start; `urls` of everything; `variables` tell every process of both, and hold secrets."""
+    """`ports` of the parts that we start, `urls` of all; `variables` (with secrets) go to every process."""
 
     ports: Mapping[str, int]
     urls: Mapping[str, str]
@@ -34,14 +34,14 @@ class Addresses:
 
 
 def has_ui() -> bool:
-    """Whether the console can be started: what it needs comes with the extra `ui`."""
+    """Whether the console is installed (extra `ui`)."""
     return importlib.util.find_spec("streamlit") is not None
 
 
 def choose_addresses(
     data_dir: Path, *, gateway_port: int | None, free: bool, ui_port: int | None = None, with_ui: bool = False
 ) -> Addresses:
-    """Give each part its usual port, or any free one, after a look whether it is free. Raises PortTakenError."""
+    """Choose the usual port or any free one for each part, and check that it is free. Raises PortTakenError."""
     given = {name: os.environ[variable] for name, variable in SERVER_VARIABLES.items() if os.environ.get(variable)}
     usual = {**SERVER_PORTS, **SERVICE_PORTS, "gateway": GATEWAY_PORT} | ({"ui": UI_PORT} if with_ui else {})
     wanted: dict[str, int | None] = {name: None if free else port for name, port in usual.items() if name not in given}
@@ -66,7 +66,7 @@ def _variables(data_dir: Path, ports: Mapping[str, int], urls: Mapping[str, str]
             s3_secret_key=_secret("s3", data_dir / "s3" / "secret_key", ports),
         )
     )
-    # What belongs to a server that is not ours stays as the environment says.
+    # The environment already has the variables of servers that run elsewhere.
     foreign = tuple(f"SLM_{name.upper()}_" for name in SERVER_PORTS if name not in ports)
     variables = {name: value for name, value in ours.items() if not name.startswith(foreign)} if foreign else ours
     for service in (*SERVICE_PORTS, "gateway"):

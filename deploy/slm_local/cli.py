@@ -1,4 +1,4 @@
-"""What the commands do."""
+"""The commands `up`, `down`, `run` and `status`."""
 
 import argparse
 import asyncio
@@ -92,7 +92,7 @@ def _addresses(options: argparse.Namespace, *, free: bool = False) -> Addresses:
 
 
 def _addresses_or_free_ones(options: argparse.Namespace) -> Addresses:
-    """For one command, which is told the address: any free ports when a usual one is taken."""
+    """The usual ports, or free ones if one of them is taken: a single command gets the address and does not mind."""
     try:
         return _addresses(options)
     except PartError as taken:
@@ -107,7 +107,10 @@ async def _with_stack(
     *,
     told_code: int,
 ) -> int:
-    """Start the stack, do `work` with the gateway's address, stop the stack; `told_code` when told to stop before."""
+    """Start the stack, do `work` with the gateway's address, stop the stack.
+
+    Returns the code of `work`, or `told_code` if a signal comes first.
+    """
     data_dir: Path = options.data_dir
     check_disk(data_dir)
     addresses = choose(options)
@@ -137,7 +140,7 @@ class ToldToStop(Exception):  # noqa: N818  not an error
 
 
 def _told_to_stop() -> "asyncio.Future[None]":
-    """Done when a signal says so. A second one ends us at once, and the kernel our children with us."""
+    """Completed by SIGINT or SIGTERM. A second signal ends this process at once, and with it its children."""
     loop = asyncio.get_running_loop()
     told: asyncio.Future[None] = loop.create_future()
 
@@ -152,7 +155,7 @@ def _told_to_stop() -> "asyncio.Future[None]":
 
 
 async def _unless(told: "asyncio.Future[None]", stack: Stack, work: Awaitable[T]) -> T:
-    """The result of `work`, unless a signal or the end of a part comes first. Raises ToldToStop or PartError."""
+    """The result of `work`. Raises ToldToStop at a signal, and PartError when a part ends by itself."""
     task = asyncio.ensure_future(work)
     waited_for: set[asyncio.Future[Any]] = {task, told, stack.died}
     try:
@@ -179,7 +182,7 @@ async def _run_command(words: Sequence[str], gateway_url: str) -> int:
         return await process.wait()
     finally:
         if process.returncode is None:
-            # At Ctrl-C the terminal has told it too; it may be about to say something.
+            # At Ctrl-C the terminal has signalled it too; let it print its last lines.
             process.terminate()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(COMMAND_STOP_GRACE_S):

@@ -1,4 +1,4 @@
-"""The platform's own processes: what is started, with which settings, and when it counts as ready."""
+"""The platform's own processes: their modules, their environment, and how to tell that they are ready."""
 
 import sys
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from slm_local.ports import LOOPBACK
 from slm_local.probes import http_ok
 from slm_local.process import Gate, Probe
 
-# One arena per core would cost each process tens of MB, and output that waits in a buffer is no log.
+# One malloc arena per core would cost each process tens of MB. Unbuffered output reaches the log at once.
 LEAN = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 WORKERS = {"trainer": "slm_training.worker", "evaluator": "slm_evaluation.worker"}
-# Within the time the launcher leaves a worker at its end.
+# Less than STOP_GRACE_S of the stack, so that a worker can give back its lease.
 WORKER_STOP_GRACE_S = "2"
 
 
@@ -35,7 +35,7 @@ def python(module: str, *arguments: str, gate: Gate | None = None) -> tuple[str,
 
 
 def services(data_dir: Path, addresses: Addresses) -> list[Component]:
-    """The services and the gateway; ready when `/readyz` says so."""
+    """The services and the gateway; ready when `/readyz` answers 200."""
     return [_service(name, data_dir, addresses) for name in (*SERVICE_PORTS, "gateway")]
 
 
@@ -50,7 +50,7 @@ def _service(name: str, data_dir: Path, addresses: Addresses) -> Component:
 
 
 def console(addresses: Addresses) -> list[Component]:
-    """The web console, if it is to be started. It is told where the gateway is and given no secret at all."""
+    """The web console, if it has a port. It gets the address of the gateway and no secret."""
     if "ui" not in addresses.ports:
         return []
     env = {
@@ -64,7 +64,7 @@ def console(addresses: Addresses) -> list[Component]:
 
 
 def workers(data_dir: Path, addresses: Addresses) -> list[Component]:
-    """The trainer and the evaluation worker; ready when their file is there. Removes files of an earlier run."""
+    """The trainer and the evaluator; ready when their ready file exists. Removes the files of an earlier start."""
     return [_worker(name, module, data_dir, addresses) for name, module in WORKERS.items()]
 
 
@@ -87,7 +87,7 @@ def _worker(name: str, module: str, data_dir: Path, addresses: Addresses) -> Com
 
 
 def base_environment(data_dir: Path, addresses: Addresses, *, signer: str) -> dict[str, str]:
-    """What every process is told; `signer` names the one private key it may use."""
+    """The environment of every process; `signer` names the one private key that it may use."""
     keys = keys_folder(data_dir)
     return {
         **LEAN,
@@ -98,5 +98,5 @@ def base_environment(data_dir: Path, addresses: Addresses, *, signer: str) -> di
 
 
 def keys_folder(data_dir: Path) -> Path:
-    """Where the keys of this stack lie."""
+    """The folder with the keys of this stack."""
     return data_dir / "keys"

@@ -1,7 +1,7 @@
 """Secrets for the containers of compose.yaml: `python -m slm_local.containers FOLDER`, once, as root.
 
-FOLDER has one folder (a named volume) per role, and each role finds there what it needs and no more: the services the
-password of PostgreSQL, the workers only the S3 credentials and their own signing key, and so on. What is there is kept.
+FOLDER has one folder (a named volume) per role with only what that role needs: services get the password of PostgreSQL,
+workers the S3 credentials and their own signing key, and so on. Files that exist are kept.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ROLES = {
 
 
 def prepare(folder: Path) -> None:
-    """Make everything in `all`, and give each role its share."""
+    """Make all secrets in the folder `all`, and copy to each role what it needs."""
     everything = folder / "all"
     generate_keys(everything, dict(SIGNERS))
     for name in ("slm_postgres_password", *S3):
@@ -41,9 +41,9 @@ def prepare(folder: Path) -> None:
 
 
 def give(folders: list[Path]) -> None:
-    """Make folders in which the containers' user may write.
+    """Make folders that the containers' user owns.
 
-    Inside of volumes, not the volumes themselves: Docker gives an empty one the owner that its image says.
+    They lie inside of volumes: Docker gives an empty volume the owner that its image names.
     """
     for folder in folders:
         folder.mkdir(exist_ok=True)

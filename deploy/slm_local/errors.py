@@ -1,10 +1,10 @@
-"""What can go wrong with a part of the stack, told in one line."""
+"""Errors of the launcher; each message is one line."""
 
 from pathlib import Path
 
 
 class StackError(Exception):
-    """A problem for the person at the terminal: what happened, and what to do about it."""
+    """A problem that the user can solve: what happened, and what to do about it."""
 
     def __init__(self, problem: str, *, hint: str) -> None:
         super().__init__(f"{problem}; {hint}")
@@ -20,7 +20,7 @@ class PartError(StackError):
 
 
 class PortTakenError(PartError):
-    """The port a part was to listen on is in use."""
+    """The port of a part is in use."""
 
     def __init__(self, part: str, port: int) -> None:
         super().__init__(
@@ -32,6 +32,6 @@ class PortTakenError(PartError):
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What went wrong first among things that were done at the same time."""
+    """The first error of a group of tasks."""
     first = group.exceptions[0]
     return first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,4 +1,4 @@
-"""Files of the data folder that must be whole, and some that are nobody else's business."""
+"""Private files of the data folder, written whole or not at all."""
 
 import os
 import secrets
@@ -8,7 +8,7 @@ PRIVATE = 0o600
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read, whole or not at all."""
+    """Write a file that only this user can read; a crash leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)

@@ -1,16 +1,16 @@
-"""What the launcher says: progress and problems on standard error, answers on standard output."""
+"""Output of the launcher: progress and problems on standard error, answers on standard output."""
 
 import sys
 import time
 
 
 def say(line: str) -> None:
-    """A line for the person at the terminal."""
+    """Print a line of progress, or a problem."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201  the only place that speaks, with `answer`
 
 
 def answer(line: str) -> None:
-    """A line that was asked for, and may be piped on."""
+    """Print a line that the user asked for; it may be piped."""
     print(line, flush=True)  # noqa: T201  see `say`
 
 

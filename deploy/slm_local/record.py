@@ -1,4 +1,4 @@
-"""`stack.json`: what a running stack says about itself, for people, tests and `slm_local status`."""
+"""`stack.json`: the parts of a running stack, for people, tests and `slm_local status`."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ class PartRecord:
 
 @dataclass(frozen=True, slots=True)
 class StackRecord:
-    """The stack as it was last written down."""
+    """The stack as `stack.json` has it."""
 
     launcher_pid: int
     ready: bool
@@ -34,7 +34,7 @@ def write_record(data_dir: Path, record: StackRecord) -> None:
 
 
 def read_record(data_dir: Path) -> StackRecord | None:
-    """What was written last, or None."""
+    """What the file says; None without one."""
     try:
         fields = json.loads(_path(data_dir).read_text())
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def read_record(data_dir: Path) -> StackRecord | None:
 
 
 def remove_record(data_dir: Path) -> None:
-    """The stack has stopped."""
+    """Remove the file: the stack has stopped."""
     _path(data_dir).unlink(missing_ok=True)
 
 

@@ -29,7 +29,7 @@ STEP_TIMEOUT_S = 120.0
 
 
 class Starter(Protocol):
-    """How each of the servers is started."""
+    """Starts one of the servers."""
 
     async def __call__(self, folder: Path, *, logs: Path, port: int | None) -> Server: ...
 
@@ -38,7 +38,7 @@ STARTERS: dict[str, Starter] = {"nats": start_nats, "postgres": start_postgres, 
 
 
 def check_disk(data_dir: Path) -> None:
-    """Raise StackError when there is no room to work: servers that run full mid-way are slow to say so."""
+    """Raise StackError if the disk is nearly full: the servers would fail later, and less clearly."""
     free_bytes = shutil.disk_usage(data_dir).free
     if free_bytes < MIN_FREE_BYTES:
         problem = (
@@ -57,7 +57,7 @@ class Stack:
         self._without = without
         self._clock = Clock()
         self._records: list[PartRecord] = []
-        # Started last, stopped first.
+        # Stopped in the opposite order: workers first, servers last.
         self._servers: list[Process] = []
         self._services: list[Process] = []
         self._workers: list[Process] = []
@@ -73,7 +73,7 @@ class Stack:
             async with asyncio.TaskGroup() as group:
                 servers = [group.create_task(self._start_server(name)) for name in SERVER_PORTS]
                 await self._make_keys()
-                # Workers wait for what they need by themselves; the others import meanwhile and wait at a gate.
+                # Workers wait for services by themselves. Services import now and wait at a gate until they may start.
                 for part in workers(self._data_dir, self._addresses):
                     group.create_task(self._start_component(part, self._workers))
                 migrated = group.create_task(self._step("migrations", "slm_shared.migrate", gate=migrations))
@@ -115,7 +115,7 @@ class Stack:
         self._note(component.name, process)
 
     def _leave_out(self, component: Component) -> None:
-        """Write down the environment that the part needs; somebody else starts it."""
+        """Write the environment of a part to a file, for whoever starts it by hand."""
         path = self._data_dir / "run" / f"{component.name}.env"
         write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in component.env.items()))
         self._note(component.name, None, state="yours")
@@ -128,7 +128,7 @@ class Stack:
             await self._step("keys", "slm_shared.identity.keys", str(folder))
 
     async def _step(self, name: str, module: str, *arguments: str, gate: Gate | None = None) -> None:
-        """Run something that ends by itself before the next begins."""
+        """Run a program to its end. Raises PartError if it fails."""
         process = await Process.start(
             name,
             python(module, *arguments, gate=gate),
@@ -156,7 +156,7 @@ class Stack:
             self.died.set_result(process)
 
     def _note(self, name: str, process: Process | None, *, state: str | None = None) -> None:
-        """A part is ready: say so and write it down."""
+        """Print that a part is ready, and note it in the record."""
         ready_after_s = round(self._clock(), 2)
         url = self._addresses.urls.get(name)
         shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl() if url else ""
@@ -170,7 +170,7 @@ class Stack:
         write_record(self._data_dir, record)
 
     async def stop(self) -> None:
-        """Stop everything that runs: what asks for work first, what holds data last."""
+        """Stop everything: workers first, servers with data last."""
         self._stopping = True
         for layer in (self._workers, self._services, self._servers):
             await asyncio.gather(*(process.stop(grace_s=STOP_GRACE_S) for process in layer))
