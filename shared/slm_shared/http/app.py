@@ -27,9 +27,9 @@ from slm_shared.http.operations import operations_router
 from slm_shared.http.problems import install_problem_handlers
 from slm_shared.http.provided import Service, provide, provided
 from slm_shared.http.requests import RequestContext
-from slm_shared.observability.exporting import exporting
+from slm_shared.observability import exporting
 from slm_shared.observability.logging import configure_logging
-from slm_shared.observability.tracing import records_spans
+from slm_shared.observability.tracing import span_provider
 from slm_shared.settings import ServiceSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.housekeeping import Housekeeper
@@ -89,9 +89,11 @@ def create_app(
 
 def _telemetry() -> TelemetryConfig:
     """A span and a duration for each request but those of health checks; nothing at all where nothing is exported."""
+    provider = span_provider()
     return TelemetryConfig(
-        tracing=records_spans(),
-        metrics=records_spans(),
+        tracer_provider=provider,
+        tracing=provider is not None,
+        metrics=exporting.is_wanted(),
         logs=False,
         operation_spans=False,
         auto_configure=False,
@@ -179,7 +181,7 @@ def serve(service: str, settings_of: type[S], create_app: Callable[[S], FastAPI]
         problems = [f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in error.errors()]
         log.error("settings.invalid", problems=problems)
         sys.exit(2)
-    with exporting(service):
+    with exporting.exporting(service):
         _run(create_app(settings), settings)
 
 

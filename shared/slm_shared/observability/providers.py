@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from threading import Thread
 
-from opentelemetry import metrics
+from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -40,6 +40,7 @@ class Providers:
 
     def shutdown(self) -> None:
         """Send what has not been sent yet; a collector that does not answer holds up the end for three seconds."""
+        record_spans(None)
         threads = [Thread(target=shutdown, daemon=True) for shutdown in self._shutdowns]
         for thread in threads:
             thread.start()
@@ -50,6 +51,7 @@ class Providers:
     def _traces(self) -> Callable[[], None]:
         provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        trace.set_tracer_provider(provider)
         record_spans(provider)
         return provider.shutdown
 

@@ -15,19 +15,20 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 _propagator = TraceContextTextMapPropagator()
 # Not the API's own stand-in for a tracer: that looks into the environment for each span.
+_provider: trace.TracerProvider | None = None
 _tracer: trace.Tracer | None = None
 
 
-def record_spans(provider: trace.TracerProvider) -> None:
-    """Record every span of this process from now on; only the first provider of a process counts."""
-    global _tracer
-    trace.set_tracer_provider(provider)
-    _tracer = trace.get_tracer("slm_shared")
+def record_spans(provider: trace.TracerProvider | None) -> None:
+    """Record the spans of this process with `provider` from now on, or not at all."""
+    global _provider, _tracer
+    _provider = provider
+    _tracer = None if provider is None else provider.get_tracer("slm_shared")
 
 
-def records_spans() -> bool:
-    """Whether spans are recorded."""
-    return _tracer is not None
+def span_provider() -> trace.TracerProvider | None:
+    """What records the spans of this process, if anything does."""
+    return _provider
 
 
 def current_traceparent() -> str | None:
