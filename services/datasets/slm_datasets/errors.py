@@ -1,4 +1,4 @@
-"""What may go wrong with datasets, as a user is told."""
+"""Errors of the datasets service that a user sees."""
 
 from slm_shared.errors import (
     ConflictError,
@@ -95,7 +95,7 @@ class FileTypeError(UnsupportedTypeError):
 
 
 class FileMismatchError(UnsupportedTypeError):
-    """The content is not what the name says."""
+    """The content does not match the suffix of the name."""
 
     code = "type_mismatch"
 

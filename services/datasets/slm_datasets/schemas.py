@@ -231,7 +231,7 @@ class Split(BaseModel):
 
 
 class UploadRequest(UploadFields):
-    """A big file to come in parts. `sha256` (hex) is checked when it is complete; it may be told only then."""
+    """A big file to come in parts. `sha256` (hex) is checked at completion, and may also be given only then."""
 
     file_name: Annotated[str, Field(min_length=1, max_length=400)]
     size_bytes: Annotated[int, Field(gt=0, strict=True)]
@@ -261,7 +261,7 @@ class UploadState(BaseModel):
 
 
 class CompleteRequest(Body):
-    """The checksum of the whole file, unless it was told at the beginning."""
+    """The checksum of the whole file, unless the upload was begun with it."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 

@@ -1,6 +1,6 @@
-"""Two datasets side by side: what was added and removed, and what stands in both, exactly or nearly.
+"""Comparing two datasets: what was added and removed, and what they share, exactly or nearly.
 
-For two versions this is their difference; for training and evaluation data, what stands in both is leakage.
+For two versions this is their difference; for training and evaluation data, shared rows are leakage.
 """
 
 from collections import Counter

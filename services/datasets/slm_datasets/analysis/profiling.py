@@ -15,7 +15,7 @@ FEW_VALUES = 50
 def profile(path: Path) -> list[dict[str, Any]]:
     """For each of the first 200 columns: nulls, distinct values (estimated), range, mean, lengths in characters.
 
-    Of nested columns the number of items and the characters of all texts in them are told.
+    For nested columns: the number of items, and the characters of all texts in them.
     """
     frame = pl.scan_parquet(path)
     schema = frame.collect_schema()

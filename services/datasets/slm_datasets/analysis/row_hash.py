@@ -45,7 +45,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for name, inner in value.items():
-            # Who speaks says nothing about what is said.
+            # Roles are not part of the text.
             if name not in ("role", "from"):
                 yield from _texts(inner)
     elif isinstance(value, list):

@@ -13,7 +13,7 @@ from slm_shared.http.routing import Objects, OpenRead, router
 
 routes = router(tags=["datasets"])
 
-# Files of strangers are saved, never shown by the browser in our name.
+# A browser saves these files and never renders them: they come from users, under the origin of the platform.
 SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 

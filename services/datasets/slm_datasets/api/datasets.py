@@ -88,7 +88,7 @@ async def get_problems(reference: str, _: Viewer, session: ReadSession) -> Probl
 
 @routes.post("/api/datasets/{reference}:retry", status_code=202)
 async def retry_dataset(reference: str, fields: ReadingFields, principal: Member, session: WriteSession) -> Dataset:
-    """Process a dataset in error again without uploading it again, read as the body says."""
+    """Process a failed dataset again, with the reading options of the body; nothing is uploaded again."""
     return Dataset.of(await versions.retry_dataset(session, reference, fields, actor=principal.subject))
 
 

@@ -54,7 +54,7 @@ async def get_token_report(reference: str, report_id: UUID, _: Viewer, session: 
 
 @routes.post("/api/datasets/{reference}/comparisons", status_code=202, response_model=Comparison)
 async def request_comparison(reference: str, body: ComparisonRequest, _: Member, once: Idempotency) -> JSONResponse:
-    """Ask how this dataset and another one differ, and which rows stand in both."""
+    """Ask how this dataset and another one differ, and which rows they share."""
 
     async def work(session: AsyncSession) -> Comparison:
         return await examining.request_comparison(session, reference, body.other)

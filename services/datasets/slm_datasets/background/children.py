@@ -23,7 +23,7 @@ QUIET_ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false", "
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS": ""}
 
 LEAST_BYTES_PER_S = 5_000_000
-"""What a child has to get through on a slow machine; big files get the more time."""
+"""The least speed that a child must reach on a slow machine: big files get more time."""
 
 OnProgress = Callable[[Progress], Awaitable[None]]
 
@@ -37,7 +37,7 @@ class TaskFailedError(Exception):
 
 
 class _Message(BaseModel):
-    """What a child says: `progress` any number of times, then a `result` or a `problem`."""
+    """What a child sends: `progress` any number of times, then a `result` or a `problem`."""
 
     progress: Progress | None = None
     result: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Removes what nobody can reach any more: files of deleted datasets, and uploads that were never completed."""
+"""Cleanup: removes the files of deleted datasets, and ends uploads that were never completed."""
 
 import asyncio
 from collections.abc import Sequence

@@ -49,7 +49,7 @@ class Examining:
         log.info("dataset.examined", job_id=str(row.id), kind=row.kind)
 
     async def fail(self, row: JobRow, problem: Problem, problems: ProblemLog | None) -> None:
-        """Say why there is no report; what is wrong with single rows is not kept."""
+        """Commit why there is no report; problems of single rows are not kept."""
         async with self._database.transaction() as session:
             values = {"result": None, "error": problem.model_dump()}
             await store.finish(session, row, JobStatus.FAILED, values=values)

@@ -49,6 +49,6 @@ class Processing:
         }
 
     async def fail(self, row: DatasetRow, problem: Problem, problems: ProblemLog | None) -> None:
-        """Say what is wrong with a dataset."""
+        """Commit what is wrong with a dataset."""
         async with self._database.transaction() as session:
             await processing.fail(session, row, problem, problems)

@@ -30,7 +30,7 @@ DISK_FULL = Problem(
 UNEXPECTED = Problem(
     code="internal_error",
     message="Processing failed unexpectedly.",
-    hint="Try it again; if it ends like this again, the log of the datasets service says why.",
+    hint="Try it again. If it fails again, look into the log of the datasets service.",
 )
 
 
@@ -41,7 +41,7 @@ class Work(Protocol[R]):
     kind: type[R]
 
     async def do(self, row: R, folder: Path) -> None:
-        """Do the work of one row and commit what came of it. Raises TaskFailedError."""
+        """Do the work of one row and commit the result. Raises TaskFailedError."""
 
     async def fail(self, row: R, problem: Problem, problems: ProblemLog | None) -> None:
         """Commit that the work of a row ended without a result."""
@@ -78,9 +78,9 @@ class WorkQueue(Generic[R]):
             await self._release(row)
             raise
         except UnavailableError:
-            # The lease runs out, and whoever has contact takes the row.
+            # Nothing can be committed now. The lease runs out, and then the row is claimed again.
             raise
-        except Exception as error:  # noqa: BLE001  nobody may wait for ever for what fails unexpectedly
+        except Exception as error:  # noqa: BLE001  an unexpected error has to end the work too, not only the attempt
             failure = _failure_of(error, row)
             if failure.retry and row.attempt < MAX_ATTEMPTS:
                 await self._release(row)

@@ -1,1 +1,1 @@
-"""What runs in child processes, which read files of strangers without credentials and without a network."""
+"""What runs in child processes: they read untrusted files, without credentials and without a network."""

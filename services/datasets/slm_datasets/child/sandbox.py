@@ -1,4 +1,4 @@
-"""What a process that reads a stranger's file may do: compute, and read and write the files it was given. No network.
+"""The sandbox of a process that reads untrusted files: it may compute and use its files, and has no network.
 
 On Linux a seccomp filter refuses sockets, new programs and looking into other processes; it needs no privileges and
 cannot be undone. Memory, processor time and file sizes are bounded by the kernel on every POSIX system.

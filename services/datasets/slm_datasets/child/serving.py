@@ -1,4 +1,4 @@
-"""What the child processes that read strangers' files share.
+"""What the child processes that read untrusted files share.
 
 They have no credentials and no network, bounded memory, processor time and file size, and speak JSON lines with their
 supervisor.
@@ -62,10 +62,10 @@ def _serve(tasks: Mapping[str, Task]) -> int:
         return 0
     except MemoryError:
         message = "Reading the file takes more memory than is allowed."
-        hint = "Upload it as JSONL or Parquet, or in smaller parts."
+        hint = "Upload it as JSONL or Parquet, or in smaller files."
         parent.send("problem", problem=FileProblemError("out_of_memory", message, hint=hint).as_dict(), problems=None)
         return 0
-    except Exception:  # noqa: BLE001  the edge of the child: the supervisor is told, the trace stays in the log
+    except Exception:  # noqa: BLE001  the edge of the child: its exit status says it, the trace goes to its log
         traceback.print_exc()
         return 1
     parent.send("result", result=result)

@@ -60,7 +60,7 @@ def main() -> int:
         problem = {"code": "tokenizer_invalid", "message": "The model's tokenizer cannot be loaded."}
         parent.send("problem", problem=problem, problems=None)
         return 0
-    except Exception:  # noqa: BLE001  the edge of the child: the supervisor is told, the trace stays in the log
+    except Exception:  # noqa: BLE001  the edge of the child: its exit status says it, the trace goes to its log
         traceback.print_exc()
         return 1
     parent.send("result", result=result)

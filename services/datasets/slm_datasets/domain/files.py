@@ -23,7 +23,7 @@ COMPRESSION_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 # Parquet compresses its own pages, a zip its own entries.
 COMPRESSIBLE = ("csv", "json", "jsonl", "text")
 MAGIC_OF_FORMAT = {"parquet": (b"PAR1",), "imagefolder": (b"PK\x03\x04", b"PK\x05\x06")}
-# First bytes of what is certainly no text, whatever its name says.
+# First bytes of files that are not text, whatever their name.
 FOREIGN_MAGIC = (
     b"PK\x03\x04",
     b"\x1f\x8b",
@@ -71,7 +71,7 @@ def stem_of(file_name: str) -> str:
 
 
 def kind_by_name(file_name: str) -> FileKind | None:
-    """What a file name says that the file is; None when it says nothing we read."""
+    """The kind of file that a name stands for; None for a suffix that is not accepted."""
     path = PurePath(file_name.lower())
     compression = COMPRESSION_OF_SUFFIX.get(path.suffix)
     if compression is not None:

@@ -128,6 +128,6 @@ def why_untrainable(row_format: str, *, rows: int, suggestion: Mapping[str, str]
     if row_format != COLUMNS:
         return None if rows else "There are no rows."
     if suggestion:
-        told = ", ".join(f"{name}={column}" for name, column in suggestion.items())
-        return f"No column has a name that says what is learned from it. Give a mapping, for instance {told}."
+        example = ", ".join(f"{name}={column}" for name, column in suggestion.items())
+        return f"No column name says what to learn. Give a mapping, for instance {example}."
     return "No column holds text that a language model could learn from."

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class DatasetStatus(StrEnum):
-    """Where a dataset version stands; a deleted one is kept for lineage and shown to nobody."""
+    """The state of a dataset version; a deleted one is kept for lineage and shown to nobody."""
 
     IN_PROGRESS = "in_progress"
     PROCESSED = "processed"
@@ -16,7 +16,7 @@ MAX_ATTEMPTS = 3
 
 
 class JobStatus(StrEnum):
-    """Where an examination of a dataset stands."""
+    """The state of an examination of a dataset."""
 
     QUEUED = "queued"
     DONE = "done"
@@ -32,7 +32,7 @@ class JobKind(StrEnum):
 
 
 class UploadStatus(StrEnum):
-    """Where an upload in parts stands; one that is aborted or expired can be sent to no more."""
+    """The state of an upload in parts; one that was aborted or has expired takes no more parts."""
 
     OPEN = "open"
     COMPLETED = "completed"

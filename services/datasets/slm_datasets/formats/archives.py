@@ -1,4 +1,4 @@
-"""Opening a zip archive of a stranger: names, counts and sizes are checked, and bytes are counted, never believed.
+"""Opening an untrusted zip archive: names and counts are checked, and sizes are counted while unpacking.
 
 Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 """
@@ -82,7 +82,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
     mode = entry.external_attr >> 16
     is_odd = stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or drive or is_odd or not name.strip():
-        message = "The archive has an entry whose path leads outside of it, or that is no ordinary file."
+        message = "The archive has an entry whose path leads outside of it, or that is not a regular file."
         raise FileProblemError("archive_unsafe_path", message, hint="Pack a folder of plain files.")
     if entry.flag_bits & ENCRYPTED:
         raise FileProblemError("archive_encrypted", "The archive is encrypted.", hint="Pack it without a password.")
@@ -95,7 +95,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 def bomb() -> FileProblemError:
     """An archive that unpacks to far more than it is."""
     return FileProblemError(
-        "archive_bomb", "The archive unpacks to more than is allowed.", hint="Upload smaller parts."
+        "archive_bomb", "The archive unpacks to more than is allowed.", hint="Upload smaller files."
     )
 
 

@@ -35,7 +35,7 @@ class CsvShape:
     bad_rows: "array[int]" = field(default_factory=lambda: array("q"))
 
     def dialect(self) -> dict[str, Any]:
-        """What a user is told of it."""
+        """The dialect as a user sees it."""
         return {"delimiter": self.delimiter, "has_header": self.has_header}
 
 
@@ -78,7 +78,7 @@ BROKEN = ["a row that cannot be read"]
 
 
 def _records(reader: Any, shape: CsvShape, log: ProblemLog) -> Iterator[tuple[list[str], int]]:
-    """Every record with the line where it ends; BROKEN for one that cannot be read, which `log` is told."""
+    """Every record with the line where it ends; BROKEN for one that cannot be read, which goes into `log`."""
     while True:
         try:
             yield next(reader), reader.line_num

@@ -166,11 +166,11 @@ def _images(archive: Archive, plan: _Plan, log: ProblemLog) -> Iterator[tuple[in
 
 
 def _decoded(data: bytes, name: str) -> tuple[bytes, bytes]:
-    """An image written anew as PNG, and its thumbnail. Raises FileProblemError."""
+    """An image, written again as PNG, and its thumbnail. Raises FileProblemError."""
     shown = repr(PurePosixPath(name).name[:100])
     try:
         with warnings.catch_warnings():
-            # What is large or odd is told by our own limits.
+            # Our own limits decide what is too large.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=DECODERS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:

@@ -54,7 +54,7 @@ class _Cursor:
         return passed
 
     def peek(self) -> str:
-        """The next character that is no white space, "" at the end."""
+        """The next character that is not white space, "" at the end."""
         while True:
             match = SPACE.match(self.text, self.place)
             assert match is not None
@@ -91,7 +91,7 @@ class _Cursor:
         try:
             json.loads(text)
         except json.JSONDecodeError as error:
-            # What follows the value is no mistake of the value.
+            # An error after the value is not an error in the value.
             if "Extra data" not in error.msg:
                 return self._malformed(text, error)
         except RecursionError:
@@ -112,7 +112,7 @@ class _Cursor:
 
 
 def to_lines(path: Path, target: Path) -> Tables:
-    """Write the rows of a JSON document as JSON lines, as they stand there. Raises FileProblemError.
+    """Write the rows of a JSON document as JSON lines, unchanged. Raises FileProblemError.
 
     Of an object with several lists of rows every row is told by a field `split` which list it was in; rows that are
     lists themselves become objects with the fields `column_1`, `column_2`, ….
@@ -164,7 +164,7 @@ def _write_list(cursor: _Cursor, tables: Tables, out: TextIOWrapper) -> None:
         tables.lines.append(cursor.line)
         is_list = cursor.peek() == "["
         text = cursor.value()
-        # Line ends stand only between the values: inside a text JSON writes them as \n.
+        # Line ends occur only between the values: inside a text JSON writes them as \n.
         flat = text.replace("\r", " ").replace("\n", " ")
         out.write((_as_object(flat, tables.lines[-1]) if is_list else flat) + "\n")
         if cursor.peek() != ",":

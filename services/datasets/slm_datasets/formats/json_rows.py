@@ -35,7 +35,7 @@ class CheckedRows:
 
 @dataclass(frozen=True)
 class Places:
-    """How places are told: lines of the file itself, or the rows of a document and the lines where they begin."""
+    """How places are named: lines of the file itself, or the rows of a document and the lines where they begin."""
 
     what: str = "Line"
     lines: Sequence[int] | None = None
@@ -55,7 +55,7 @@ def check_lines(
     for number, offset, line in raw_lines_of(path, advance):
         try:
             row = loads(line)
-            # Every key is followed by a colon: more colons than keys may mean that a key stands there twice.
+            # Every key is followed by a colon: more colons than keys may mean a duplicate key.
             if type(row) is not dict or check_object(row, root, number) != line.count(b'":'):
                 raise SuspiciousNumberError
         except (SuspiciousNumberError, orjson.JSONDecodeError, FileProblemError, KeyError):
@@ -79,7 +79,7 @@ def _has_mark(path: Path) -> bool:
 
 
 def _check_exactly(line: bytes, number: int, offset: int, root: Node, places: Places) -> None:
-    """Check one line with a parser that tells everything. Raises FileProblemError."""
+    """Check one line with a slow parser that reports every detail. Raises FileProblemError."""
     text = decode_line(line, number, offset)
     try:
         row = parse(text.strip("\r\n"), number, is_last=not line.endswith(b"\n"))
@@ -126,7 +126,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse(text: str, number: int, *, is_last: bool = False) -> Any:
-    """Parse one document. Raises FileProblemError whose sentence has yet to be told where."""
+    """Parse one document. Raises FileProblemError with a message that still lacks the place."""
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except _NotFiniteError:

@@ -1,7 +1,7 @@
 """Layouts that people's data comes in, brought to the row formats that TRL names.
 
 Alpaca (https://github.com/tatsu-lab/stanford_alpaca#data-release): `instruction`, `input`, `output`.
-ShareGPT: `conversations`, a list of `from` and `value`. What is converted stands in new columns beside the old ones.
+ShareGPT: `conversations`, a list of `from` and `value`. Converted rows get new columns; the old ones stay.
 """
 
 import polars as pl

@@ -1,4 +1,4 @@
-"""How a file is to be read, and what is told meanwhile."""
+"""Options for reading a file, and the progress that is reported meanwhile."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

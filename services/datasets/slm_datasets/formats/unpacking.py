@@ -1,4 +1,4 @@
-"""Unpacking gzip and zstd, by counted bytes: what a file says of its own size is not believed."""
+"""Unpacking gzip and zstd with a limit on the bytes written: the sizes in the file are not trusted."""
 
 import errno
 from pathlib import Path
@@ -9,7 +9,7 @@ from slm_datasets.formats.problems import FileProblemError
 
 CHUNK_BYTES = 1024 * 1024
 MAX_RATIO = 1000
-# Below this the ratio says nothing: a kilobyte of blanks is no bomb.
+# Below this size the ratio means nothing: a kilobyte of blanks is not a zip bomb.
 HARMLESS_BYTES = 256 * 1024 * 1024
 
 
@@ -25,7 +25,7 @@ def unpack(source: Path, target: Path, compression: str, *, max_bytes: int) -> P
                 size += len(chunk)
                 if size > allowed:
                     message = f"The file unpacks to more than {allowed} bytes."
-                    raise FileProblemError("expands_too_much", message, hint="Upload it in smaller parts.")
+                    raise FileProblemError("expands_too_much", message, hint="Upload it in smaller files.")
                 out.write(chunk)
     except (OSError, pa.ArrowException) as error:
         if getattr(error, "errno", None) == errno.ENOSPC:

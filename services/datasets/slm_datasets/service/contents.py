@@ -110,7 +110,7 @@ async def open_download(objects: ObjectStore, dataset: DatasetRow, file_format: 
 
 
 async def _begun(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """The stream after its first chunk was fetched: a store that does not answer is told before the status is sent."""
+    """The stream, after its first chunk was fetched: an error of the store comes before the status line."""
     first = await anext(stream, b"")
 
     async def whole() -> AsyncIterator[bytes]:
@@ -153,7 +153,7 @@ def _cell(value: Any) -> Any:
 
 
 def _as_json(value: Any) -> bytes:
-    """JSON as its standard has it: a number that is none, as Parquet may hold, is null."""
+    """Strict JSON: NaN and infinities, which Parquet may hold, become null."""
     return orjson.dumps(value, default=_plain, option=JSON_OPTIONS)
 
 

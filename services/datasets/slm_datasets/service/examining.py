@@ -1,4 +1,4 @@
-"""Asking for examinations of datasets, and what came of them."""
+"""Requesting examinations of datasets, and reading their reports."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What came of processing a dataset, committed together with the event that says so."""
+"""The end of processing a dataset, in one transaction with its event."""
 
 from typing import Any
 
@@ -36,7 +36,10 @@ class Canonical(BaseModel):
 
 
 async def succeed(session: AsyncSession, dataset: DatasetRow, key: str, found: Canonical) -> None:
-    """Note the Parquet that lies under `key`, tell of it, and ask for its quality; nothing when the lease is lost."""
+    """Store what was found, publish the event and queue the quality report; nothing when the lease is lost.
+
+    `key` is where the Parquet lies in the object store.
+    """
     values = found.model_dump(exclude={"sha256", "size_bytes"})
     values |= {"object_key": key, "canonical_sha256": found.sha256, "canonical_size_bytes": found.size_bytes}
     if dataset.derived is not None:
@@ -50,7 +53,7 @@ async def succeed(session: AsyncSession, dataset: DatasetRow, key: str, found: C
 
 
 async def fail(session: AsyncSession, dataset: DatasetRow, problem: Problem, problems: ProblemLog | None) -> None:
-    """Note why a dataset cannot be processed, and tell of it; nothing when the lease is lost."""
+    """Store why a dataset cannot be processed and publish the event; nothing when the lease is lost."""
     values = {"error": problem.model_dump(), "problems": problems.model_dump() if problems else None}
     if not await store.finish(session, dataset, DatasetStatus.ERROR, values=values):
         return

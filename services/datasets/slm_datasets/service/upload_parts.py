@@ -59,11 +59,11 @@ class PartedUploads:
     async def begin(
         self, session: AsyncSession, upload_id: UUID, request: UploadRequest, multipart_id: str, *, owner: str
     ) -> UploadState:
-        """Note an upload; where it stands. Raises QuotaExceededError."""
+        """Store a new upload; its state. Raises QuotaExceededError."""
         if await store.count_open_uploads(session, owner) >= self._settings.max_open_uploads:
             count = self._settings.max_open_uploads
             hint = "Complete or abort one of them; they end by themselves after a day."
-            raise QuotaExceededError(f"You have {count} uploads under way.", hint=hint)
+            raise QuotaExceededError(f"You have {count} open uploads.", hint=hint)
         upload = UploadRow(
             id=upload_id,
             owner=owner,
@@ -76,11 +76,11 @@ class PartedUploads:
             multipart_id=multipart_id,
         )
         await store.add_upload(session, upload, lifetime_s=self._settings.upload_lifetime_s)
-        # It has only begun: the object store need not be asked.
+        # It has just begun: no need to ask the object store.
         return self._state(upload, ())
 
     async def state(self, upload: UploadRow) -> UploadState:
-        """Where an upload stands: each part, whether the store has it, and where to put it."""
+        """The state of an upload: each part, whether the store has it, and where to put it."""
         tags = await self._tags(upload) if upload.status == UploadStatus.OPEN else {}
         return self._state(upload, _numbers(upload) if tags is None else tags)
 
@@ -126,7 +126,7 @@ class PartedUploads:
         expected = upload.sha256 or sha256
         if expected is None or (sha256 is not None and sha256 != expected):
             problem = FieldProblem(
-                "sha256", "is required" if expected is None else "is not the one told at the beginning"
+                "sha256", "is required" if expected is None else "is not the one that the upload was begun with"
             )
             raise InvalidError(f"sha256 {problem.message}.", errors=[problem])
         key = _key(upload.id)
@@ -134,7 +134,9 @@ class PartedUploads:
             await self._put_together(upload, tags)
         found, size_bytes = await self._objects.sha256(key)
         if (found, size_bytes) != (expected, upload.size_bytes):
-            raise ChecksumMismatchError("The file that arrived is not the one that was announced.", hint="Begin again.")
+            raise ChecksumMismatchError(
+                "The file that arrived does not have the announced size and checksum.", hint="Begin again."
+            )
         head = await self._parts.read(key, offset=0, length=min(uploading.HEAD_BYTES, size_bytes))
         return uploading.described(upload.file_name, size_bytes=size_bytes, sha256=found, head=head)
 
@@ -147,7 +149,7 @@ class PartedUploads:
         with contextlib.suppress(ObjectMissingError):
             parts = await self._parts.list(_key(upload.id), upload.multipart_id)
             tags = {part.number: part.tag for part in parts if part.size_bytes == part_size(upload, part.number)}
-        # Parts go when they are put together, some before the others.
+        # The store removes the parts one by one while it puts them together.
         if (tags is None or len(tags) < part_count(upload)) and await self._objects.stat(_key(upload.id)) is not None:
             return None
         if tags is None:
@@ -162,7 +164,7 @@ class PartedUploads:
         try:
             await self._parts.complete(key, upload.multipart_id, [tags[number] for number in _numbers(upload)])
         except ObjectMissingError:
-            # Put together by another request meanwhile, or given up.
+            # Another request has completed or aborted it meanwhile.
             if await self._objects.stat(key) is None:
                 raise not_open() from None
 
@@ -173,12 +175,12 @@ class PartedUploads:
 
     @asynccontextmanager
     async def ending(self, upload: UploadRow, write: OpenSession) -> AsyncIterator[None]:
-        """Complete an upload; it is over when its file can never become a dataset, whatever is sent again."""
+        """A block that completes an upload; an error that sending again cannot mend ends the upload."""
         try:
             yield
         except HOPELESS:
             async with write() as session:
-                # Completed by another request meanwhile, its file is that of a dataset.
+                # False when another request completed it meanwhile: then the file belongs to a dataset.
                 is_over = await store.close_upload(session, upload.id, UploadStatus.ABORTED)
             if is_over:
                 await self.forget(upload)
@@ -196,8 +198,8 @@ async def get_upload(
 
 
 def not_open() -> UploadNotFoundError:
-    """An upload that is not there, or is over."""
-    return UploadNotFoundError("There is no such upload under way.", hint="Begin a new one.")
+    """The error for an upload that does not exist, or has ended."""
+    return UploadNotFoundError("There is no such open upload.", hint="Begin a new one.")
 
 
 async def find_completed(session: AsyncSession, upload_id: UUID, *, owner: str) -> tuple[UploadRow, Dataset | None]:
@@ -214,7 +216,7 @@ async def complete(session: AsyncSession, upload: UploadRow, uploaded: uploading
     if await store.close_upload(session, upload.id, UploadStatus.COMPLETED):
         fields = UploadFields.model_validate(upload.fields)
         return Dataset.of(await uploading.add_dataset(session, upload.id, fields, uploaded, owner=upload.owner))
-    # Whoever was faster completed it too, or ended it.
+    # Another request has completed or aborted it meanwhile.
     if (made := await store.find_dataset(session, str(upload.id))) is None:
         raise not_open()
     return Dataset.of(made)

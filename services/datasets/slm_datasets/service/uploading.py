@@ -98,7 +98,7 @@ async def receiving(objects: ObjectStore, *, owner: str) -> AsyncIterator[FileUp
         try:
             yield upload
         except PlatformError as error:
-            # Refused for certain. Of a database that fell silent nobody knows whether it kept the dataset.
+            # Refused for certain. When the database does not answer, the dataset may have been committed.
             if upload.is_stored and not isinstance(error, UnavailableError):
                 await objects.remove(raw_key(dataset_id))
             raise
@@ -117,12 +117,14 @@ def described(file_name: str, *, size_bytes: int, sha256: str, head: bytes) -> U
     check_name(shown)
     found = detect_kind(shown, head)
     if found is None:
-        raise FileMismatchError("The content of the file is not what its name says.", hint="Check the file's suffix.")
+        raise FileMismatchError(
+            "The content of the file does not match the suffix of its name.", hint="Check the file's suffix."
+        )
     return UploadedFile(file_name=shown, kind=found, size_bytes=size_bytes, sha256=sha256)
 
 
 def check_name(shown: str) -> None:
-    """Raise FileTypeError for a name that says nothing we read."""
+    """Raise FileTypeError for a name without a suffix that is accepted."""
     if kind_by_name(shown) is None:
         accepted = ", ".join(ACCEPTED_SUFFIXES)
         raise FileTypeError("This kind of file is not accepted.", hint=f"The name must end with one of {accepted}.")
@@ -152,7 +154,7 @@ async def add_dataset(
     """
     family = family_named(fields, uploaded.file_name)
     parents = [await reading.get_dataset(session, reference) for reference in fields.parents]
-    # From here on nobody else makes a version of this family until the caller commits.
+    # Locks the family: no other transaction adds a version to it until the caller commits.
     version = await store.next_version(session, family)
     await refuse_identical(session, fields, uploaded)
     dataset = DatasetRow(
@@ -183,7 +185,7 @@ def parents_of(datasets: Sequence[DatasetRow]) -> list[dict[str, str]]:
 
 
 async def add_version(session: AsyncSession, dataset: DatasetRow) -> DatasetRow:
-    """Store a new version and queue its processing; an upload is also told of as an event."""
+    """Store a new version and queue its processing; an upload also publishes its event."""
     session.add(dataset)
     await session.flush()
     await session.refresh(dataset)

@@ -18,12 +18,12 @@ from slm_shared.storage.ids import new_id
 
 
 async def retry_dataset(session: AsyncSession, reference: str, fields: ReadingFields, *, actor: str) -> DatasetRow:
-    """Process a dataset in error again, from the file that is stored, read as `fields` says.
+    """Process a dataset in error again, from the stored file, with the reading options in `fields`.
 
     Raises DatasetNotFoundError and NotRetriableError.
     """
     dataset = await reading.get_dataset(session, reference)
-    # What is not said this time is read as it was the last time.
+    # Options that are not given keep their last value.
     wanted = {**dataset.reading, **fields.reading()}
     if fields.on_bad_rows == "fail" and "on_bad_rows" in fields.model_fields_set:
         wanted.pop("on_bad_rows", None)

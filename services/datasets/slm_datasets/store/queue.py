@@ -14,7 +14,7 @@ R = TypeVar("R", bound=QueuedRow)
 
 
 async def claim(session: AsyncSession, kind: type[R], *, worker: str, ttl_s: float) -> R | None:
-    """Lease the oldest row that waits and that nobody works on; a lease that ran out is nobody's."""
+    """Lease the oldest row that waits and has no lease, or one that has run out."""
     free = or_(kind.lease_expires_at.is_(None), kind.lease_expires_at < func.clock_timestamp())
     return await leases.claim(
         session,

@@ -11,14 +11,14 @@ from slm_datasets.tables import RunUseRow
 
 
 async def note_run(session: AsyncSession, run_id: UUID, *, name: str, dataset_ids: Sequence[UUID]) -> None:
-    """A run reads these datasets; if its end was told first, it stays ended."""
+    """A run reads these datasets; if its end was stored first, it stays ended."""
     given = {"name": name, "dataset_ids": list(dataset_ids)}
     statement = insert(RunUseRow).values(run_id=run_id, has_ended=False, **given)
     await session.execute(statement.on_conflict_do_update(index_elements=[RunUseRow.run_id], set_=given))
 
 
 async def note_run_end(session: AsyncSession, run_id: UUID) -> None:
-    """A run has ended, whether or not its launch was told already."""
+    """A run has ended, whether or not its launch is known yet."""
     statement = insert(RunUseRow).values(run_id=run_id, name=None, dataset_ids=[], has_ended=True)
     await session.execute(statement.on_conflict_do_update(index_elements=[RunUseRow.run_id], set_={"has_ended": True}))
 
