@@ -119,4 +119,8 @@ def _stored_answer(row: Row[Any] | None, fingerprint: str) -> JSONResponse:
     return JSONResponse(row.body, status_code=row.status, headers={**(row.headers or {}), REPLAYED: "true"})
 
 
-Idempotency = Annotated[Once, Depends(Once)]
+async def _once(request: Request) -> Once:
+    return Once(request)
+
+
+Idempotency = Annotated[Once, Depends(_once)]

@@ -54,7 +54,8 @@ def given(app: Starlette, kind: type[T]) -> T:
 def provided(kind: type[T]) -> Any:
     """A dependency for `Annotated[kind, provided(kind)]`: the object of this class that the app was made with."""
 
-    def find(connection: HTTPConnection) -> T:
+    # Not a plain function: FastAPI runs those in a thread, which takes longer than many a query.
+    async def find(connection: HTTPConnection) -> T:
         return given(connection.app, kind)
 
     return Depends(find)

@@ -36,11 +36,11 @@ async def _write_session(database: ServiceDatabase) -> AsyncIterator[AsyncSessio
         yield session
 
 
-def _open_read(database: ServiceDatabase) -> "OpenSession":
+async def _open_read(database: ServiceDatabase) -> "OpenSession":
     return lambda: database.read(answering=True)
 
 
-def _open_write(database: ServiceDatabase) -> "OpenSession":
+async def _open_write(database: ServiceDatabase) -> "OpenSession":
     return lambda: database.transaction(answering=True)
 
 
