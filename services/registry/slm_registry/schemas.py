@@ -1,14 +1,17 @@
 """HTTP bodies of the registry."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from slm_registry.domain import parse_model_name
 from slm_registry.tables import AliasMoveRow, EvaluationRow, ModelRow, UsageRow
+from slm_shared.events.catalogue import ModelKind
 from slm_shared.http.requests import Body
 from slm_shared.references import PinnedReference
 
@@ -25,6 +28,7 @@ def _no_version(family: str) -> str:
     return family
 
 
+Text = Annotated[str | None, Query(max_length=200)]
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_unique)]
 
 
@@ -95,6 +99,22 @@ class Model(BaseModel):
         return cls.model_validate(columns | {"is_latest": is_latest, "aliases": row.aliases or []})
 
 
+@dataclass(frozen=True)
+class ModelFilters:
+    """What a list of models is narrowed to; None narrows nothing."""
+
+    kind: Annotated[ModelKind | None, Query()] = None
+    family: Annotated[str | None, Query(max_length=100)] = None
+    experiment_id: Annotated[UUID | None, Query()] = None
+    base_model: Annotated[Text, Query(description="Id or name of the base.")] = None
+    dataset: Annotated[Text, Query(description="Id or name of the training or evaluation dataset.")] = None
+    tag: Annotated[str | None, Query(max_length=60)] = None
+    alias: Annotated[str | None, Query(max_length=40, description="Those that this alias of a family leads to.")] = None
+    latest: Annotated[bool | None, Query(description="Only the latest of each family, or only the others.")] = None
+    deleted: Annotated[bool, Query(description="Also those that were deleted.")] = False
+    q: Annotated[str | None, Query(max_length=100, description="Part of the name, or words said of the model.")] = None
+
+
 class ModelEdit(Body):
     """What may be changed of a model; a field that is left out stays, a description of null is taken away."""
 
@@ -115,6 +135,16 @@ class UploadFields(Body):
     source: Annotated[str, Field(pattern=r"^[a-z]+:[\x21-\x7e]+$", max_length=300)] | None = None
 
 
+class Evidence(BaseModel):
+    """One condition of the promotion policy: whether it held, and what was found."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    condition: str
+    holds: bool
+    finding: str
+
+
 class AliasMove(BaseModel):
     """One move of an alias: from which model to which, by whom and why."""
 
@@ -124,7 +154,7 @@ class AliasMove(BaseModel):
     moved_at: datetime
     moved_by: str
     reason: str
-    evidence: list[dict[str, Any]] = []
+    evidence: list[Evidence] = []
 
     @classmethod
     def of(cls, row: AliasMoveRow, names: Mapping[UUID, str]) -> "AliasMove":
@@ -160,7 +190,7 @@ class PromotionCheck(BaseModel):
     model: str
     rival: str | None
     allowed: bool
-    conditions: list[dict[str, Any]]
+    conditions: list[Evidence]
 
 
 class Promotion(Body):

@@ -1,22 +1,22 @@
 """Where models come from, where data went, and what happened to a model."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Query
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from slm_registry import store
 from slm_registry.domain.graph import Graph
-from slm_registry.schemas import ContainingModels, Happening, Lineage, Timeline
-from slm_registry.service import lineage, openlineage, reading
+from slm_registry.schemas import ContainingModels, Lineage, Timeline
+from slm_registry.service import lineage
 from slm_registry.service.lineage import Direction
+from slm_registry.service.openlineage import as_json
 from slm_shared.http.access import Viewer
 from slm_shared.http.routing import ReadSession, router
 
 routes = router(tags=["lineage"])
 
-Way = Annotated[Direction, Query(description="up: what it was made from; down: what came of it; both.")]
+Directed = Annotated[Direction, Query(description="up: what it was made from; down: what came of it; both.")]
 Depth = Annotated[int | None, Query(ge=1, le=1000, description="At most so many steps; without: any number.")]
 AsOf = Annotated[datetime | None, Query(description="As it was known at this time (RFC 3339).")]
 Format = Annotated[Literal["json", "mermaid"], Query()]
@@ -27,17 +27,16 @@ async def get_lineage(
     reference: str,
     _: Viewer,
     session: ReadSession,
-    direction: Way = "up",
+    direction: Directed = "up",
     depth: Depth = None,
     as_of: AsOf = None,
     format: Annotated[Literal["json", "mermaid", "openlineage"], Query()] = "json",
 ) -> Response:
     """Where a model comes from and what it scored, or what came of it: JSON, Mermaid, or OpenLineage events."""
-    row = await reading.get_model(session, reference, deleted=True)
     if format == "openlineage":
-        events = await _events(session, row.id)
-        return JSONResponse(events)
-    graph = await lineage.lineage_of_model(session, row, direction=direction, depth=depth, as_of=as_of)
+        events = await lineage.run_events_of(session, reference)
+        return Response(as_json(events), media_type="application/json")
+    graph = await lineage.lineage_of_model(session, reference, direction=direction, depth=depth, as_of=as_of)
     return _shown(graph, format)
 
 
@@ -46,7 +45,7 @@ async def get_lineage_of_node(
     _: Viewer,
     session: ReadSession,
     node: Annotated[str, Query(max_length=200, description="Id of anything in a lineage, or name of a dataset.")],
-    direction: Way = "both",
+    direction: Directed = "both",
     depth: Depth = None,
     as_of: AsOf = None,
     format: Format = "json",
@@ -64,8 +63,7 @@ async def get_models_containing(
     as_of: AsOf = None,
 ) -> ContainingModels:
     """Every model that contains a dataset version, directly or through its base; deleted ones too."""
-    found = await lineage.models_containing(session, dataset, as_of=as_of)
-    return ContainingModels(dataset=dataset, models=found)
+    return ContainingModels(dataset=dataset, models=await lineage.models_containing(session, dataset, as_of=as_of))
 
 
 @routes.get("/api/models/{reference}/timeline")
@@ -77,17 +75,7 @@ async def get_timeline(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> Timeline:
     """What happened to a model, newest first."""
-    row = await reading.get_model(session, reference, deleted=True)
-    rows = await store.facts_of_model(session, row.id, before=before, limit=limit + 1)
-    items = [Happening(seq=each.seq, at=each.at, type=each.subject, data=each.body) for each in rows[:limit]]
-    return Timeline(items=items, next_before=items[-1].seq if len(rows) > limit else None)
-
-
-async def _events(session: ReadSession, model_id: Any) -> list[dict[str, Any]]:
-    """The jobs that made and measured a model, oldest first."""
-    rows = await store.facts_of_model(session, model_id, before=None, limit=1000)
-    found = (openlineage.run_events(row.subject, row.body, row.at) for row in reversed(rows))
-    return [openlineage.as_json(event) for events in found for event in events]
+    return await lineage.timeline_of(session, reference, before=before, limit=limit)
 
 
 def _shown(graph: Graph, format: str) -> Response:

@@ -1,63 +1,38 @@
 """Promotion: which model of a family is its champion."""
 
-from fastapi import Request
-
-from slm_registry.api.dependencies import Reader
+from slm_registry.api.dependencies import ModelToOpen, PromotionPolicy, Reader
 from slm_registry.schemas import Model, Promotion, PromotionCheck
-from slm_registry.service import promotion, reading
-from slm_registry.settings import RegistrySettings
-from slm_shared.errors import ForbiddenError
+from slm_registry.service import promotion
 from slm_shared.http.access import Member, Viewer
-from slm_shared.http.provided import given
-from slm_shared.http.routing import OpenRead, WriteSession, router
-from slm_shared.identity.principal import Role
-from slm_shared.storage.database import Database
+from slm_shared.http.routing import OpenRead, ServiceDatabase, WriteSession, router
 
 routes = router(tags=["models"])
 
 
 @routes.get("/api/models/{reference}/promotion")
 async def check_promotion(
-    reference: str, request: Request, _: Viewer, reader: Reader, read: OpenRead
+    _: Viewer, model: ModelToOpen, reader: Reader, policy: PromotionPolicy, read: OpenRead
 ) -> PromotionCheck:
     """Whether a model may become champion of its family, by every condition of the policy."""
+    verified = await reader.verify(model)
     async with read() as session:
-        row = await reading.get_model(session, reference)
-    found = await reader.verify(row)
-    async with read() as session:
-        return await promotion.check(
-            session, row, given(request.app, RegistrySettings).promotion_policy, found.problems
-        )
+        return await promotion.check_promotion(session, model, policy, problems=verified.problems)
 
 
 @routes.post("/api/models/{reference}:promote")
 async def promote_model(
-    reference: str, body: Promotion, request: Request, principal: Member, reader: Reader
+    body: Promotion,
+    principal: Member,
+    model: ModelToOpen,
+    reader: Reader,
+    policy: PromotionPolicy,
+    database: ServiceDatabase,
 ) -> PromotionCheck:
     """Let `champion` lead to a model, if the policy holds."""
-    if body.force and not principal.may(Role.ADMIN):
-        raise ForbiddenError("Only administrators may promote a model by force.")
-    database = given(request.app, Database)
-    async with database.read(answering=True) as session:
-        row = await reading.get_model(session, reference)
-    verified = await reader.verify(row)
-    async with database.transaction(answering=True) as session:
-        row = await reading.get_model(session, str(row.id))
-        return await promotion.promote(
-            session,
-            row,
-            given(request.app, RegistrySettings).promotion_policy,
-            problems=verified.problems,
-            reason=body.reason,
-            force=body.force,
-            actor=principal.subject,
-        )
+    return await promotion.promote_model(database, reader, policy, model, body, principal=principal)
 
 
 @routes.post("/api/models/{reference}:rollback")
 async def roll_back(reference: str, principal: Member, session: WriteSession) -> Model:
     """Let `champion` of the model's family lead to the model it led to before."""
-    row = await reading.get_model(session, reference, deleted=True)
-    champion = await promotion.roll_back(session, row.family, actor=principal.subject)
-    session.expire(champion)
-    return Model.of(await reading.get_model(session, f"{row.family}@champion"))
+    return await promotion.roll_back(session, reference, actor=principal.subject)

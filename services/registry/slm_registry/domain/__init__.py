@@ -1,6 +1,7 @@
 """Rules of the registry: names, versions, architecture, aliases."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _NAME = re.compile(r"(?P<family>[a-z0-9]+(?:-[a-z0-9]+)*)-v(?P<version>[1-9][0-9]{0,8})")
@@ -40,13 +41,13 @@ def parse_model_name(name: str) -> tuple[str, int] | None:
     return (found["family"], int(found["version"])) if found else None
 
 
-def architecture_of(config: dict[str, Any]) -> dict[str, Any]:
+def architecture_of(config: Mapping[str, Any]) -> dict[str, object]:
     """What a model's `config.json` says about its architecture."""
     known = {name: config[name] for name in ARCHITECTURE_FIELDS if name in config}
     return {"architectures": config.get("architectures", []), **known}
 
 
-def parameters_in(header: dict[str, Any]) -> int:
+def parameters_in(header: Mapping[str, Any]) -> int:
     """Parameters in a safetensors file, by its header: the sum of the tensors' sizes.
 
     Format: https://huggingface.co/docs/safetensors/index#format

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slm_shared.metrics import lower_is_better
 
@@ -16,14 +15,13 @@ class Policy:
     metric: str
     min_delta: float
     forbid_regressions: bool = True
-    verify_artifact: bool = True
 
 
 @dataclass(frozen=True)
 class Candidate:
     """What is known of a model that may become champion, and of the one it is compared with.
 
-    Scores are metrics by dataset. `problems` are those of its files, None when they were not read.
+    Scores are metrics by dataset. `problems` are those of its files.
     """
 
     name: str
@@ -31,20 +29,16 @@ class Candidate:
     rival: str | None
     rival_scores: Mapping[str, Mapping[str, float]]
     regressed_metrics: frozenset[str]
-    problems: tuple[str, ...] | None
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of the policy: whether it holds, and what was found."""
+    """One condition of the policy: whether it holds, and what was found; kept in the history of the alias."""
 
-    name: str
+    condition: str
     holds: bool
     finding: str
-
-    def evidence(self) -> dict[str, Any]:
-        """As it is kept in the history of the alias."""
-        return {"condition": self.name, "holds": self.holds, "finding": self.finding}
 
 
 def judge(policy: Policy, candidate: Candidate) -> list[Condition]:
@@ -52,9 +46,7 @@ def judge(policy: Policy, candidate: Candidate) -> list[Condition]:
     conditions = [_is_better(policy, candidate)]
     if policy.forbid_regressions:
         conditions.append(_has_not_regressed(candidate))
-    if policy.verify_artifact:
-        conditions.append(_is_intact(candidate))
-    return conditions
+    return [*conditions, _is_intact(candidate)]
 
 
 def _is_better(policy: Policy, candidate: Candidate) -> Condition:
@@ -85,8 +77,6 @@ def _has_not_regressed(candidate: Candidate) -> Condition:
 
 
 def _is_intact(candidate: Candidate) -> Condition:
-    if candidate.problems is None:
-        return Condition("intact", False, "Its files were not read.")
     if candidate.problems:
         return Condition("intact", False, " ".join(candidate.problems))
     return Condition("intact", True, "Every file has the hash of its signed manifest.")

@@ -1,7 +1,6 @@
 """Aliases: names within a family that move from model to model and keep their history."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_registry import store
 from slm_registry.domain import CHAMPION, LATEST, is_alias
 from slm_registry.errors import AliasNotFoundError, AliasReservedError
-from slm_registry.schemas import Alias, Aliases, AliasMove
+from slm_registry.schemas import Alias, Aliases, AliasMove, Evidence
 from slm_registry.service import journal
+from slm_registry.service.reading import get_model
 from slm_registry.tables import AliasMoveRow, ModelRow
 from slm_shared.errors import FieldProblem, Hint, InvalidError
 from slm_shared.storage import audit
@@ -25,7 +25,7 @@ async def move_alias(
     *,
     actor: str,
     reason: str,
-    evidence: Sequence[dict[str, Any]] = (),
+    evidence: Sequence[Evidence] = (),
 ) -> AliasMoveRow | None:
     """Let an alias of the model's family lead to it; None when it does already."""
     await store.lock_family(session, model.family)
@@ -43,7 +43,7 @@ async def move_alias(
         previous_model_id=previous,
         moved_by=actor,
         reason=reason,
-        evidence=list(evidence),
+        evidence=[each.model_dump() for each in evidence],
     )
 
 
@@ -73,15 +73,20 @@ async def _note(
         await journal.note(session, "alias.left", body, model_id=previous)
 
 
-async def point(session: AsyncSession, model: ModelRow, name: str, *, actor: str) -> None:
-    """Move a free alias by hand. Raises InvalidError and AliasReservedError."""
+async def point_alias(session: AsyncSession, reference: str, name: str, *, actor: str) -> None:
+    """Move a free alias to a model by hand. Raises InvalidError, AliasReservedError and what `get_model` raises."""
+    model = await get_model(session, reference)
     _check_free(name)
     if await move_alias(session, model, name, actor=actor, reason="moved"):
         await audit.append(session, "alias.moved", actor=actor, object_id=model.id, alias=f"{model.family}@{name}")
 
 
-async def remove(session: AsyncSession, model: ModelRow, name: str, *, actor: str) -> None:
-    """Take a free alias away from a model. Raises AliasNotFoundError, InvalidError and AliasReservedError."""
+async def remove_alias(session: AsyncSession, reference: str, name: str, *, actor: str) -> None:
+    """Take a free alias away from a model.
+
+    Raises AliasNotFoundError, InvalidError, AliasReservedError and what `get_model` raises.
+    """
+    model = await get_model(session, reference)
     _check_free(name)
     await store.lock_family(session, model.family)
     current = await store.find_alias(session, model.family, name)
@@ -104,8 +109,9 @@ def _check_free(name: str) -> None:
         raise InvalidError("This is no name for an alias.", errors=[problem])
 
 
-async def show(session: AsyncSession, family: str) -> Aliases:
-    """The aliases of a family and their history."""
+async def aliases_of(session: AsyncSession, reference: str) -> Aliases:
+    """The aliases of a model's family and their history; the model may be deleted. Raises ModelNotFoundError."""
+    family = (await get_model(session, reference, deleted=True)).family
     current, moves = await store.aliases_of_family(session, family), await store.alias_moves_of(session, family)
     ids = {row.model_id for row in current}
     ids |= {each for row in moves for each in (row.model_id, row.previous_model_id) if each}

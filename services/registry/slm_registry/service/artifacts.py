@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +16,18 @@ from slm_shared.storage.signing import ArtifactVerifier
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified manifest, and where its files are."""
+    """A model whose manifest was verified, and where its files are."""
 
     objects: ObjectStore
-    prefix: str
+    model: ModelRow
     files: Manifest
 
-    async def json(self, path: str) -> dict[str, Any] | None:
+    async def json(self, path: str) -> Mapping[str, Any] | None:
         """A JSON file, checked against the manifest; None when there is no such file. Raises ArtifactMismatchError."""
         file = self.files.file(path)
         if file is None:
             return None
-        data = await self.objects.get_bytes(f"{self.prefix}/{path}")
+        data = await self.objects.get_bytes(f"{self.model.artifact_prefix}/{path}")
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise ArtifactMismatchError(f"The file {path} does not match the manifest.")
         found = json.loads(data)
@@ -44,7 +45,7 @@ class ArtifactReader:
         """The artifact of a model. Raises ArtifactMismatchError when the manifest is not the one that was signed."""
         self._check_signature(row)
         files = await manifest.load(self._objects, row.artifact_prefix, row.manifest_sha256)
-        return Artifact(self._objects, row.artifact_prefix, files)
+        return Artifact(self._objects, row, files)
 
     async def verify(self, row: ModelRow, *, as_signed: bool = True) -> Verification:
         """Read every file back and say what is wrong with which; the signature counts unless `as_signed` is false."""

@@ -1,8 +1,8 @@
 """Registers the base models that ship with the platform."""
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import structlog
@@ -10,8 +10,9 @@ from anyio import to_thread
 
 from slm_registry import store
 from slm_registry.domain import parse_model_name
-from slm_registry.service.folders import describe_folder
+from slm_registry.service.folders import FolderFacts, describe_folder
 from slm_registry.service.registration import Registrar
+from slm_registry.tables import ModelRow
 from slm_shared.errors import UnavailableError
 from slm_shared.storage import manifest
 from slm_shared.storage.database import Database
@@ -57,25 +58,19 @@ class Builtins:
         async with self._database.read() as session:
             if await store.find_model(session, folder.name) is not None:
                 return
-        values = await to_thread.run_sync(_describe, folder)
-        await manifest.upload(self._objects, folder, values["artifact_prefix"])
+        facts = await to_thread.run_sync(describe_folder, folder)
+        await manifest.upload(self._objects, folder, facts.artifact_prefix)
+        model = _base_model(folder.name, facts)
         async with self._database.transaction() as session:
-            await store.raise_version(session, values["family"], values["version"])
-            if await self._registrar.add(session, values) is None:
+            await store.raise_version(session, model.family, model.version)
+            if await self._registrar.add(session, model) is None:
                 return
         log.info("builtins.registered", model=folder.name)
 
 
-def _describe(folder: Path) -> dict[str, Any]:
-    parsed = parse_model_name(folder.name)
+def _base_model(name: str, facts: FolderFacts) -> ModelRow:
+    parsed = parse_model_name(name)
     assert parsed is not None
-    described = describe_folder(folder)
-    identity = uuid5(NAMESPACE_URL, f"slm:{folder.name}:{described['manifest_sha256']}")
-    return described | {
-        "id": identity,
-        "name": folder.name,
-        "family": parsed[0],
-        "version": parsed[1],
-        "kind": "base",
-        "config": {},
-    }
+    family, version = parsed
+    identity = uuid5(NAMESPACE_URL, f"slm:{name}:{facts.manifest_sha256}")
+    return ModelRow(id=identity, name=name, family=family, version=version, kind="base", config={}, **asdict(facts))

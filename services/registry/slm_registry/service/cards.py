@@ -1,5 +1,6 @@
 """What the registry tells of a model in one place, and how to make it again."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -32,9 +33,9 @@ OBJECTIVES = {
 RECORD = "training.json"
 
 
-async def make_card(session: AsyncSession, row: ModelRow, artifact: Artifact) -> Card:
+async def make_card(session: AsyncSession, artifact: Artifact) -> Card:
     """The card of a model, from what is known now."""
-    model = Model.of(row)
+    row, model = artifact.model, Model.of(artifact.model)
     references = [each for each in (model.training_dataset, model.evaluation_dataset) if each]
     datasets = await store.find_datasets(session, [each.id for each in references])
     ids = [row.id] + ([model.base_model.id] if model.base_model else [])
@@ -99,9 +100,9 @@ def code_version_of(row: ModelRow) -> str | None:
     return None if found is None else str(found)
 
 
-async def reproduce(row: ModelRow, artifact: Artifact) -> Reproduction:
+async def reproduce(artifact: Artifact) -> Reproduction:
     """What it takes to make a model again. Raises NotReproducibleError for one that no training here made."""
-    record = await artifact.json(RECORD)
+    row, record = artifact.model, await artifact.json(RECORD)
     if row.experiment_id is None or record is None or "config" not in record:
         raise NotReproducibleError("The model was not trained here, so there is no recipe for it.")
     config = _config(row, record)
@@ -120,7 +121,7 @@ async def reproduce(row: ModelRow, artifact: Artifact) -> Reproduction:
     )
 
 
-def _config(row: ModelRow, record: dict[str, Any]) -> dict[str, Any]:
+def _config(row: ModelRow, record: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of the run that made the model."""
     names: dict[str, Any] = {
         "name": row.run_name,

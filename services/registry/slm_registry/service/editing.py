@@ -14,6 +14,8 @@ from slm_shared.delivery import outbox
 from slm_shared.events.catalogue import ModelDeleted
 from slm_shared.http.preconditions import VersionConflictError, version_named
 from slm_shared.storage import audit
+from slm_shared.storage.database import Database
+from slm_shared.storage.objects import ObjectStore
 
 SHOWN_CHILDREN = 5
 
@@ -40,11 +42,19 @@ async def edit_model(
     return await get_model(session, key)
 
 
-async def delete_model(session: AsyncSession, reference: str, *, actor: str) -> str | None:
-    """Delete a model that nothing refers to; what stays is a tombstone. Returns the place of files nobody else has.
+async def delete_model(database: Database, objects: ObjectStore, reference: str, *, actor: str) -> None:
+    """Delete a model that nothing refers to; what stays is a tombstone. Then remove its files, unless others have them.
 
     Raises ModelInUseError and what `get_model` raises.
     """
+    async with database.transaction() as session:
+        prefix = await _bury(session, reference, actor=actor)
+    if prefix is not None:
+        await objects.remove_prefix(f"{prefix}/")
+
+
+async def _bury(session: AsyncSession, reference: str, *, actor: str) -> str | None:
+    """Let a model be a tombstone; returns the place of files that no other model has."""
     row = await get_model(session, reference)
     await store.lock_family(session, row.family)
     await _refuse_if_used(session, row)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -34,9 +34,9 @@ class OpenLineageEmitter:
 
     name = "openlineage"
 
-    def __init__(self, database: Database, transport: dict[str, Any]) -> None:
+    def __init__(self, database: Database, transport: Mapping[str, Any]) -> None:
         self._database = database
-        self._client = OpenLineageClient(config={"transport": transport})
+        self._client = OpenLineageClient(config={"transport": dict(transport)})
 
     def problem(self) -> str | None:
         """Never one: a backend that is away delays its view and nothing else."""

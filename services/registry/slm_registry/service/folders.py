@@ -2,6 +2,8 @@
 
 import json
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +11,33 @@ from slm_registry.domain import architecture_of, parameters_in
 from slm_shared.storage.manifest import MANIFEST_NAME, build_manifest
 
 
-def describe_folder(folder: Path) -> dict[str, Any]:
-    """Where its artifact belongs, named by its content, and its size, parameters and architecture.
+@dataclass(frozen=True)
+class FolderFacts:
+    """Where the artifact of a folder belongs, named by its content, and what its files say of the model in it."""
 
-    Raises OSError and ValueError for a folder that is not readable as a model.
-    """
+    artifact_prefix: str
+    manifest_key: str
+    manifest_sha256: str
+    size_bytes: int
+    parameter_count: int
+    architecture: Mapping[str, object]
+
+
+def describe_folder(folder: Path) -> FolderFacts:
+    """What a folder holds. Raises OSError and ValueError when it is not readable as a model."""
     files = build_manifest(folder)
     prefix = f"models/{files.sha256}"
-    return {
-        "artifact_prefix": prefix,
-        "manifest_key": f"{prefix}/{MANIFEST_NAME}",
-        "manifest_sha256": files.sha256,
-        "size_bytes": files.size_bytes,
-        "parameter_count": sum(parameters_in(tensor_header(path)) for path in folder.glob("*.safetensors")),
-        "architecture": architecture_of(load_config(folder)),
-    }
+    return FolderFacts(
+        artifact_prefix=prefix,
+        manifest_key=f"{prefix}/{MANIFEST_NAME}",
+        manifest_sha256=files.sha256,
+        size_bytes=files.size_bytes,
+        parameter_count=sum(parameters_in(tensor_header(path)) for path in folder.glob("*.safetensors")),
+        architecture=architecture_of(load_config(folder)),
+    )
 
 
-def load_config(folder: Path) -> dict[str, Any]:
+def load_config(folder: Path) -> Mapping[str, Any]:
     """The `config.json` of a model. Raises OSError, and ValueError when it is no JSON object."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if not isinstance(config, dict):
@@ -34,7 +45,7 @@ def load_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def tensor_header(path: Path) -> dict[str, Any]:
+def tensor_header(path: Path) -> Mapping[str, Any]:
     """The header of a safetensors file: each tensor's type, shape and place.
 
     Raises ValueError when the file is none. Format: https://huggingface.co/docs/safetensors/index#format

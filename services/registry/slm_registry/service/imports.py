@@ -5,8 +5,13 @@ Only weights as safetensors and text files are taken: nothing that runs when it 
 
 import shutil
 import tarfile
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from anyio import to_thread
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,14 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_registry import store
 from slm_registry.domain import model_name
 from slm_registry.errors import ArchiveInvalidError, ArchiveTooLargeError
-from slm_registry.schemas import UploadFields
-from slm_registry.service.folders import describe_folder, load_config, tensor_header
+from slm_registry.schemas import Model, UploadFields
+from slm_registry.service.folders import FolderFacts, describe_folder, load_config, tensor_header
 from slm_registry.service.reading import get_model
 from slm_registry.service.registration import Registrar
 from slm_registry.tables import ModelRow
 from slm_shared.references import PinnedReference
-from slm_shared.storage import audit
+from slm_shared.storage import audit, manifest
 from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
 
 SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".safetensors", ".txt"})
 TOKENIZERS = ("tokenizer.json", "tokenizer.model")
@@ -30,15 +36,61 @@ MAX_FILES = 500
 COPY_BYTES = 1024 * 1024
 
 
-async def unpack(archive: IO[bytes], folder: Path, *, max_bytes: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Unpacked:
+    """A model in a folder of this machine, which ends with the block that it was unpacked for."""
+
+    folder: Path
+    facts: FolderFacts
+
+    async def store(self, objects: ObjectStore) -> None:
+        """Upload the files to where their manifest belongs."""
+        await manifest.upload(objects, self.folder, self.facts.artifact_prefix)
+
+    async def register(self, session: AsyncSession, *, registrar: Registrar, fields: UploadFields, owner: str) -> Model:
+        """Register the model, whose files are stored, as the next version of its family.
+
+        With `base_model` it counts as fine-tuned. Raises what `get_model` raises about the base.
+        """
+        base = await get_model(session, fields.base_model) if fields.base_model else None
+        version = await store.next_version(session, fields.family)
+        new = ModelRow(
+            id=new_id(),
+            name=model_name(fields.family, version),
+            family=fields.family,
+            version=version,
+            kind="fine_tuned" if base else "base",
+            base_model=PinnedReference(id=base.id, name=base.name) if base else None,
+            description=fields.description,
+            tags=fields.tags,
+            owner=owner,
+            config={"source": fields.source} if fields.source else {},
+            **asdict(self.facts),
+        )
+        row = await registrar.add(session, new)
+        assert row is not None
+        if base is not None:
+            await store.count_use(session, base.id, "training")
+        await audit.append(session, "model.uploaded", actor=owner, object_id=row.id, name=row.name)
+        # Its aliases were read before one moved to it.
+        session.expire(row)
+        return Model.of(await get_model(session, str(new.id)))
+
+
+@asynccontextmanager
+async def unpacked(archive: IO[bytes], *, max_bytes: int) -> AsyncIterator[Unpacked]:
     """Unpack a tar archive (plain or gzip) and describe the model in it.
 
     Raises ArchiveInvalidError naming the file that is wrong, and ArchiveTooLargeError.
     """
-    return await to_thread.run_sync(_unpack, archive, folder, max_bytes)
+    folder = Path(await to_thread.run_sync(tempfile.mkdtemp))
+    try:
+        yield Unpacked(folder, await to_thread.run_sync(_unpack, archive, folder, max_bytes))
+    finally:
+        await to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
-def _unpack(archive: IO[bytes], folder: Path, max_bytes: int) -> dict[str, Any]:
+def _unpack(archive: IO[bytes], folder: Path, max_bytes: int) -> FolderFacts:
     try:
         with tarfile.open(fileobj=archive, mode="r|*") as members:
             _extract(members, folder, max_bytes)
@@ -113,39 +165,3 @@ def _check(folder: Path) -> None:
             tensor_header(path)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ArchiveInvalidError(f"The file {path.name} is not safetensors.") from error
-
-
-async def register_own(
-    session: AsyncSession, registrar: Registrar, fields: UploadFields, described: dict[str, Any], *, owner: str
-) -> ModelRow:
-    """Register a model whose files are stored, as the next version of its family.
-
-    With `base_model` it counts as fine-tuned. Raises what `get_model` raises about the base.
-    """
-    base = await get_model(session, fields.base_model) if fields.base_model else None
-    version = await store.next_version(session, fields.family)
-    values = described | {
-        "id": new_id(),
-        "name": model_name(fields.family, version),
-        "family": fields.family,
-        "version": version,
-        "kind": "fine_tuned" if base else "base",
-        "base_model": PinnedReference(id=base.id, name=base.name) if base else None,
-        "description": fields.description,
-        "tags": fields.tags,
-        "owner": owner,
-        "config": {"source": fields.source} if fields.source else {},
-    }
-    row = await registrar.add(session, values)
-    assert row is not None
-    if base is not None:
-        await store.count_use(session, base.id, "training")
-    await audit.append(session, "model.uploaded", actor=owner, object_id=row.id, name=row.name)
-    key = str(row.id)
-    session.expire(row)
-    return await get_model(session, key)
-
-
-def discard(folder: Path) -> None:
-    """Remove what was unpacked."""
-    shutil.rmtree(folder, ignore_errors=True)

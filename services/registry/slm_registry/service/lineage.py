@@ -5,21 +5,29 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from openlineage.client.event_v2 import RunEvent
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry import store
 from slm_registry.domain.graph import CONTAINS, Graph, Heading
 from slm_registry.errors import LineageNodeNotFoundError
-from slm_registry.schemas import Model
+from slm_registry.schemas import Happening, Model, Timeline
+from slm_registry.service.openlineage import run_events
+from slm_registry.service.reading import get_model
 from slm_registry.tables import ModelRow, NodeRow
 
 Direction = Literal["up", "down", "both"]
+MAX_TOLD = 1000
 
 
 async def lineage_of_model(
-    session: AsyncSession, row: ModelRow, *, direction: Direction, depth: int | None, as_of: datetime | None
+    session: AsyncSession, reference: str, *, direction: Direction, depth: int | None, as_of: datetime | None
 ) -> Graph:
-    """The graph around a model: up to what it was made from and scored on, down to what came of it, or both."""
+    """The graph around a model: up to what it was made from and scored on, down to what came of it, or both.
+
+    Raises ModelNotFoundError; a deleted model has a lineage.
+    """
+    row = await get_model(session, reference, deleted=True)
     start = {str(row.id)}
     if direction != "down":
         start |= set(await store.evaluation_nodes_of(session, str(row.id), as_of=as_of))
@@ -90,3 +98,18 @@ async def _find(session: AsyncSession, reference: str) -> NodeRow:
         hint = "Ask with the id of a dataset, run, experiment, model or evaluation, or the name of a dataset."
         raise LineageNodeNotFoundError("Nothing of that id or name is in any lineage.", hint=hint)
     return node
+
+
+async def timeline_of(session: AsyncSession, reference: str, *, before: int | None, limit: int) -> Timeline:
+    """What happened to a model, newest first, or before fact `before`. Raises ModelNotFoundError."""
+    row = await get_model(session, reference, deleted=True)
+    rows = await store.facts_of_model(session, row.id, before=before, limit=limit + 1)
+    items = [Happening(seq=each.seq, at=each.at, type=each.subject, data=each.body) for each in rows[:limit]]
+    return Timeline(items=items, next_before=items[-1].seq if len(rows) > limit else None)
+
+
+async def run_events_of(session: AsyncSession, reference: str) -> list[RunEvent]:
+    """The jobs that made and measured a model as OpenLineage tells them, oldest first. Raises ModelNotFoundError."""
+    row = await get_model(session, reference, deleted=True)
+    rows = await store.facts_of_model(session, row.id, before=None, limit=MAX_TOLD)
+    return [event for each in reversed(rows) for event in run_events(each.subject, each.body, each.at)]

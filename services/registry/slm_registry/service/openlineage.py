@@ -5,7 +5,8 @@ evaluation one of `evaluate.<model>`; datasets and models are datasets of the na
 as version.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,9 +31,9 @@ def run_events(subject: str, body: Facts, at: datetime) -> list[RunEvent]:
     return builder(body, at.isoformat()) if builder else []
 
 
-def as_json(event: RunEvent) -> dict[str, Any]:
-    """The event as the standard's JSON."""
-    return dict(Serde.to_dict(event))
+def as_json(events: Sequence[RunEvent]) -> str:
+    """Events as a list in the standard's JSON."""
+    return json.dumps([Serde.to_dict(event) for event in events])
 
 
 def _started(body: Facts, at: str) -> list[RunEvent]:

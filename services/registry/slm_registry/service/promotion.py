@@ -6,22 +6,28 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry import store
 from slm_registry.domain import CHAMPION
-from slm_registry.domain.promotion import Candidate, Condition, Policy, judge
+from slm_registry.domain.promotion import Candidate, Policy, judge
 from slm_registry.errors import NothingToRollBackError, PromotionRefusedError
-from slm_registry.schemas import PromotionCheck
+from slm_registry.schemas import Evidence, Model, Promotion, PromotionCheck
 from slm_registry.service import journal
 from slm_registry.service.aliases import move_alias
+from slm_registry.service.artifacts import ArtifactReader
+from slm_registry.service.reading import get_model
 from slm_registry.tables import EvaluationRow, ModelRow
 from slm_shared.delivery import outbox
-from slm_shared.errors import FieldProblem
+from slm_shared.errors import FieldProblem, ForbiddenError
 from slm_shared.events.catalogue import ModelPromoted
+from slm_shared.identity.principal import Principal, Role
 from slm_shared.storage import audit
+from slm_shared.storage.database import Database
 
 Scores = dict[str, dict[str, float]]
 
 
-async def check(session: AsyncSession, row: ModelRow, policy: Policy, problems: Sequence[str] | None) -> PromotionCheck:
-    """Whether a model may become champion, by every condition."""
+async def check_promotion(
+    session: AsyncSession, row: ModelRow, policy: Policy, *, problems: Sequence[str]
+) -> PromotionCheck:
+    """Whether a model may become champion, by every condition; `problems` are those of its files."""
     rival = await _rival(session, row)
     evaluations = await store.evaluations_of(session, [row.id] + ([rival.id] if rival else []))
     regressions = await store.regressions_of(session, row.id)
@@ -31,15 +37,11 @@ async def check(session: AsyncSession, row: ModelRow, policy: Policy, problems: 
         rival=rival.name if rival else None,
         rival_scores=_scores([each for each in evaluations if rival and each.model_id == rival.id]),
         regressed_metrics=frozenset(name for fact in regressions for name in fact.body["differences"]),
-        problems=None if problems is None else tuple(problems),
+        problems=tuple(problems),
     )
-    conditions = judge(policy, candidate)
-    return PromotionCheck(
-        model=row.name,
-        rival=candidate.rival,
-        allowed=all(each.holds for each in conditions),
-        conditions=[each.evidence() for each in conditions],
-    )
+    conditions = [Evidence.model_validate(each) for each in judge(policy, candidate)]
+    allowed = all(each.holds for each in conditions)
+    return PromotionCheck(model=row.name, rival=candidate.rival, allowed=allowed, conditions=conditions)
 
 
 async def _rival(session: AsyncSession, row: ModelRow) -> ModelRow | None:
@@ -58,36 +60,47 @@ def _scores(evaluations: Sequence[EvaluationRow]) -> Scores:
     return found
 
 
-async def promote(
-    session: AsyncSession,
-    row: ModelRow,
+async def promote_model(
+    database: Database,
+    reader: ArtifactReader,
     policy: Policy,
+    model: ModelRow,
+    request: Promotion,
     *,
-    problems: Sequence[str] | None,
-    reason: str | None,
-    force: bool,
-    actor: str,
+    principal: Principal,
 ) -> PromotionCheck:
-    """Let `champion` lead to a model, if the policy holds or `force` says so whatever it finds.
+    """Read a model's files back, then let `champion` lead to it, if the policy holds or the request says `force`.
 
-    Raises PromotionRefusedError naming each condition that failed.
+    Raises PromotionRefusedError naming each condition that failed, and ForbiddenError for force by a non-administrator.
     """
+    if request.force and not principal.may(Role.ADMIN):
+        raise ForbiddenError("Only administrators may promote a model by force.")
+    verified = await reader.verify(model)
+    async with database.transaction(answering=True) as session:
+        row = await get_model(session, str(model.id))
+        return await _promote(session, row, policy, request, problems=verified.problems, actor=principal.subject)
+
+
+async def _promote(
+    session: AsyncSession, row: ModelRow, policy: Policy, request: Promotion, *, problems: Sequence[str], actor: str
+) -> PromotionCheck:
     await store.lock_family(session, row.family)
-    found = await check(session, row, policy, problems)
-    failed = [each for each in found.conditions if not each["holds"]]
-    if failed and not force:
-        errors = [FieldProblem(each["condition"], each["finding"]) for each in failed]
-        names = ", ".join(each["condition"] for each in failed)
+    found = await check_promotion(session, row, policy, problems=problems)
+    failed = [each for each in found.conditions if not each.holds]
+    if failed and not request.force:
+        errors = [FieldProblem(each.condition, each.finding) for each in failed]
+        names = ", ".join(each.condition for each in failed)
         message = f"{row.name} does not become champion; what does not hold: {names}."
-        hint = "Mend what failed; an administrator may promote it nevertheless with force."
+        hint = "Correct what failed; an administrator may promote it nevertheless with force."
         raise PromotionRefusedError(message, hint=hint, errors=errors)
-    why = reason or ("promoted by force" if failed else "promoted")
+    why = request.reason or ("promoted by force" if failed else "promoted")
     await _move(session, row, reason=why, evidence=found.conditions, actor=actor)
     return found
 
 
-async def roll_back(session: AsyncSession, family: str, *, actor: str) -> ModelRow:
-    """Let `champion` lead to the model it led to before. Raises NothingToRollBackError."""
+async def roll_back(session: AsyncSession, reference: str, *, actor: str) -> Model:
+    """Let `champion` of a model's family lead to the model it led to before. Raises NothingToRollBackError."""
+    family = (await get_model(session, reference, deleted=True)).family
     await store.lock_family(session, family)
     current = await store.find_alias(session, family, CHAMPION)
     moves = await store.alias_moves_of(session, family, name=CHAMPION)
@@ -96,14 +109,15 @@ async def roll_back(session: AsyncSession, family: str, *, actor: str) -> ModelR
     row = (await store.models_of(session, [before])).get(before) if before else None
     if row is None or row.deleted_at is not None:
         raise NothingToRollBackError(f"There is no earlier champion of {family} to go back to.")
-    conditions = [Condition("rollback", True, "An administrator or member went back to the champion before.")]
-    await _move(session, row, reason="rolled back", evidence=[each.evidence() for each in conditions], actor=actor)
-    return row
+    finding = "An administrator or member went back to the champion before."
+    evidence = [Evidence(condition="rollback", holds=True, finding=finding)]
+    await _move(session, row, reason="rolled back", evidence=evidence, actor=actor)
+    # Its aliases were read before the move.
+    session.expire(row)
+    return Model.of(await get_model(session, f"{family}@{CHAMPION}"))
 
 
-async def _move(
-    session: AsyncSession, row: ModelRow, *, reason: str, evidence: Sequence[dict[str, object]], actor: str
-) -> None:
+async def _move(session: AsyncSession, row: ModelRow, *, reason: str, evidence: Sequence[Evidence], actor: str) -> None:
     moved = await move_alias(session, row, CHAMPION, actor=actor, reason=reason, evidence=evidence)
     if moved is None:
         return
@@ -116,6 +130,6 @@ async def _move(
         reason=reason,
     )
     await outbox.append(session, event)
-    body = event.model_dump(mode="json") | {"by": actor, "evidence": list(evidence)}
+    body = event.model_dump(mode="json") | {"by": actor, "evidence": [each.model_dump() for each in evidence]}
     await journal.note(session, event.subject, body, model_id=row.id)
     await audit.append(session, event.subject, actor=actor, object_id=row.id, name=row.name, reason=reason)

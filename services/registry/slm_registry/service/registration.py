@@ -1,6 +1,5 @@
 """Registering models: once each, under gapless versions, signed."""
 
-from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
@@ -52,24 +51,21 @@ class Registrar:
         if base is None:
             raise RetryLater(f"the base model {event.base_model_id} is not registered yet")
         version = await store.next_version(session, event.family)
-        values = _values_of(event, base) | {"name": model_name(event.family, version), "version": version}
-        model = await self.add(session, values, event)
-        if model is None:
+        if await self.add(session, _fine_tuned(event, base, version), event) is None:
             # Another registry was faster; its transaction has registered and announced this very experiment.
             raise RetryLater("the experiment is being registered by somebody else")
         await store.count_use(session, base.id, "training")
 
     async def add(
-        self, session: AsyncSession, values: dict[str, Any], event: ExperimentCompleted | None = None
+        self, session: AsyncSession, new: ModelRow, event: ExperimentCompleted | None = None
     ) -> ModelRow | None:
         """Add a model, whose family's counter the caller has raised; None when it is registered already.
 
         The newest version of a family is its `latest`.
         """
         if self._signer is not None:
-            signature = self._signer.sign(values["id"], values["name"], values["manifest_sha256"])
-            values = values | {"signature": signature}
-        model = await store.add_model(session, values)
+            new.signature = self._signer.sign(new.id, new.name, new.manifest_sha256)
+        model = await store.add_model(session, new)
         if model is None:
             return None
         facts = {name: getattr(model, name) for name in NOTED} | {"model_id": model.id}
@@ -90,22 +86,24 @@ class Registrar:
             await journal.note(session, "model.signed", {"name": row.name, "by": actor}, model_id=row.id)
 
 
-def _values_of(event: ExperimentCompleted, base: ModelRow) -> dict[str, Any]:
-    """The columns of the model that an experiment made."""
+def _fine_tuned(event: ExperimentCompleted, base: ModelRow, version: int) -> ModelRow:
+    """The model that an experiment made."""
     training = (event.training_dataset_id, event.training_dataset_name, event.training_dataset_sha256)
     evaluation = (event.evaluation_dataset_id, event.evaluation_dataset_name, event.evaluation_dataset_sha256)
-    return {
-        "id": new_id(),
-        "family": event.family,
-        "kind": "fine_tuned",
-        "base_model": PinnedReference(id=base.id, name=base.name),
-        "training_dataset": _reference(*training),
-        "evaluation_dataset": _reference(*evaluation),
-        "architecture": base.architecture,
-        "eval_loss": event.eval_loss,
-        "duration_s": event.duration_s,
+    return ModelRow(
+        id=new_id(),
+        name=model_name(event.family, version),
+        family=event.family,
+        version=version,
+        kind="fine_tuned",
+        base_model=PinnedReference(id=base.id, name=base.name),
+        training_dataset=_reference(*training),
+        evaluation_dataset=_reference(*evaluation),
+        architecture=base.architecture,
+        eval_loss=event.eval_loss,
+        duration_s=event.duration_s,
         **event.model_dump(include=ARTIFACT_FIELDS | MADE_BY),
-    }
+    )
 
 
 def _reference(dataset_id: UUID | None, name: str | None, sha256: str | None) -> PinnedReference | None:

@@ -38,7 +38,6 @@ from slm_registry.store.lineage import (
 )
 from slm_registry.store.models import (
     SORTS,
-    Filters,
     add_model,
     bury_model,
     children_of,
@@ -58,7 +57,7 @@ from slm_registry.store.models import (
 from slm_registry.store.projections import evaluations_of, find_datasets
 
 __all__ = [
-    "MAX_NODES", "SORTS", "Filters", "add_drawing", "add_fact", "add_model", "alias_moves_of", "aliases_of_family",
+    "MAX_NODES", "SORTS", "add_drawing", "add_fact", "add_model", "alias_moves_of", "aliases_of_family",
     "aliases_of_model", "all_facts", "bury_model", "children_of", "claim_emission", "count_use", "drop_alias",
     "edges_among", "edit_model", "evaluation_nodes_of", "evaluations_of", "facts_of_model", "find_alias",
     "find_datasets", "find_model", "find_model_of_experiment", "find_node", "is_known", "latest_version_of",

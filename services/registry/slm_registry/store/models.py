@@ -1,7 +1,6 @@
 """Queries about models and their versions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, with_expression
 
+from slm_registry.schemas import ModelFilters
 from slm_registry.tables import AliasRow, FamilyRow, ModelRow
 from slm_shared.http.paging import PageRequest
 from slm_shared.http.sorting import Order, Sort, sorted_page
@@ -66,22 +66,6 @@ SORTS: dict[str, Sort] = {
 }
 
 
-@dataclass(frozen=True)
-class Filters:
-    """What a list of models is narrowed to. `base_model` and `dataset` are ids or names."""
-
-    kind: str | None = None
-    family: str | None = None
-    experiment_id: UUID | None = None
-    base_model: str | None = None
-    dataset: str | None = None
-    tag: str | None = None
-    alias: str | None = None
-    q: str | None = None
-    latest: bool | None = None
-    deleted: bool = False
-
-
 async def next_version(session: AsyncSession, family: str) -> int:
     """The next version of a family; gapless, because the counter's row is locked until the caller commits."""
     statement = insert(FamilyRow).values(name=family, last_version=1)
@@ -106,8 +90,10 @@ async def lock_family(session: AsyncSession, family: str) -> None:
     await session.execute(select(FamilyRow.name).where(FamilyRow.name == family).with_for_update())
 
 
-async def add_model(session: AsyncSession, values: Mapping[str, Any]) -> ModelRow | None:
+async def add_model(session: AsyncSession, new: ModelRow) -> ModelRow | None:
     """Add a model; None when its id, name or experiment is registered already."""
+    named = {column.key: getattr(new, column.key) for column in new.__table__.columns}
+    values = {name: value for name, value in named.items() if value is not None}
     statement = insert(ModelRow).values(**values).on_conflict_do_nothing().returning(ModelRow)
     return (await session.execute(statement)).scalar_one_or_none()
 
@@ -147,7 +133,7 @@ async def models_of(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Mo
 
 
 async def list_models(
-    session: AsyncSession, query: PageRequest, order: Order, filters: Filters
+    session: AsyncSession, query: PageRequest, order: Order, filters: ModelFilters
 ) -> Sequence[Row[tuple[ModelRow, Any]]]:
     """One page of models (and one more row), each with its place in the order."""
     statement = _filtered(_MODELS if filters.deleted else _LIVING, filters)
@@ -157,7 +143,7 @@ async def list_models(
     return rows
 
 
-def _filtered(statement: Select[Any], filters: Filters) -> Select[Any]:
+def _filtered(statement: Select[Any], filters: ModelFilters) -> Select[Any]:
     for name in ("kind", "family", "experiment_id"):
         if (value := getattr(filters, name)) is not None:
             statement = statement.where(getattr(ModelRow, name) == value)
