@@ -34,14 +34,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_folder(to: argparse.ArgumentParser, *, default: Path | str) -> None:
-    to.add_argument("--data-dir", type=_folder, default=default, help="data, logs and keys (default: .slm)")
+    to.add_argument("--data-dir", type=_folder, default=default, help="folder of data, logs and keys (default: .slm)")
 
 
 def _add_ports(to: argparse.ArgumentParser, *, default: str | None) -> None:
-    to.add_argument("--port", type=_port, default=default, help="of the gateway (default: 8000; 0: any free one)")
-    to.add_argument("--ui-port", type=_port, default=default, help="of the console (default: 8501; 0: any free one)")
+    to.add_argument("--port", type=_port, default=default, help="port of the gateway (default: 8000; 0: any free one)")
+    to.add_argument(
+        "--ui-port", type=_port, default=default, help="port of the console (default: 8501; 0: any free one)"
+    )
     to.add_argument("--no-ui", action="store_true", default=default, help="do not start the console")
-    to.add_argument("--free-ports", action="store_true", default=default, help="every part on any free port")
+    to.add_argument("--free-ports", action="store_true", default=default, help="give every part any free port")
 
 
 def _folder(text: str) -> Path:

@@ -111,6 +111,11 @@ def test_decisions_have_one_form(decision: Path) -> None:
     assert places == sorted(places)
 
 
+def test_decisions_have_numbers_of_their_own() -> None:
+    numbers = [path.name[:4] for path in (DOCS / "decisions").glob("0*.md")]
+    assert sorted(numbers) == sorted(set(numbers))
+
+
 def test_the_changelog_has_a_date_for_the_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     assert re.search(rf"^## {re.escape(PROJECT['version'])} - \d{{4}}-\d\d-\d\d$", text, flags=re.MULTILINE)

@@ -68,6 +68,7 @@ class Installed:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
     folder = tmp_path_factory.mktemp("dist")
+    code_version()  # remembered from here on: somebody may commit while the tests run
     _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder)
     return next(folder.glob("*.whl"))
 
