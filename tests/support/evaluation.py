@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import polars
 
+from slm_evaluation.schemas.leases import EvaluationLease
 from slm_evaluation.worker.settings import EvaluatorSettings
 from slm_evaluation.worker.supervisor import EvaluatorWork
 from slm_shared.events.catalogue import DatasetProcessed, ModelRegistered
@@ -151,11 +152,13 @@ def command_rows(count: int) -> Rows:
 @contextlib.asynccontextmanager
 async def evaluator(
     site: Site, *, work: EvaluatorWork | None = None, **settings: Any
-) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
+) -> AsyncIterator[tuple[Worker[EvaluationLease], asyncio.Task[None]]]:
     """A running worker, with a child of its own unless it is given some `work`."""
     chosen = EvaluatorSettings(work_dir=site.folder / "work", platform=site.platform, poll_s=0.2, **settings)
     peer = Peer(site.platform, service="evaluation", principal=Principal(chosen.name, Role.WORKER))
-    leases = LeaseClient(peer, path="/api/evaluation-leases", key="evaluation_id", worker=chosen.name, pool=chosen.pool)
+    leases = LeaseClient(
+        peer, path="/api/evaluation-leases", grant=EvaluationLease, worker=chosen.name, pool=chosen.pool
+    )
     work = work or EvaluatorWork(chosen, store=ObjectStore(site.platform))
     worker = Worker(chosen, leases=leases, work=work, wakeups=Polling(chosen.poll_s))
     task = asyncio.create_task(worker.run())

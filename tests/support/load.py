@@ -28,6 +28,8 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
+from slm_training.schemas.leases import Checkpoint, Completion, Resumption
+from slm_training.worker.job import RunLease
 
 ANSWER_TIMEOUT_S = 10.0
 RETRY_S = 0.1
@@ -185,7 +187,7 @@ class LoadWorker:
     def __init__(self, settings: PlatformSettings, folder: Path, *, name: str, seed: str) -> None:
         peer = Peer(settings, service="training", principal=Principal(name, Role.WORKER))
         self._peer = peer
-        self._leases = LeaseClient(peer, path="/api/leases", key="run_id", worker=name, pool="default")
+        self._leases = LeaseClient(peer, path="/api/leases", grant=RunLease, worker=name, pool="default")
         self._store = ObjectStore(settings)
         self._folder = folder / name
         self._chance = random.Random(seed)
@@ -207,12 +209,12 @@ class LoadWorker:
                 await asyncio.sleep(RETRY_S)
         await self._peer.close()
 
-    async def _serve(self, lease: Lease) -> None:
+    async def _serve(self, lease: Lease[RunLease]) -> None:
         try:
             await persist(lambda: self._leases.start(lease), within_s=GIVE_UP_S, what="start")
             facts = await persist(lambda: self._store_artifact(lease), within_s=GIVE_UP_S, what="artifact")
             if self._chance.random() < ZOMBIES:
-                await asyncio.sleep(lease.body["lease_ttl_s"] * 1.8)
+                await asyncio.sleep(lease.lease_ttl_s * 1.8)
                 await self._come_back(lease, facts)
             await persist(lambda: self._leases.complete(lease, facts), within_s=GIVE_UP_S, what="complete")
             self.completed.append((lease.key, lease.epoch))
@@ -222,10 +224,10 @@ class LoadWorker:
         except (NoContactError, RefusedError):
             await self._let_go(lease)
 
-    async def _come_back(self, lease: Lease, facts: dict[str, Any]) -> None:
+    async def _come_back(self, lease: Lease[RunLease], facts: Completion) -> None:
         """Say everything that the holder of a lease may say; where the lease is lost, nothing of it may be heard."""
         failure = JobFailedError("training_error", "It broke.", blame="system", retry=True)
-        checkpoint = {"step": 1, "manifest_sha256": facts["manifest_sha256"], "size_bytes": 1}
+        checkpoint = Checkpoint(epoch=lease.epoch, step=1, manifest_sha256=facts.manifest_sha256, size_bytes=1)
         try:
             await persist(lambda: self._leases.heartbeat(lease), within_s=GIVE_UP_S, what="heartbeat")
         except LeaseLostError:
@@ -235,7 +237,7 @@ class LoadWorker:
         for say in (
             lambda: self._leases.start(lease),
             lambda: self._leases.tell(lease, "checkpoint", checkpoint),
-            lambda: self._leases.tell(lease, "resume", {"step": 1}),
+            lambda: self._leases.tell(lease, "resume", Resumption(epoch=lease.epoch, step=1)),
             lambda: self._leases.fail(lease, failure),
         ):
             try:
@@ -244,27 +246,28 @@ class LoadWorker:
             except LeaseLostError:
                 self.refused_zombies += 1
 
-    async def _let_go(self, lease: Lease) -> None:
+    async def _let_go(self, lease: Lease[RunLease]) -> None:
         # A run that is being cancelled waits for its worker.
         try:
             await persist(lambda: self._leases.release(lease), within_s=GIVE_UP_S, what="release")
         except (LeaseLostError, NoContactError, RefusedError):
             return
 
-    async def _store_artifact(self, lease: Lease) -> dict[str, Any]:
+    async def _store_artifact(self, lease: Lease[RunLease]) -> Completion:
         folder = self._folder / f"{lease.key}-{lease.epoch}"
         write_small_artifact(folder)
-        prefix = lease.body["artifact_prefix"]
+        prefix = lease.grant.artifact_prefix
         files = await manifest.upload(self._store, folder, prefix)
-        return {
-            "manifest_key": f"{prefix}/{manifest.MANIFEST_NAME}",
-            "manifest_sha256": files.sha256,
-            "size_bytes": files.size_bytes,
-            "parameter_count": 1,
-            "steps": 1,
-            "train_loss": 1.0,
-            "duration_s": 0.1,
-        }
+        return Completion(
+            epoch=lease.epoch,
+            manifest_key=f"{prefix}/{manifest.MANIFEST_NAME}",
+            manifest_sha256=files.sha256,
+            size_bytes=files.size_bytes,
+            parameter_count=1,
+            steps=1,
+            train_loss=1.0,
+            duration_s=0.1,
+        )
 
 
 def write_small_artifact(folder: Path) -> None:

@@ -16,6 +16,8 @@ from slm_shared.peers import Peer
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import ObjectStore
 from slm_testing.waiting import eventually
+from slm_training.schemas.leases import Claim
+from slm_training.worker.job import RunLease
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor.work import TrainerWork
 
@@ -23,13 +25,13 @@ from slm_training.worker.supervisor.work import TrainerWork
 @asynccontextmanager
 async def trainer(
     platform: PlatformSettings, folder: Path, **settings: Any
-) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
+) -> AsyncIterator[tuple[Worker[RunLease], asyncio.Task[None]]]:
     """A running worker that is ready for jobs."""
     ready = folder / "ready"
     chosen = TrainerSettings(work_dir=folder / "work", platform=platform, ready_file=ready, poll_s=0.5, **settings)
     broker = Broker(platform.nats_url, name="trainer")
     peer = Peer(platform, service="training", principal=Principal("trainer-1", Role.WORKER))
-    leases = LeaseClient(peer, path="/api/leases", key="run_id", worker=chosen.name, pool=chosen.pool)
+    leases = LeaseClient(peer, path="/api/leases", grant=RunLease, claim=Claim, worker=chosen.name, pool=chosen.pool)
     worker = Worker(
         chosen,
         leases=leases,

@@ -3,8 +3,9 @@
 from fastapi import FastAPI
 
 from slm_evaluation import subscribers
-from slm_evaluation.api import evaluations, leases
-from slm_evaluation.service import leasing
+from slm_evaluation.api import evaluations
+from slm_evaluation.schemas.leases import Completion
+from slm_evaluation.service.leasing import LeasedEvaluations
 from slm_evaluation.service.ordering import Resolver
 from slm_evaluation.settings import EvaluationSettings
 from slm_shared.delivery.broker import Broker
@@ -12,7 +13,9 @@ from slm_shared.delivery.bus import Bus
 from slm_shared.delivery.outbox import Relay
 from slm_shared.delivery.reconciler import Reconciler
 from slm_shared.http.app import create_app as create_service
+from slm_shared.jobs.protocol import Claim
 from slm_shared.jobs.reaper import Reaper
+from slm_shared.jobs.routes import lease_routes
 from slm_shared.peers import Peer
 from slm_shared.storage.database import Database
 from slm_shared.storage.objects import ObjectStore
@@ -25,20 +28,23 @@ def create_app(settings: EvaluationSettings) -> FastAPI:
     bus = Bus(database, broker, service="evaluation", handlers=subscribers.handlers, provides=[settings])
     platform = settings.platform
     datasets, registry, training = (Peer(platform, service=name) for name in ("datasets", "registry", "training"))
+    objects = ObjectStore(platform)
+    leased = LeasedEvaluations(settings, database, objects)
+    leases = lease_routes("/api/evaluation-leases", leased, claims=Claim, completions=Completion)
     return create_service(
         service="evaluation",
         title="Evaluation",
         description="Models measured on datasets.",
         settings=settings,
         database=database,
-        routers=[evaluations.routes, leases.routes],
+        routers=[evaluations.routes, leases],
         background=[
             broker,
             Relay(database, broker, source="evaluation"),
             Reconciler(database, settings.platform, source="evaluation"),
             bus,
-            Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
+            Reaper(database, leased.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
         ],
         closers=[broker.close, datasets.close, registry.close, training.close],
-        provides=[ObjectStore(platform), Resolver(database, datasets=datasets, registry=registry), training],
+        provides=[objects, Resolver(database, datasets=datasets, registry=registry), training],
     )

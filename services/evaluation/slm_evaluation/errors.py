@@ -15,12 +15,6 @@ class EvaluationNotReadyError(ConflictError):
     code = "evaluation_not_ready"
 
 
-class LeaseLostError(ConflictError):
-    """The writer's lease is not the newest one."""
-
-    code = "lease_lost"
-
-
 class EvaluationFinishedError(ConflictError):
     """The evaluation has ended and cannot be cancelled."""
 

@@ -15,6 +15,7 @@ from slm_evaluation.tables import DatasetRow, EvaluationRow, ModelRow
 from slm_shared.http.paging import PageRequest
 from slm_shared.http.sorting import Order, Sort, sorted_page
 from slm_shared.jobs import leases
+from slm_shared.jobs.lifecycle import Queue
 
 MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256", "family", "version", "signature")
 DATASET_FIELDS = ("id", "name", "object_key", "sha256", "row_format", "mapping")
@@ -189,24 +190,13 @@ async def retry(session: AsyncSession, row: EvaluationRow) -> bool:
     return changed.scalar_one_or_none() is not None
 
 
-async def claim(session: AsyncSession, *, worker: str, claim_id: UUID, ttl_s: float) -> EvaluationRow | None:
-    """Lease the oldest evaluation that is due."""
-    return await leases.claim(
-        session,
-        EvaluationRow,
-        where=EvaluationRow.status == EvaluationStatus.QUEUED,
-        order_by=[EvaluationRow.created_at.asc(), EvaluationRow.id.asc()],
-        worker=worker,
-        claim_id=claim_id,
-        ttl_s=ttl_s,
-        values={"status": EvaluationStatus.RUNNING, "started_at": func.clock_timestamp(), "done_rows": 0},
-    )
-
-
-async def held(session: AsyncSession, evaluation_id: UUID, epoch: int) -> EvaluationRow | None:
-    """The evaluation, locked, if `epoch` is its newest lease and still held."""
-    statement = select(EvaluationRow).where(leases.held(EvaluationRow, evaluation_id, epoch)).with_for_update()
-    return await session.scalar(statement.execution_options(populate_existing=True))
+RUNNING = EvaluationRow.status == EvaluationStatus.RUNNING
+QUEUE = Queue(
+    EvaluationRow,
+    where=EvaluationRow.status == EvaluationStatus.QUEUED,
+    order_by=[EvaluationRow.created_at.asc(), EvaluationRow.id.asc()],
+    values={"status": EvaluationStatus.RUNNING, "started_at": func.clock_timestamp(), "done_rows": 0},
+)
 
 
 async def locked(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow | None:
@@ -214,9 +204,8 @@ async def locked(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow | 
     return await session.scalar(select(EvaluationRow).where(EvaluationRow.id == evaluation_id).with_for_update())
 
 
-async def keep(session: AsyncSession, row: EvaluationRow, *, done_rows: int, rows: int | None, ttl_s: float) -> None:
-    """Renew a held lease and note how many rows are done, and of how many if that is known."""
-    await leases.renew(session, EvaluationRow, row.id, epoch=row.epoch, ttl_s=ttl_s)
+async def note_progress(session: AsyncSession, row: EvaluationRow, *, done_rows: int, rows: int | None) -> None:
+    """Note how many rows are done, and of how many if that is known."""
     values = {"done_rows": done_rows} | ({} if rows is None else {"rows": rows})
     await session.execute(update(EvaluationRow).where(EvaluationRow.id == row.id).values(**values))
 
@@ -241,14 +230,3 @@ async def requeue(session: AsyncSession, row: EvaluationRow, *, after_s: float, 
     retry_at = func.clock_timestamp() + timedelta(seconds=after_s)
     attempt = row.attempt if counted else row.attempt - 1
     await move(session, row, EvaluationStatus.QUEUED, values={"retry_at": retry_at, "attempt": attempt})
-
-
-async def expired(session: AsyncSession) -> Sequence[EvaluationRow]:
-    """Running evaluations whose lease ran out, locked."""
-    return await leases.expired(session, EvaluationRow, where=EvaluationRow.status == EvaluationStatus.RUNNING)
-
-
-async def of_worker(session: AsyncSession, worker: str) -> Sequence[EvaluationRow]:
-    """Running evaluations that a worker holds, locked."""
-    mine = (EvaluationRow.worker == worker) & (EvaluationRow.status == EvaluationStatus.RUNNING)
-    return (await session.scalars(select(EvaluationRow).where(mine).with_for_update(skip_locked=True))).all()

@@ -64,6 +64,21 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {"OMP_WAIT_POLICY": "passive", "PYTHONHASHSEED": "0", **kept, **extra}
 
 
+def model_environment(folder: Path, **extra: str) -> dict[str, str]:
+    """The environment of a child that loads models: libraries write below `folder` and fetch nothing from a hub.
+
+    Everything a job needs lies in its own folder; nothing is fetched behind the platform's back.
+    """
+    return clean_environment(
+        HF_HUB_OFFLINE=os.environ.get("HF_HUB_OFFLINE", "1"),
+        HF_HUB_DISABLE_TELEMETRY="1",
+        HF_HOME=str(folder / "huggingface"),
+        HOME=str(folder),
+        TOKENIZERS_PARALLELISM="true",
+        **extra,
+    )
+
+
 class Child:
     """A running child process, as its supervisor sees it."""
 

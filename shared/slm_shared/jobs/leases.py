@@ -31,6 +31,11 @@ class LeaseColumns:
 L = TypeVar("L", bound=LeaseColumns)
 
 
+async def granted(session: AsyncSession, row: type[L], claim_id: UUID) -> L | None:
+    """What a claim was granted before. Asked again, it gets the same, so a lost reply costs nothing."""
+    return await session.scalar(select(row).where(row.claim_id == claim_id))
+
+
 async def claim(
     session: AsyncSession,
     row: type[L],
@@ -42,14 +47,14 @@ async def claim(
     ttl_s: float,
     values: Mapping[str, Any],
 ) -> L | None:
-    """Lease the first free row that `where` allows, or None.
+    """What this claim was granted before, else a lease of the first free row that `where` allows, or None.
 
-    Raises the row's `epoch` and `attempt` by one and applies `values` (the change of state). Asking again with the same
-    `claim_id` returns the lease that was granted, so a lost reply costs nothing.
+    A lease raises the row's `epoch` and `attempt` by one and applies `values` (the change of state).
     """
-    again = await session.scalar(select(row).where(row.claim_id == claim_id))
+    again = await granted(session, row, claim_id)
     if again is not None:
         return again
+    # Rows that others are about to claim or to change are skipped, so that claims never wait for each other.
     due = or_(row.retry_at.is_(None), row.retry_at <= func.clock_timestamp())
     first = select(row.id).where(where, due).order_by(*order_by).limit(1).with_for_update(skip_locked=True)
     statement = (
@@ -90,15 +95,16 @@ async def expired(session: AsyncSession, row: type[L], *, where: ColumnElement[b
     return (await session.scalars(statement)).all()
 
 
-async def forget(session: AsyncSession, row: type[L], *, worker: str) -> int:
-    """Let every lease of a restarted `worker` run out now; returns how many there were."""
-    statement = (
-        update(row)
-        .where(row.worker == worker, row.lease_expires_at.is_not(None))
-        .values(lease_expires_at=func.clock_timestamp() - timedelta(seconds=1))
-        .returning(row.id)
-    )
-    return len((await session.execute(statement)).all())
+async def held_row(session: AsyncSession, row: type[L], key: UUID, epoch: int) -> L | None:
+    """The row under `key`, locked, if `epoch` is its newest lease and still held."""
+    statement = select(row).where(held(row, key, epoch)).with_for_update()
+    return await session.scalar(statement.execution_options(populate_existing=True))
+
+
+async def held_by(session: AsyncSession, row: type[L], *, worker: str) -> Sequence[L]:
+    """The rows that a worker holds, locked; rows others have locked are left out."""
+    mine = and_(row.worker == worker, row.lease_expires_at.is_not(None))
+    return (await session.scalars(select(row).where(mine).with_for_update(skip_locked=True))).all()
 
 
 def released() -> dict[str, Any]:

@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import math
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 from nats.aio.msg import Msg
@@ -32,6 +32,7 @@ from slm_shared.jobs.client import (
     Stop,
     persist,
 )
+from slm_shared.jobs.protocol import Fenced, Grant
 from slm_shared.settings import SECRETS_DIR, PlatformSettings
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ GIVE_UP_S = 10.0
 FORGET_PAUSE_S = 0.3
 
 T = TypeVar("T")
+G = TypeVar("G", bound=Grant)
 
 
 class WorkerSettings(BaseSettings):
@@ -64,7 +66,7 @@ class WorkerSettings(BaseSettings):
     platform: PlatformSettings = Field(default_factory=PlatformSettings)
 
 
-class Work(Protocol):
+class Work(Protocol[G]):
     """What a worker does with its leases."""
 
     async def ready(self) -> None:
@@ -73,8 +75,8 @@ class Work(Protocol):
     async def drain(self) -> None:
         """Bring the job in hand to where somebody else can take it up; it is cancelled right after."""
 
-    async def run(self, lease: Lease) -> Mapping[str, Any]:
-        """Do the job and return what `:complete` reports beside the epoch; raises JobFailedError.
+    async def run(self, lease: Lease[G]) -> Fenced:
+        """Do the job and return the service's own completion; raises JobFailedError.
 
         When cancelled it stops its child before it returns, and stores nothing more.
         """
@@ -137,10 +139,10 @@ class WakeUps:
         return await jetstream.pull_subscribe_bind(durable=self._durable, stream=EVENTS)
 
 
-class Worker:
+class Worker(Generic[G]):
     """Claims jobs one after the other and sees each to its end."""
 
-    def __init__(self, settings: WorkerSettings, *, leases: LeaseClient, work: Work, wakeups: Waiting) -> None:
+    def __init__(self, settings: WorkerSettings, *, leases: LeaseClient[G], work: Work[G], wakeups: Waiting) -> None:
         self._settings = settings
         self._leases = leases
         self._work = work
@@ -148,7 +150,7 @@ class Worker:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Drain: claim nothing more, stop the job in hand and give its lease back."""
+        """Drain: claim nothing more, let the job in hand save what it has, and give its lease back."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -185,7 +187,7 @@ class Worker:
         await self._serve(lease)
         return True
 
-    async def _serve(self, lease: Lease) -> None:
+    async def _serve(self, lease: Lease[G]) -> None:
         """Run one job under its lease and report how it ended."""
         log.info("job.leased", key=lease.key, epoch=lease.epoch)
         job = asyncio.ensure_future(self._work.run(lease))
@@ -209,14 +211,14 @@ class Worker:
         await asyncio.wait({job, draining}, timeout=self._settings.stop_grace_s, return_when=asyncio.FIRST_COMPLETED)
         await _cancelled(draining)
 
-    async def _is_started(self, lease: Lease, hold: "asyncio.Task[Stop]") -> bool:
+    async def _is_started(self, lease: Lease[G], hold: "asyncio.Task[Stop]") -> bool:
         """Wait until the service knows of the start: it would refuse the end of what never began."""
         started = asyncio.create_task(lease.started.wait())
         await asyncio.wait({started, hold}, return_when=asyncio.FIRST_COMPLETED)
         started.cancel()
         return lease.started.is_set()
 
-    async def _hold(self, lease: Lease) -> Stop:
+    async def _hold(self, lease: Lease[G]) -> Stop:
         """Announce the start and keep the lease; returns when the job has to end."""
         within_s = self._settings.no_contact_s
         try:
@@ -233,7 +235,7 @@ class Worker:
         except NoContactError:
             return Stop.NO_CONTACT
 
-    async def _report(self, lease: Lease, job: "asyncio.Future[Mapping[str, Any]]") -> None:
+    async def _report(self, lease: Lease[G], job: "asyncio.Future[Fenced]") -> None:
         """Tell the service how a finished job ended, however long it takes to reach it."""
         report = asyncio.ensure_future(self._say(lease, _report_of(self._leases, lease, job)))
         try:
@@ -251,7 +253,7 @@ class Worker:
         finally:
             await _cancelled(report)
 
-    async def _say(self, lease: Lease, call: Callable[[], Awaitable[None]]) -> None:
+    async def _say(self, lease: Lease[G], call: Callable[[], Awaitable[None]]) -> None:
         """Report until it arrives. What the service does not take ends the job as failed: nobody may wait for ever."""
         within_s = self._settings.no_contact_s
         try:
@@ -261,7 +263,7 @@ class Worker:
             failure = JobFailedError("report_refused", "The worker's report was not accepted.", blame="system")
             await persist(lambda: self._leases.fail(lease, failure), within_s=within_s, what="fail")
 
-    async def _give_up(self, lease: Lease, why: Stop) -> None:
+    async def _give_up(self, lease: Lease[G], why: Stop) -> None:
         """The job was stopped before its end: say so, unless the lease is gone."""
         log.info("job.stopped", key=lease.key, epoch=lease.epoch, why=why)
         if why is Stop.LOST:
@@ -291,9 +293,7 @@ class Worker:
             path.unlink(missing_ok=True)
 
 
-def _report_of(
-    leases: LeaseClient, lease: Lease, job: "asyncio.Future[Mapping[str, Any]]"
-) -> Callable[[], Awaitable[None]]:
+def _report_of(leases: LeaseClient[G], lease: Lease[G], job: "asyncio.Future[Fenced]") -> Callable[[], Awaitable[None]]:
     error = job.exception()
     if error is None:
         return lambda: leases.complete(lease, job.result())
@@ -321,7 +321,7 @@ async def _cancelled(*tasks: "asyncio.Future[Any]") -> None:
     await asyncio.wait(tasks)
 
 
-async def run_worker(worker: Worker) -> int:
+async def run_worker(worker: Worker[G]) -> int:
     """Run until SIGTERM or SIGINT; the exit status of the process."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

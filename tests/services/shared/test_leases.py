@@ -111,8 +111,7 @@ async def test_a_restarted_worker_gives_up_what_it_held(database: Database) -> N
     await claim(database, worker="trainer-1")
     await claim(database, worker="trainer-2")
     async with database.transaction() as session:
-        assert await leases.forget(session, JobRow, worker="trainer-1") == 1
-        rows = await leases.expired(session, JobRow, where=JobRow.state == "leased")
+        rows = await leases.held_by(session, JobRow, worker="trainer-1")
         assert [row.worker for row in rows] == ["trainer-1"]
 
 

@@ -11,7 +11,14 @@ from starlette.responses import JSONResponse, StreamingResponse
 from slm_evaluation import store
 from slm_evaluation.domain import EvaluationStatus
 from slm_evaluation.errors import EvaluationNotFoundError, EvaluationNotReadyError
-from slm_evaluation.schemas import Curves, Evaluation, EvaluationComparison, EvaluationCreate, Predictions, Suites
+from slm_evaluation.schemas.evaluations import (
+    Curves,
+    Evaluation,
+    EvaluationComparison,
+    EvaluationCreate,
+    Predictions,
+    Suites,
+)
 from slm_evaluation.service import comparing, curves, ordering, predictions, suites
 from slm_evaluation.service.ordering import Resolver
 from slm_evaluation.settings import EvaluationSettings

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slm_evaluation.errors import EvaluationNotReadyError, NotComparableError
-from slm_evaluation.schemas import ComparedMetric, Evaluation, EvaluationComparison
+from slm_evaluation.schemas.evaluations import ComparedMetric, Evaluation, EvaluationComparison
 from slm_evaluation.service.predictions import names_of, read_index, row_columns
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.metrics import METRICS

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation import store
 from slm_evaluation.errors import EvaluationNotReadyError
-from slm_evaluation.schemas import CurvePoint, Curves, Evaluation
+from slm_evaluation.schemas.evaluations import CurvePoint, Curves, Evaluation
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.errors import NotFoundError
 from slm_shared.peers import Peer

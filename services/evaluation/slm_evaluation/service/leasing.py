@@ -1,104 +1,96 @@
-"""Evaluations under a lease: claimed, completed, failed, lost. Every write carries the epoch of its lease."""
+"""Evaluations under a lease: claimed, failed, given back, lost. `jobs.lifecycle` has what all leased work has."""
 
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation import store
-from slm_evaluation.domain import RETRY_S, EvaluationStatus, derived, is_retried
-from slm_evaluation.errors import EvaluationNotFoundError, LeaseLostError
-from slm_evaluation.schemas import Claim, Completion, FailureReport, Heartbeat, HeartbeatAnswer
+from slm_evaluation.domain import RETRY_S, EvaluationStatus, is_retried
+from slm_evaluation.errors import EvaluationNotFoundError
+from slm_evaluation.schemas.leases import Completion, EvaluationLease
+from slm_evaluation.service import completing, regression
 from slm_evaluation.service.planning import predictions_prefix
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.delivery import outbox
-from slm_shared.events.catalogue import EvaluationCompleted, EvaluationFailed
-from slm_shared.storage.database import database_now
+from slm_shared.errors import NotFoundError
+from slm_shared.events.catalogue import EvaluationFailed
+from slm_shared.jobs.lifecycle import LeasedWork, Queue
+from slm_shared.jobs.protocol import Claim, Failure, Heartbeat, HeartbeatAnswer
+from slm_shared.storage.database import Database, database_now
+from slm_shared.storage.objects import ObjectStore
 
 MAX_LOG_TAIL = 8000
-LOST = {"code": "worker_lost", "message": "The evaluation worker stopped answering.", "blame": "infra", "log_tail": ""}
 
 
-async def claim_evaluation(session: AsyncSession, claim: Claim, settings: EvaluationSettings) -> dict[str, Any] | None:
-    """Lease the next evaluation to a worker and say everything it needs, or None."""
-    row = await store.claim(session, worker=claim.worker, claim_id=claim.claim_id, ttl_s=settings.lease_ttl_s)
-    if row is None:
-        return None
-    return {
-        "evaluation_id": str(row.id),
-        "epoch": row.epoch,
-        "attempt": row.attempt,
-        "model": row.model,
-        "dataset": row.dataset,
-        "settings": row.settings,
-        "predictions_prefix": predictions_prefix(row.id, row.epoch),
-        "lease_ttl_s": settings.lease_ttl_s,
-        "heartbeat_s": settings.heartbeat_s,
-    }
+class LeasedEvaluations(LeasedWork[EvaluationRow, Claim, EvaluationLease]):
+    """Evaluations, as their workers lease them."""
 
+    lost = Failure(code="worker_lost", message="The evaluation worker stopped answering.", blame="infra", retry=True)
 
-async def held(session: AsyncSession, evaluation_id: UUID, epoch: int) -> EvaluationRow:
-    """The evaluation under this lease, locked. Raises LeaseLostError or EvaluationNotFoundError."""
-    row = await store.held(session, evaluation_id, epoch)
-    if row is not None:
-        return row
-    if await store.find(session, evaluation_id) is None:
-        raise EvaluationNotFoundError("There is no such evaluation.")
-    raise LeaseLostError("The lease is not held any more.")
+    def __init__(self, settings: EvaluationSettings, database: Database, objects: ObjectStore) -> None:
+        super().__init__({EvaluationRow: store.RUNNING}, lease_ttl_s=settings.lease_ttl_s)
+        self._settings = settings
+        self._database = database
+        self._objects = objects
 
+    def missing(self) -> NotFoundError:
+        """No such evaluation."""
+        return EvaluationNotFoundError("There is no such evaluation.")
 
-async def keep_lease(session: AsyncSession, evaluation_id: UUID, beat: Heartbeat, *, ttl_s: float) -> HeartbeatAnswer:
-    """Renew a lease and note the progress; the answer says whether somebody called the work off."""
-    row = await held(session, evaluation_id, beat.epoch)
-    await store.keep(session, row, done_rows=beat.step, rows=beat.total, ttl_s=ttl_s)
-    return HeartbeatAnswer(cancel=row.cancel_requested)
+    def queues(self, claim: Claim) -> Sequence[Queue[EvaluationRow]]:
+        """The oldest evaluation that is due."""
+        return [store.QUEUE]
 
+    async def grant(self, session: AsyncSession, row: EvaluationRow) -> EvaluationLease:
+        """What is measured, how, and where the predictions go."""
+        return EvaluationLease.model_validate(
+            {
+                "evaluation_id": row.id,
+                "epoch": row.epoch,
+                "attempt": row.attempt,
+                "model": row.model,
+                "dataset": row.dataset,
+                "settings": row.settings,
+                "predictions_prefix": predictions_prefix(row.id, row.epoch),
+                "lease_ttl_s": self.lease_ttl_s,
+                "heartbeat_s": self._settings.heartbeat_s,
+            }
+        )
 
-async def complete_evaluation(
-    session: AsyncSession, evaluation_id: UUID, completion: Completion, *, hourly_price: float | None
-) -> EvaluationRow | None:
-    """The measurements are in. Saying it twice is fine; then None is returned."""
-    row = await store.locked(session, evaluation_id)
-    if row is not None and row.status == EvaluationStatus.COMPLETED and row.epoch == completion.epoch:
-        return None
-    row = await held(session, evaluation_id, completion.epoch)
-    metrics = completion.metrics | derived(completion.metrics, hourly_price=hourly_price)
-    values: dict[str, Any] = completion.model_dump(exclude={"epoch"})
-    values["samples"] = [each.model_dump(exclude_unset=True) for each in completion.samples]
-    values |= {"metrics": metrics, "completed_at": await database_now(session), "error": None}
-    if not await store.move(session, row, EvaluationStatus.COMPLETED, values=values):
-        raise LeaseLostError("The evaluation is not running.")
-    await outbox.append(
-        session,
-        EvaluationCompleted(
-            evaluation_id=row.id,
-            model_id=row.model_id,
-            model_name=row.model["name"],
-            dataset_id=row.dataset_id,
-            dataset_name=row.dataset["name"],
-            rows=completion.rows,
-            metrics=metrics,
-            started_at=row.started_at,
-        ),
-    )
-    return row
+    async def kept(self, session: AsyncSession, row: EvaluationRow, beat: Heartbeat) -> HeartbeatAnswer:
+        """Note the progress; the answer says whether somebody called the work off."""
+        await store.note_progress(session, row, done_rows=beat.step, rows=beat.total)
+        return HeartbeatAnswer(cancel=row.cancel_requested)
 
+    async def complete(self, work_id: UUID, completion: Completion) -> None:
+        """The measurements are in; a model that is worse than its predecessor is told of. Saying it twice is fine."""
+        completing.refuse_foreign_predictions(work_id, completion)
+        worse = await completing.find_regressions(self._database, self._objects, work_id, completion)
+        async with self._database.transaction(answering=True) as session:
+            if await completing.is_complete(session, work_id, completion.epoch):
+                return
+            row = await self.held(session, work_id, completion.epoch)
+            await completing.end_completed(session, row, completion, hourly_price=self._settings.hourly_price)
+            for each in worse:
+                await regression.announce_regression(session, each)
 
-async def fail_attempt(session: AsyncSession, evaluation_id: UUID, report: FailureReport) -> None:
-    """The worker reports that its attempt failed: tried again or given up, as the rules say."""
-    row = await held(session, evaluation_id, report.epoch)
-    error = report.model_dump(include={"code", "message", "blame", "log_tail"})
-    await _end_badly(session, row, error, retry=report.retry)
+    async def give_back(self, session: AsyncSession, row: EvaluationRow) -> None:
+        """End an evaluation that was called off; else queue it again, and the attempt does not count."""
+        if row.cancel_requested:
+            await _end_cancelled(session, row)
+        else:
+            await store.requeue(session, row, after_s=0.0, counted=False)
 
-
-async def release(session: AsyncSession, evaluation_id: UUID, epoch: int) -> None:
-    """The worker gives an unfinished evaluation back: it ends if it was called off, else its attempt does not count."""
-    row = await held(session, evaluation_id, epoch)
-    if row.cancel_requested:
-        await _end_cancelled(session, row)
-        return
-    await store.requeue(session, row, after_s=0.0, counted=False)
+    async def end_badly(self, session: AsyncSession, row: EvaluationRow, failure: Failure) -> None:
+        """Try again or give up, as the rules say."""
+        if row.cancel_requested:
+            await _end_cancelled(session, row)
+        elif is_retried(blame=failure.blame, retry=failure.retry, attempt=row.attempt):
+            await store.requeue(session, row, after_s=RETRY_S, counted=True)
+        else:
+            await _end_failed(session, row, failure)
 
 
 async def _end_cancelled(session: AsyncSession, row: EvaluationRow) -> None:
@@ -106,31 +98,19 @@ async def _end_cancelled(session: AsyncSession, row: EvaluationRow) -> None:
     await store.move(session, row, EvaluationStatus.CANCELLED, values=values)
 
 
-async def _end_badly(session: AsyncSession, row: EvaluationRow, error: dict[str, Any], *, retry: bool) -> None:
-    if row.cancel_requested:
-        await _end_cancelled(session, row)
-        return
-    if is_retried(blame=error["blame"], retry=retry, attempt=row.attempt):
-        await store.requeue(session, row, after_s=RETRY_S, counted=True)
-        return
-    error = error | {"log_tail": error["log_tail"][-MAX_LOG_TAIL:]}
+async def _end_failed(session: AsyncSession, row: EvaluationRow, failure: Failure) -> None:
+    error = failure.model_dump(include={"code", "message", "blame"})
+    error["log_tail"] = failure.log_tail[-MAX_LOG_TAIL:]
     values = {"error": error, "completed_at": await database_now(session)}
     if await store.move(session, row, EvaluationStatus.FAILED, values=values):
-        ids = {"evaluation_id": row.id, "model_id": row.model_id, "dataset_id": row.dataset_id}
-        names = {"model_name": row.model["name"], "dataset_name": row.dataset["name"], "started_at": row.started_at}
-        event = EvaluationFailed.model_validate({**ids, **names, "code": error["code"], "message": error["message"]})
+        event = EvaluationFailed(
+            evaluation_id=row.id,
+            model_id=row.model_id,
+            dataset_id=row.dataset_id,
+            model_name=row.model["name"],
+            dataset_name=row.dataset["name"],
+            started_at=row.started_at,
+            code=failure.code,
+            message=failure.message,
+        )
         await outbox.append(session, event)
-
-
-async def reap(session: AsyncSession) -> int:
-    """Take every lease that ran out from its worker; returns how many."""
-    rows = await store.expired(session)
-    for row in rows:
-        await _end_badly(session, row, LOST, retry=True)
-    return len(rows)
-
-
-async def forget_worker(session: AsyncSession, worker: str) -> None:
-    """A worker has restarted: what it held is lost, and tried again after the usual pause."""
-    for row in await store.of_worker(session, worker):
-        await _end_badly(session, row, LOST, retry=True)

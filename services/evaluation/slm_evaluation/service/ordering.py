@@ -17,7 +17,7 @@ from slm_evaluation.errors import (
     EvaluationNotRetryableError,
     ModelNotFoundError,
 )
-from slm_evaluation.schemas import EvaluationCreate
+from slm_evaluation.schemas.evaluations import EvaluationCreate
 from slm_evaluation.service.planning import MEASURED, queued
 from slm_evaluation.service.suites import read_suite
 from slm_evaluation.settings import EvaluationSettings

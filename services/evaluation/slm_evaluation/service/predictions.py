@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from slm_evaluation.errors import EvaluationNotReadyError
-from slm_evaluation.schemas import Predictions, Sample
+from slm_evaluation.schemas.evaluations import Predictions, Sample
 from slm_evaluation.service.planning import index_key
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.errors import FieldProblem, InvalidError

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from slm_evaluation.errors import SuiteInvalidError, SuiteNotFoundError
-from slm_evaluation.schemas import Suite
+from slm_evaluation.schemas.evaluations import Suite
 from slm_shared.errors import Hint
 
 SHIPPED = Path(str(files("slm_evaluation"))) / "suites"

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+from slm_evaluation.schemas.leases import EvaluationLease
 from slm_evaluation.worker.settings import EvaluatorSettings
 from slm_evaluation.worker.supervisor import EvaluatorWork
 from slm_shared.identity.principal import Principal, Role
@@ -21,7 +22,7 @@ async def run_evaluator(settings: EvaluatorSettings) -> int:
     worker = Worker(
         settings,
         leases=LeaseClient(
-            peer, path="/api/evaluation-leases", key="evaluation_id", worker=settings.name, pool=settings.pool
+            peer, path="/api/evaluation-leases", grant=EvaluationLease, worker=settings.name, pool=settings.pool
         ),
         work=EvaluatorWork(settings, store=ObjectStore(settings.platform)),
         # Evaluations are queued by the service, not by an event: asking once a second is cheap and always right.

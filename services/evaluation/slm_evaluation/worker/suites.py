@@ -12,7 +12,8 @@ from lm_eval.evaluator import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
-from slm_evaluation.worker.job import EvaluationJob, SuiteRef, SuiteRefusedError
+from slm_evaluation.schemas.leases import SuiteRef
+from slm_evaluation.worker.job import EvaluationJob, SuiteRefusedError
 from slm_ml.data import read_rows
 from slm_ml.model import load_model, load_tokenizer
 

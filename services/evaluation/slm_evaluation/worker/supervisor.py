@@ -2,27 +2,21 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import structlog
-
-from slm_evaluation.worker.job import EvaluationJob, EvaluationLease
+from slm_evaluation.schemas.leases import Completion, EvaluationLease
+from slm_evaluation.worker.job import EvaluationJob
 from slm_evaluation.worker.settings import EvaluatorSettings
-from slm_shared.jobs.child import RUN_MODULE, Child, clean_environment
-from slm_shared.jobs.client import JobFailedError, Lease, NoContactError, persist
+from slm_shared.jobs.child import RUN_MODULE, Child, model_environment
+from slm_shared.jobs.client import JobFailedError, Lease
+from slm_shared.jobs.supervisor import Transfers, Watch, hear, report_of
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.manifest import ArtifactMismatchError
-from slm_shared.storage.objects import ObjectMissingError, ObjectStore
+from slm_shared.storage.objects import ObjectStore
 from slm_shared.storage.signing import verifier_for
-
-log = structlog.get_logger()
-
-T = TypeVar("T")
 
 CHILD = (*RUN_MODULE, "slm_evaluation.worker.child")
 
@@ -33,6 +27,8 @@ class EvaluatorWork:
     def __init__(self, settings: EvaluatorSettings, *, store: ObjectStore) -> None:
         self._settings = settings
         self._store = store
+        self._transfers = Transfers(store, within_s=settings.no_contact_s)
+        self._watch = Watch("evaluation", settings.stall_timeout_s)
         self._verifier = verifier_for(settings.platform.principal_keys)
         self._folder = settings.work_dir.absolute()
         self._child: Child | None = None
@@ -50,43 +46,41 @@ class EvaluatorWork:
             self._idle.cancel()
         await self._end_child()
 
-    async def run(self, lease: Lease) -> Mapping[str, Any]:
-        """Measure one model on one dataset; what `:complete` reports. Raises JobFailedError."""
-        task = EvaluationLease.model_validate(lease.body)
+    async def run(self, lease: Lease[EvaluationLease]) -> Completion:
+        """Measure one model on one dataset. Raises JobFailedError."""
+        task = lease.grant
         folder = self._folder / "jobs" / f"{task.evaluation_id}-e{task.epoch}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            job = await self._fetch(task, folder)
-            result = await self._measure(job, lease)
-            if task.settings.suite is not None:
-                return result
-            key = f"{task.predictions_prefix}/predictions.jsonl"
-            index = f"{task.predictions_prefix}/index.json"
-            await self._persist(lambda: self._store.put_file(index, job.index), what="predictions")
-            await self._persist(lambda: self._store.put_file(key, job.predictions), what="predictions")
-            return result | {"predictions_key": key}
+            job = await self._transfers.fetch(lambda: self._fetch(task, folder))
+            measured = {"epoch": task.epoch, **await self._measure(job, lease)}
+            if task.settings.suite is None:
+                measured["predictions_key"] = await self._store_predictions(job)
+            return report_of(Completion, measured)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    async def _store_predictions(self, job: EvaluationJob) -> str:
+        """Store the predictions and, before them, their index; the key of the predictions."""
+        prefix = job.lease.predictions_prefix
+        key, index = f"{prefix}/predictions.jsonl", f"{prefix}/index.json"
+        await self._transfers.persist(lambda: self._store.put_file(index, job.index), what="predictions")
+        await self._transfers.persist(lambda: self._store.put_file(key, job.predictions), what="predictions")
+        return key
+
     async def _fetch(self, task: EvaluationLease, folder: Path) -> EvaluationJob:
-        async def fetch() -> EvaluationJob:
-            if self._verifier is not None and task.model.signature is not None:
-                facts = (task.model.id, task.model.name, task.model.manifest_sha256)
-                self._verifier.verify(task.model.signature, *facts)
-            model, rows = folder / "model", folder / "rows.parquet"
-            await manifest.fetch(self._store, task.model.artifact_prefix, task.model.manifest_sha256, model)
-            await self._store.download(task.dataset.object_key, rows)
-            if await asyncio.to_thread(manifest.file_sha256, rows) != task.dataset.sha256:
-                raise ArtifactMismatchError(f"The stored rows of {task.dataset.name} are not the processed ones.")
-            written = {"predictions": folder / "predictions.jsonl", "index": folder / "index.json"}
-            return EvaluationJob(lease=task, model_folder=model, rows=rows, **written)
+        if self._verifier is not None and task.model.signature is not None:
+            facts = (task.model.id, task.model.name, task.model.manifest_sha256)
+            self._verifier.verify(task.model.signature, *facts)
+        model, rows = folder / "model", folder / "rows.parquet"
+        await manifest.fetch(self._store, task.model.artifact_prefix, task.model.manifest_sha256, model)
+        await self._store.download(task.dataset.object_key, rows)
+        if await asyncio.to_thread(manifest.file_sha256, rows) != task.dataset.sha256:
+            raise ArtifactMismatchError(f"The stored rows of {task.dataset.name} are not the processed ones.")
+        written = {"predictions": folder / "predictions.jsonl", "index": folder / "index.json"}
+        return EvaluationJob(lease=task, model_folder=model, rows=rows, **written)
 
-        try:
-            return await self._persist(fetch, what="inputs")
-        except (ArtifactMismatchError, ObjectMissingError) as error:
-            raise JobFailedError("input_damaged", error.message, blame="system") from error
-
-    async def _measure(self, job: EvaluationJob, lease: Lease) -> dict[str, Any]:
+    async def _measure(self, job: EvaluationJob, lease: Lease[EvaluationLease]) -> dict[str, Any]:
         child = await self._take_child()
         usable = False
         try:
@@ -104,25 +98,13 @@ class EvaluatorWork:
                 self._child = None
             self._idle = asyncio.create_task(self._end_when_idle())
 
-    async def _follow(self, child: Child, lease: Lease) -> dict[str, Any]:
+    async def _follow(self, child: Child, lease: Lease[EvaluationLease]) -> dict[str, Any]:
         """What the child measured. Raises JobFailedError for every other end."""
         while True:
-            try:
-                async with asyncio.timeout(self._settings.stall_timeout_s):
-                    message = await child.receive()
-            except TimeoutError as error:
-                why = "The evaluation made no progress and was stopped."
-                raise JobFailedError("stalled", why, blame="infra", retry=True, log_tail=child.log_tail()) from error
-            if message is None:
-                raise await _death(child)
+            message = await hear(child, self._watch)
             if message["kind"] == "result":
                 result: dict[str, Any] = message["result"]
                 return result
-            if message["kind"] == "error":
-                blame = message["blame"]
-                tail = "" if blame == "user" else child.log_tail()
-                retry = blame != "user"
-                raise JobFailedError(message["code"], message["message"], blame=blame, retry=retry, log_tail=tail)
             if message["kind"] == "progress":
                 lease.step, lease.total = message["rows"], message["total"]
 
@@ -131,13 +113,7 @@ class EvaluatorWork:
             self._idle.cancel()
         if self._child is not None and self._child.exit_code is None:
             return self._child
-        environment = clean_environment(
-            HF_HUB_OFFLINE=os.environ.get("HF_HUB_OFFLINE", "1"),
-            HF_HUB_DISABLE_TELEMETRY="1",
-            HF_HOME=str(self._folder / "huggingface"),
-            HOME=str(self._folder),
-            TOKENIZERS_PARALLELISM="true",
-        )
+        environment = model_environment(self._folder)
         logs = self._folder / "logs"
         shutil.rmtree(logs, ignore_errors=True)
         self._child = await Child.start(CHILD, env=environment, log_path=logs / f"{new_id()}.log")
@@ -152,18 +128,3 @@ class EvaluatorWork:
         if child is not None:
             with contextlib.suppress(ProcessLookupError):
                 await child.stop(grace_s=0)
-
-    async def _persist(self, call: Callable[[], Awaitable[T]], *, what: str) -> T:
-        try:
-            return await persist(call, within_s=self._settings.no_contact_s, what=what)
-        except NoContactError as error:
-            why = "The object store could not be reached."
-            raise JobFailedError("storage_unavailable", why, blame="infra", retry=True) from error
-
-
-async def _death(child: Child) -> JobFailedError:
-    await child.wait()
-    code, why = "child_died", "The process that measures the model ended without a result."
-    if child.ran_out_of_memory:
-        code, why = "out_of_memory", "The machine ran out of memory and killed the process that measures the model."
-    return JobFailedError(code, why, blame="infra", retry=True, log_tail=child.log_tail())

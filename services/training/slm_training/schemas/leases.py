@@ -1,15 +1,18 @@
 """What trainers say and hear."""
 
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from slm_shared.http.requests import Body
-from slm_training.schemas.options import Name
+from slm_shared.jobs import protocol
+from slm_shared.jobs.protocol import FailureReport as FailureReport
+from slm_shared.jobs.protocol import Fenced as Fenced
+from slm_shared.jobs.protocol import Forget as Forget
+from slm_shared.jobs.protocol import Heartbeat as Heartbeat
+from slm_shared.jobs.protocol import HeartbeatAnswer as HeartbeatAnswer
 
 
-class WorkerFacts(Body):
+class WorkerFacts(protocol.Request):
     """What a worker says of itself; `memory_gb` is of the device it trains on."""
 
     device: Literal["cpu", "gpu"] = "cpu"
@@ -22,38 +25,10 @@ class WorkerFacts(Body):
     versions: dict[str, Annotated[str, Field(max_length=100)]] = Field(default_factory=dict, max_length=50)
 
 
-class Claim(Body):
+class Claim(protocol.Claim):
     """A worker asks for work that its `capabilities` suffice for; one that names none is taken to suffice for all."""
 
-    pool: Name = "default"
-    worker: Name
-    claim_id: UUID
     capabilities: WorkerFacts | None = None
-
-
-class Forget(Body):
-    """A worker has restarted and holds nothing."""
-
-    worker: Name
-
-
-class Fenced(Body):
-    """Every write of a worker carries the epoch of its lease."""
-
-    epoch: Annotated[int, Field(strict=True, ge=1)]
-
-
-class Heartbeat(Fenced):
-    """The worker lives and has come to `step`."""
-
-    step: Annotated[int, Field(strict=True, ge=0)] = 0
-
-
-class HeartbeatAnswer(BaseModel):
-    """What the worker should do."""
-
-    cancel: bool
-    drain: bool = False
 
 
 class Completion(Fenced):
@@ -110,13 +85,3 @@ class PlanReport(Fenced):
     """What a preflight found; the service keeps it as it is."""
 
     report: dict[str, Any] = Field(max_length=100)
-
-
-class FailureReport(Fenced):
-    """The attempt ended without a result."""
-
-    code: Annotated[str, Field(min_length=1, max_length=80)]
-    message: Annotated[str, Field(max_length=2000)]
-    blame: Literal["user", "system", "infra"]
-    retry: bool = False
-    log_tail: Annotated[str, Field(max_length=100_000)] = ""

@@ -11,6 +11,8 @@ from slm_shared.observability.exporting import exporting
 from slm_shared.observability.logging import configure_logging
 from slm_shared.peers import Peer
 from slm_shared.storage.objects import ObjectStore
+from slm_training.schemas.leases import Claim
+from slm_training.worker.job import RunLease
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor.work import TrainerWork
 
@@ -20,7 +22,9 @@ async def run_trainer(settings: TrainerSettings) -> int:
     broker = Broker(settings.platform.nats_url, name=settings.name)
     identity = Principal(subject=settings.name, role=Role.WORKER)
     peer = Peer(settings.platform, service="training", principal=identity)
-    leases = LeaseClient(peer, path="/api/leases", key="run_id", worker=settings.name, pool=settings.pool)
+    leases = LeaseClient(
+        peer, path="/api/leases", grant=RunLease, claim=Claim, worker=settings.name, pool=settings.pool
+    )
     worker = Worker(
         settings,
         leases=leases,

@@ -1,11 +1,12 @@
 """What the lease says about a run, and the job the supervisor hands to its child."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from slm_shared.jobs.protocol import Grant
 from slm_training.schemas.options import TrainingConfig as TrainingConfig
 
 # Names the file with the job, for the processes of a group: only the first of them hears the supervisor.
@@ -46,13 +47,13 @@ class CheckpointRef(_Message):
     manifest_sha256: str
 
 
-class RunLease(_Message):
+class RunLease(Grant):
     """What a claim returns; `checkpoints` are those of earlier attempts, the newest first."""
+
+    id_field: ClassVar[str] = "run_id"
 
     run_id: UUID
     experiment_id: UUID
-    epoch: int
-    attempt: int
     name: str
     purpose: Literal["train", "plan"] = "train"
     config: TrainingConfig

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers.trainer import TRAINER_STATE_NAME as STATE
 
 from slm_local.ports import free_port
-from slm_shared.jobs.child import Child
+from slm_shared.jobs.child import Child, model_environment
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.objects import ObjectStore
@@ -21,7 +21,7 @@ from slm_testing.waiting import eventually
 from slm_training.worker.cluster.file_transfer import files_below
 from slm_training.worker.cluster.options import ClusterOptions
 from slm_training.worker.job import TrainingJob
-from slm_training.worker.supervisor.warm_child import DRIVER_MODULE, WarmChild, child_environment
+from slm_training.worker.supervisor.warm_child import DRIVER_MODULE, WarmChild
 from tests.support.trainer import said as has_said
 from tests.support.trainer import trainer
 from tests.support.training_jobs import NANO, make_job, train
@@ -257,7 +257,7 @@ async def test_a_trainer_has_its_runs_trained_by_the_cluster(
 async def test_a_cluster_out_of_reach_is_told_in_the_log(tmp_path: Path) -> None:
     port = free_port()
     options = ClusterOptions(address=f"127.0.0.1:{port}", cpus=1, gpus=0, start_timeout_s=1.0)
-    environment = {**child_environment(tmp_path), **options.environment()}
+    environment = {**model_environment(tmp_path), **options.environment()}
     command = [sys.executable, "-m", DRIVER_MODULE, options.model_dump_json()]
     child = await Child.start(command, env=environment, log_path=tmp_path / "log")
     assert [message async for message in child.messages()] == []

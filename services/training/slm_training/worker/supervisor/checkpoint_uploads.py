@@ -15,6 +15,7 @@ from slm_shared.jobs.client import Lease, LeaseClient, LeaseLostError, NoContact
 from slm_shared.storage import manifest
 from slm_shared.storage.manifest import ArtifactMismatchError
 from slm_shared.storage.objects import ObjectMissingError, ObjectStore
+from slm_training.schemas.leases import Checkpoint, CheckpointAnswer, Resumption
 from slm_training.worker.job import RunLease
 
 log = structlog.get_logger()
@@ -33,12 +34,12 @@ class CheckpointUploads:
     more."""
 
     def __init__(
-        self, store: ObjectStore, leases: LeaseClient, *, lease: Lease, run: RunLease, no_contact_s: float
+        self, store: ObjectStore, leases: LeaseClient[RunLease], *, lease: Lease[RunLease], no_contact_s: float
     ) -> None:
         self._store = store
         self._leases = leases
         self._lease = lease
-        self._run = run
+        self._run = lease.grant
         self._no_contact_s = no_contact_s
         self._waiting: tuple[int, Path, Mapping[str, Any]] | None = None
         self._storing: asyncio.Task[None] | None = None
@@ -53,7 +54,7 @@ class CheckpointUploads:
             except (ArtifactMismatchError, ObjectMissingError) as error:
                 log.warning("checkpoint.damaged", key=self._lease.key, step=checkpoint.step, why=error.message)
                 continue
-            await self._leases.tell(self._lease, "resume", {"step": checkpoint.step})
+            await self._leases.tell(self._lease, "resume", Resumption(epoch=self._lease.epoch, step=checkpoint.step))
             return Resumable(checkpoint.step, target)
         return None
 
@@ -91,15 +92,16 @@ class CheckpointUploads:
     async def _store_one(self, step: int, folder: Path, metrics: Mapping[str, Any]) -> None:
         prefix = f"{self._run.checkpoint_prefix}/{step:08d}"
         stored = await manifest.upload(self._store, folder, prefix)
-        facts = {
-            "step": step,
-            "manifest_sha256": stored.sha256,
-            "size_bytes": stored.size_bytes,
-            "metrics": dict(metrics),
-        }
-        answer = await self._leases.tell(self._lease, "checkpoint", facts)
+        report = Checkpoint(
+            epoch=self._lease.epoch,
+            step=step,
+            manifest_sha256=stored.sha256,
+            size_bytes=stored.size_bytes,
+            metrics=dict(metrics),
+        )
+        answer = await self._leases.tell(self._lease, "checkpoint", report)
         log.info("checkpoint.stored", key=self._lease.key, step=step, size_bytes=stored.size_bytes)
-        for obsolete in (answer or {}).get("obsolete", []):
+        for obsolete in CheckpointAnswer.model_validate(answer).obsolete if answer else []:
             try:
                 await self._store.remove_prefix(obsolete)
             except UnavailableError:

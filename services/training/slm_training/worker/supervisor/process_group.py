@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from slm_shared.jobs.child import RUN_MODULE, Child
+from slm_shared.jobs.child import RUN_MODULE, Child, model_environment
 from slm_training.worker.job import JOB_VARIABLE, TrainingJob
-from slm_training.worker.supervisor.warm_child import MODULE, child_environment
+from slm_training.worker.supervisor.warm_child import MODULE
 
 
 async def start_group(job: TrainingJob, work_dir: Path, *, log_path: Path) -> Child:
@@ -17,5 +17,5 @@ async def start_group(job: TrainingJob, work_dir: Path, *, log_path: Path) -> Ch
     job_file.write_text(job.model_dump_json())
     processes = job.run.config.num_processes
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    environment = {**child_environment(work_dir), JOB_VARIABLE: str(job_file)}
+    environment = {**model_environment(work_dir), JOB_VARIABLE: str(job_file)}
     return await Child.start([*command, *RUN_MODULE[1:], MODULE], env=environment, log_path=log_path)

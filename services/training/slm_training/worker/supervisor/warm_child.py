@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from slm_shared.jobs.child import RUN_MODULE, Child, clean_environment
+from slm_shared.jobs.child import RUN_MODULE, Child, model_environment
 from slm_shared.storage.ids import new_id
 from slm_training.worker.cluster.options import ClusterOptions
 
@@ -105,7 +104,7 @@ class WarmChild:
         logs = self._work_dir / "logs"
         _prune(logs, keep=KEPT_LOGS)
         # One process trains on one device; which of several is the operator's to say.
-        environment = {"CUDA_VISIBLE_DEVICES": "0", **child_environment(self._work_dir)}
+        environment = {"CUDA_VISIBLE_DEVICES": "0", **model_environment(self._work_dir)}
         command = [*RUN_MODULE, MODULE]
         if self._cluster is not None:
             environment |= self._cluster.environment()
@@ -122,18 +121,6 @@ class WarmChild:
             raise ChildNotReadyError(child.log_tail() or "it said nothing")
         self.facts = message.get("facts", {})
         return child
-
-
-def child_environment(work_dir: Path) -> dict[str, str]:
-    """The environment of every child below `work_dir`."""
-    # Everything it needs lies in its job folder; nothing is fetched from a hub behind the platform's back.
-    return clean_environment(
-        HF_HUB_OFFLINE=os.environ.get("HF_HUB_OFFLINE", "1"),
-        HF_HUB_DISABLE_TELEMETRY="1",
-        HF_HOME=str(work_dir / "huggingface"),
-        HOME=str(work_dir),
-        TOKENIZERS_PARALLELISM="true",
-    )
 
 
 async def _kept(child: Child) -> Child:

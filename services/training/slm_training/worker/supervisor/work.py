@@ -2,21 +2,22 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from slm_shared.delivery.broker import Broker
 from slm_shared.errors import UnavailableError
 from slm_shared.jobs.child import Child
-from slm_shared.jobs.client import JobFailedError, Lease, LeaseClient, LeaseLostError, NoContactError, persist
-from slm_shared.storage import manifest
-from slm_shared.storage.manifest import MANIFEST_NAME, ArtifactMismatchError, Manifest
-from slm_shared.storage.objects import ObjectMissingError, ObjectStore
+from slm_shared.jobs.client import JobFailedError, Lease, LeaseClient, LeaseLostError
+from slm_shared.jobs.supervisor import Transfers, Watch, hear, report_of
+from slm_shared.storage.manifest import MANIFEST_NAME
+from slm_shared.storage.objects import ObjectStore
+from slm_training.schemas.leases import Choices, Completion, PlanReport
 from slm_training.worker.job import RunLease, TrainingJob, TrainingResult
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor.checkpoint_uploads import CheckpointUploads
@@ -27,19 +28,22 @@ from slm_training.worker.supervisor.warm_child import WarmChild
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
 PROGRESS_SERIES = ("total_steps", "eta_s")
+MEMORY_HINT = "Try a smaller batch_size or max_length."
 
 
 class TrainerWork:
     """What a trainer does with a lease: fetch, train, store, read back."""
 
-    def __init__(self, settings: TrainerSettings, *, store: ObjectStore, broker: Broker, leases: LeaseClient) -> None:
+    def __init__(
+        self, settings: TrainerSettings, *, store: ObjectStore, broker: Broker, leases: LeaseClient[RunLease]
+    ) -> None:
         self._settings = settings
         self._store = store
         self._broker = broker
         self._leases = leases
+        self._transfers = Transfers(store, within_s=settings.no_contact_s)
+        self._watch = Watch("training", settings.stall_timeout_s, MEMORY_HINT, "system")
         self._child: Child | None = None
         self._drained = asyncio.Event()
         self._replaying: asyncio.Task[None] | None = None
@@ -52,7 +56,7 @@ class TrainerWork:
         if self._replaying is None:
             self._replaying = asyncio.create_task(replay(self._broker, self._jobs))
         await self._warm.ready()
-        self._leases.capabilities = self._warm.facts
+        self._leases.claim_facts = {"capabilities": self._warm.facts} if self._warm.facts else {}
 
     async def drain(self) -> None:
         """Have the training stop at a checkpoint; returns when that is stored and known to the service."""
@@ -67,51 +71,47 @@ class TrainerWork:
             await asyncio.wait([self._replaying])
         await self._warm.close()
 
-    async def run(self, lease: Lease) -> Mapping[str, Any]:
-        """Train one run and store its artifact; what `:complete` reports. Raises JobFailedError."""
-        run = RunLease.model_validate(lease.body)
+    async def run(self, lease: Lease[RunLease]) -> Completion | PlanReport:
+        """Train one run and store its artifact. Raises JobFailedError."""
+        run = lease.grant
         folder = self._jobs / f"{run.run_id}-e{run.epoch}"
         if run.purpose == "plan":
-            return {"report": await self._plan(run, folder, lease)}
+            return await self._plan(run, folder, lease)
         begun = asyncio.get_running_loop().time()
         prune(self._jobs, keep=self._settings.kept_jobs)
         spool = folder / SPOOL
         checkpoints = CheckpointUploads(
-            self._store, self._leases, lease=lease, run=run, no_contact_s=self._settings.no_contact_s
+            self._store, self._leases, lease=lease, no_contact_s=self._settings.no_contact_s
         )
         async with Telemetry(self._broker, experiment_id=run.experiment_id, epoch=run.epoch, spool=spool) as telemetry:
             try:
                 job = await self._fetch(run, folder, checkpoints)
                 result = await self._train(job, lease, Outputs(telemetry, checkpoints))
-                stored = await self._store_result(job)
+                stored = await self._transfers.upload(job.output_folder, run.artifact_prefix)
             except JobFailedError:
                 await telemetry.publish_remaining()
                 raise
             finally:
                 await checkpoints.close()
             await telemetry.publish_remaining()
-        return {
+        facts = {
+            "epoch": run.epoch,
             "manifest_key": f"{run.artifact_prefix}/{MANIFEST_NAME}",
             "manifest_sha256": stored.sha256,
             "size_bytes": stored.size_bytes,
             "duration_s": round(asyncio.get_running_loop().time() - begun, 3),
-            **result.model_dump(),
         }
+        return report_of(Completion, facts | result.model_dump())
 
-    async def _plan(self, run: RunLease, folder: Path, lease: Lease) -> dict[str, Any]:
+    async def _plan(self, run: RunLease, folder: Path, lease: Lease[RunLease]) -> PlanReport:
         """Measure what a training would take. Raises JobFailedError for one that could not work."""
-        checkpoints = CheckpointUploads(self._store, self._leases, lease=lease, run=run, no_contact_s=0)
+        checkpoints = CheckpointUploads(self._store, self._leases, lease=lease, no_contact_s=0)
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         child = await self._warm.take()
         try:
             job = await self._fetch(run, folder, checkpoints)
             await child.send({"job": job.model_dump(mode="json")})
-            async with asyncio.timeout(self._settings.stall_timeout_s):
-                message = await child.receive()
-            if message is None:
-                raise await _death(child)
-            if message["kind"] == "error":
-                raise _failure(message, child)
+            message = await hear(child, self._watch)
         except BaseException:
             await child.stop(grace_s=0)
             self._warm.start()
@@ -119,8 +119,7 @@ class TrainerWork:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         await self._warm.give_back(child)
-        report: dict[str, Any] = message["report"]
-        return report
+        return report_of(PlanReport, {"epoch": run.epoch, "report": message["report"]})
 
     async def _fetch(self, run: RunLease, folder: Path, checkpoints: CheckpointUploads) -> TrainingJob:
         settings = self._settings
@@ -130,12 +129,9 @@ class TrainerWork:
                 run, folder, checkpoints=checkpoints, threads=settings.threads, checkpoint_s=settings.checkpoint_s
             )
 
-        try:
-            return await self._persist(fetch, what="inputs")
-        except (ArtifactMismatchError, ObjectMissingError) as error:
-            raise JobFailedError("input_damaged", error.message, blame="system") from error
+        return await self._transfers.fetch(fetch)
 
-    async def _train(self, job: TrainingJob, lease: Lease, outputs: "Outputs") -> TrainingResult:
+    async def _train(self, job: TrainingJob, lease: Lease[RunLease], outputs: "Outputs") -> TrainingResult:
         child = await self._start(job)
         self._drained.clear()
         try:
@@ -156,22 +152,12 @@ class TrainerWork:
         await child.send({"job": job.model_dump(mode="json")})
         return child
 
-    async def _follow(self, child: Child, lease: Lease, outputs: "Outputs") -> TrainingResult:
+    async def _follow(self, child: Child, lease: Lease[RunLease], outputs: "Outputs") -> TrainingResult:
         """Pass on what the child says until its result. Raises JobFailedError for every other end."""
         while True:
-            try:
-                async with asyncio.timeout(self._settings.stall_timeout_s):
-                    message = await child.receive()
-            except TimeoutError as error:
-                minutes = self._settings.stall_timeout_s / 60
-                why = f"Training made no step for {minutes:.0f} minutes and was stopped."
-                raise JobFailedError("stalled", why, blame="infra", retry=True, log_tail=child.log_tail()) from error
-            if message is None:
-                raise await _death(child)
+            message = await hear(child, self._watch)
             if message["kind"] == "result":
                 return TrainingResult.model_validate(message["result"])
-            if message["kind"] == "error":
-                raise _failure(message, child)
             if message["kind"] == "drained":
                 await self._wait_to_be_cancelled(outputs)
             elif message["kind"] == "checkpoint":
@@ -181,11 +167,11 @@ class TrainerWork:
             else:
                 _pass_on(message, lease, outputs.telemetry)
 
-    async def _tell_choices(self, lease: Lease, choices: dict[str, Any]) -> None:
+    async def _tell_choices(self, lease: Lease[RunLease], choices: dict[str, Any]) -> None:
         """Have the service keep what the trainer settled; a run does not fail for want of it."""
         try:
-            await self._leases.tell(lease, "choose", {"choices": choices})
-        except (LeaseLostError, UnavailableError) as error:
+            await self._leases.tell(lease, "choose", Choices(epoch=lease.epoch, choices=choices))
+        except (LeaseLostError, UnavailableError, ValidationError) as error:
             log.warning("choices.not_kept", key=lease.key, error=type(error).__name__)
 
     async def _wait_to_be_cancelled(self, outputs: "Outputs") -> None:
@@ -194,22 +180,6 @@ class TrainerWork:
         await outputs.telemetry.publish_remaining()
         self._drained.set()
         await asyncio.get_running_loop().create_future()
-
-    async def _store_result(self, job: TrainingJob) -> Manifest:
-        """Upload, the manifest last, and read everything back: nothing is announced that cannot be read."""
-        prefix = job.run.artifact_prefix
-        stored = await self._persist(lambda: manifest.upload(self._store, job.output_folder, prefix), what="upload")
-        try:
-            return await self._persist(lambda: manifest.verify(self._store, prefix, stored.sha256), what="read back")
-        except ArtifactMismatchError as error:
-            raise JobFailedError("artifact_mismatch", error.message, blame="infra", retry=True) from error
-
-    async def _persist(self, call: Callable[[], Awaitable[T]], *, what: str) -> T:
-        try:
-            return await persist(call, within_s=self._settings.no_contact_s, what=what)
-        except NoContactError as error:
-            why = "The object store could not be reached."
-            raise JobFailedError("storage_unavailable", why, blame="infra", retry=True) from error
 
 
 @dataclass(frozen=True)
@@ -220,26 +190,7 @@ class Outputs:
     checkpoints: CheckpointUploads
 
 
-async def _death(child: Child) -> JobFailedError:
-    code = await child.wait()
-    if child.ran_out_of_memory:
-        why = "The machine ran out of memory and killed the training. Try a smaller batch_size or max_length."
-        return JobFailedError("out_of_memory", why, blame="system", retry=True, log_tail=child.log_tail())
-    if code < 0:
-        why = f"The training process was ended by signal {-code}."
-    else:
-        why = f"The training process ended with exit code {code} and no result."
-    return JobFailedError("child_died", why, blame="infra", retry=True, log_tail=child.log_tail())
-
-
-def _failure(message: dict[str, Any], child: Child) -> JobFailedError:
-    blame = message["blame"]
-    # What the user has to mend is said in full; a stack trace would only hide it.
-    tail = "" if blame == "user" else child.log_tail()
-    return JobFailedError(message["code"], message["message"], blame=blame, retry=message["retry"], log_tail=tail)
-
-
-def _pass_on(message: dict[str, Any], lease: Lease, telemetry: Telemetry) -> None:
+def _pass_on(message: dict[str, Any], lease: Lease[RunLease], telemetry: Telemetry) -> None:
     time = datetime.fromisoformat(message["time"])
     if message["kind"] == "log":
         telemetry.line(message["message"], level=message["level"], time=time)

@@ -1,18 +1,15 @@
-"""HTTP bodies of the evaluation service."""
+"""What users of evaluations send and get."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from slm_evaluation.schemas.leases import SuiteReport
 from slm_evaluation.tables import EvaluationRow
 from slm_shared import metrics
 from slm_shared.http.requests import Body
-
-Name = Annotated[str, Field(min_length=1, max_length=120)]
-Text = Annotated[str, Field(max_length=20_000)]
-
 
 Chosen = Annotated[str, AfterValidator(metrics.measured), Field(json_schema_extra={"enum": list(metrics.MEASURED)})]
 
@@ -74,27 +71,6 @@ class EvaluationError(BaseModel):
     message: str
     blame: str
     log_tail: str = ""
-
-
-class SuiteTask(BaseModel):
-    """One task of a benchmark suite as it ran: its version, rows and few-shot examples, standard errors by metric.
-
-    `higher_is_better` tells for each metric what is good; null where `lm-eval` does not say.
-    """
-
-    version: str
-    rows: Annotated[int, Field(ge=0)]
-    few_shot: int
-    stderr: dict[str, float] = Field(default_factory=dict, max_length=50)
-    higher_is_better: dict[str, bool | None] = Field(default_factory=dict, max_length=50)
-
-
-class SuiteReport(BaseModel):
-    """What a benchmark suite ran: the version of `lm-eval` and each task by name."""
-
-    suite: Name
-    lm_eval: Name
-    tasks: dict[Name, SuiteTask] = Field(max_length=50)
 
 
 class Suite(BaseModel):
@@ -206,69 +182,3 @@ class Curves(BaseModel):
     series: dict[str, list[CurvePoint]]
     evaluations: list[Evaluation]
     statistics: dict[str, float | int | str | None]
-
-
-class Claim(Body):
-    """A worker asks for work."""
-
-    pool: Name = "default"
-    worker: Name
-    claim_id: UUID
-
-
-class Forget(Body):
-    """A worker has restarted and holds nothing."""
-
-    worker: Name
-
-
-class Fenced(Body):
-    """Every write of a worker carries the epoch of its lease."""
-
-    epoch: Annotated[int, Field(strict=True, ge=1)]
-
-
-class Heartbeat(Fenced):
-    """The worker lives and has done `step` rows of `total`."""
-
-    step: Annotated[int, Field(strict=True, ge=0)] = 0
-    total: Annotated[int, Field(strict=True, ge=1)] | None = None
-
-
-class HeartbeatAnswer(BaseModel):
-    """What the worker should do."""
-
-    cancel: bool = False
-    drain: bool = False
-
-
-class SampleReport(Body):
-    """One answer as the worker reports it."""
-
-    prompt: Text
-    expected: Text
-    generated: Text
-    exact: bool
-    row: Annotated[int, Field(strict=True, ge=0)] | None = None
-    loss: Annotated[float, Field(strict=True)] | None = None
-    scores: dict[Annotated[str, Field(max_length=80)], float] = Field(default_factory=dict, max_length=20)
-
-
-class Completion(Fenced):
-    """What was measured."""
-
-    rows: Annotated[int, Field(strict=True, ge=1)]
-    metrics: dict[Annotated[str, Field(max_length=160)], Annotated[float, Field(strict=True)]] = Field(max_length=200)
-    report: SuiteReport | None = None
-    samples: list[SampleReport] = Field(max_length=20)
-    predictions_key: Annotated[str, Field(max_length=400)] | None = None
-
-
-class FailureReport(Fenced):
-    """The attempt ended without a result."""
-
-    code: Annotated[str, Field(min_length=1, max_length=80)]
-    message: Annotated[str, Field(max_length=2000)]
-    blame: Literal["user", "system", "infra"]
-    retry: bool = False
-    log_tail: Annotated[str, Field(max_length=100_000)] = ""

@@ -1,0 +1,1 @@
+"""Bodies of the evaluation service: `evaluations` for its users, `leases` for its workers."""
