@@ -11,14 +11,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation.domain import RETRYABLE, EvaluationStatus, statuses_before
+from slm_evaluation.schemas.evaluations import Filters
+from slm_evaluation.schemas.leases import DatasetRef, KnownModel
 from slm_evaluation.tables import DatasetRow, EvaluationRow, ModelRow
 from slm_shared.http.paging import PageRequest
 from slm_shared.http.sorting import Order, Sort, sorted_page
 from slm_shared.jobs import leases
 from slm_shared.jobs.lifecycle import Queue
-
-MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256", "family", "version", "signature")
-DATASET_FIELDS = ("id", "name", "object_key", "sha256", "row_format", "mapping")
 
 
 def _metric(name: str) -> Sort:
@@ -41,23 +40,10 @@ SORTS: dict[str, Sort] = {
 }
 
 
-@dataclass(frozen=True)
-class Filters:
-    """What a list of evaluations is narrowed to; `since` and `until` are about when they were asked for."""
-
-    model_id: UUID | None = None
-    dataset_id: UUID | None = None
-    experiment_id: UUID | None = None
-    status: EvaluationStatus | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-async def project_model(session: AsyncSession, values: Mapping[str, Any]) -> None:
+async def project_model(session: AsyncSession, model: KnownModel) -> None:
     """Remember a registered model; one that was known by less learns the rest."""
-    known = {name: values[name] for name in MODEL_FIELDS}
-    statement = insert(ModelRow).values(**known)
-    rest = {name: known[name] for name in ("family", "version", "signature")}
+    statement = insert(ModelRow).values(**model.model_dump())
+    rest = model.model_dump(include={"family", "version", "signature"})
     await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=rest))
 
 
@@ -66,10 +52,9 @@ async def forget_model(session: AsyncSession, model_id: UUID) -> None:
     await session.execute(update(ModelRow).where(ModelRow.id == model_id).values(deleted=True))
 
 
-async def project_dataset(session: AsyncSession, values: Mapping[str, Any]) -> None:
+async def project_dataset(session: AsyncSession, dataset: DatasetRef) -> None:
     """Remember a processed dataset."""
-    known = {name: values[name] for name in DATASET_FIELDS}
-    await session.execute(insert(DatasetRow).values(**known).on_conflict_do_nothing())
+    await session.execute(insert(DatasetRow).values(**dataset.model_dump()).on_conflict_do_nothing())
 
 
 async def find_model_named(session: AsyncSession, reference: str) -> ModelRow | None:
@@ -95,8 +80,25 @@ async def find_model(session: AsyncSession, model_id: UUID) -> ModelRow | None:
     return await session.get(ModelRow, model_id)
 
 
-async def add_evaluation(session: AsyncSession, values: Mapping[str, Any]) -> UUID:
+@dataclass(frozen=True)
+class NewEvaluation:
+    """An evaluation to be queued: model and dataset as they are now, how it is measured, and the hash of that."""
+
+    id: UUID
+    model_id: UUID
+    dataset_id: UUID
+    settings: dict[str, Any]
+    settings_hash: str
+    model: dict[str, Any]
+    dataset: dict[str, Any]
+    owner: str | None = None
+    experiment_id: UUID | None = None
+    baseline_evaluation_id: UUID | None = None
+
+
+async def add_evaluation(session: AsyncSession, new: NewEvaluation) -> UUID:
     """Queue an evaluation, or find the one that there is for this model, dataset and settings; returns its id."""
+    values = {**vars(new), "status": EvaluationStatus.QUEUED, "metrics": {}, "samples": []}
     statement = insert(EvaluationRow).values(**values).on_conflict_do_nothing().returning(EvaluationRow.id)
     added = (await session.execute(statement)).scalar_one_or_none()
     if added is not None:

@@ -14,7 +14,7 @@ def test_every_suite_that_ships_can_be_read() -> None:
 
 def test_a_folders_own_suite_goes_before_one_that_ships(tmp_path: Path) -> None:
     (tmp_path / "answers.yaml").write_text("tasks: [arc_easy]\nlimit: 3\n")
-    assert read_suite(tmp_path, "answers") == {
+    assert read_suite(tmp_path, "answers").model_dump() == {
         "name": "answers", "tasks": ["arc_easy"], "few_shot": 0, "limit": 3, "chat": True,
     }  # fmt: skip
 

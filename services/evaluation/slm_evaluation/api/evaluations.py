@@ -1,16 +1,13 @@
 """Evaluations, as users see them."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse, StreamingResponse
 
-from slm_evaluation import store
-from slm_evaluation.domain import EvaluationStatus
-from slm_evaluation.errors import EvaluationNotFoundError, EvaluationNotReadyError
+from slm_evaluation.api.dependencies import FilteredBy, InputResolver, Settings, SortedBy, TrainingService
 from slm_evaluation.schemas.evaluations import (
     Curves,
     Evaluation,
@@ -19,68 +16,38 @@ from slm_evaluation.schemas.evaluations import (
     Predictions,
     Suites,
 )
-from slm_evaluation.service import comparing, curves, ordering, predictions, suites
-from slm_evaluation.service.ordering import Resolver
-from slm_evaluation.settings import EvaluationSettings
-from slm_evaluation.store import SORTS, Filters
-from slm_evaluation.tables import EvaluationRow
-from slm_shared.errors import Hint
+from slm_evaluation.service import comparing, curves, ordering, predictions, reading, suites
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency
 from slm_shared.http.paging import Page, PageQuery
-from slm_shared.http.provided import given
 from slm_shared.http.routing import Objects, OpenRead, ReadSession, WriteSession, router
-from slm_shared.http.sorting import order_of, page_of_sorted
-from slm_shared.peers import Peer
 
 routes = router(tags=["evaluations"])
-
-SORTED_BY = f"One of {', '.join(SORTS)}; with a minus in front descending."
-
-
-async def _find(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow:
-    row = await store.find(session, evaluation_id)
-    if row is None:
-        raise EvaluationNotFoundError("There is no such evaluation.", hint=Hint.LIST_EVALUATIONS)
-    return row
 
 
 @routes.post("/api/evaluations", status_code=202, response_model=Evaluation)
 async def create_evaluation(
-    body: EvaluationCreate, request: Request, principal: Member, once: Idempotency
+    body: EvaluationCreate, principal: Member, once: Idempotency, resolver: InputResolver, settings: Settings
 ) -> JSONResponse:
     """Queue an evaluation of any model on any processed dataset; the same question has one answer."""
     canonical = body.model_dump_json()
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
-    inputs = await given(request.app, Resolver).resolve(body)
+    inputs = await resolver.resolve(body)
 
-    async def work(session: AsyncSession) -> Evaluation:
-        settings = given(request.app, EvaluationSettings)
-        row = await ordering.order_evaluation(session, body, inputs, settings=settings, owner=principal.subject)
-        return Evaluation.of(row)
+    async def order(session: AsyncSession) -> Evaluation:
+        owner = principal.subject
+        return Evaluation.of(await ordering.order_evaluation(session, body, inputs, settings=settings, owner=owner))
 
-    return await once(work, of=canonical, status=202, location=lambda made: f"/api/evaluations/{made.id}")
+    return await once(order, of=canonical, status=202, location=lambda made: f"/api/evaluations/{made.id}")
 
 
 @routes.get("/api/evaluations")
 async def list_evaluations(
-    _: Viewer,
-    session: ReadSession,
-    query: PageQuery,
-    sort: Annotated[str, Query(max_length=40, description=SORTED_BY)] = "-created_at",
-    model_id: Annotated[UUID | None, Query()] = None,
-    dataset_id: Annotated[UUID | None, Query()] = None,
-    experiment_id: Annotated[UUID | None, Query()] = None,
-    status: Annotated[EvaluationStatus | None, Query()] = None,
-    since: Annotated[datetime | None, Query(description="Asked for at or after this time.")] = None,
-    until: Annotated[datetime | None, Query(description="Asked for before this time.")] = None,
+    _: Viewer, session: ReadSession, query: PageQuery, filters: FilteredBy, sort: SortedBy = "-created_at"
 ) -> Page[Evaluation]:
     """Evaluations, newest first unless `sort` says otherwise; a missing number sorts as the largest."""
-    order = order_of(sort, SORTS)
-    filters = Filters(model_id, dataset_id, experiment_id, status, since, until)
-    rows = await store.list_evaluations(session, query, order, filters)
-    return page_of_sorted(rows, query, order, key=lambda row: row.id, show=Evaluation.of)
+    return await reading.list_evaluations(session, query, sort=sort, filters=filters)
 
 
 @routes.get("/api/evaluations:compare")
@@ -89,20 +56,21 @@ async def compare_evaluations(
 ) -> EvaluationComparison:
     """Two evaluations of the same rows: every metric's difference, with a 95 % interval where rows are scored."""
     async with read() as session:
-        one, other = await _find(session, first), await _find(session, second)
+        one = await reading.find_evaluation(session, first)
+        other = await reading.find_evaluation(session, second)
     return await comparing.compare(objects, one, other)
 
 
 @routes.get("/api/evaluations:suites")
-def list_suites(request: Request, _: Viewer) -> Suites:
+def list_suites(settings: Settings, _: Viewer) -> Suites:
     """The benchmark suites that may be asked for."""
-    return Suites(items=suites.list_suites(given(request.app, EvaluationSettings).suites_folder))
+    return Suites(items=suites.list_suites(settings.suites_folder))
 
 
 @routes.get("/api/evaluations/{evaluation_id}")
 async def get_evaluation(evaluation_id: UUID, _: Viewer, session: ReadSession) -> Evaluation:
     """One evaluation."""
-    return Evaluation.of(await _find(session, evaluation_id))
+    return Evaluation.of(await reading.find_evaluation(session, evaluation_id))
 
 
 @routes.post("/api/evaluations/{evaluation_id}:cancel", status_code=202)
@@ -130,7 +98,7 @@ async def get_predictions(
 ) -> Predictions:
     """What the model answered, row by row."""
     async with read() as session:
-        row = await _find(session, evaluation_id)
+        row = await reading.find_evaluation(session, evaluation_id)
     return await predictions.read_page(objects, row, sort=sort, offset=offset, limit=limit, exact=exact)
 
 
@@ -138,17 +106,16 @@ async def get_predictions(
 async def download_predictions(evaluation_id: UUID, _: Viewer, objects: Objects, read: OpenRead) -> StreamingResponse:
     """Every answer as JSON lines."""
     async with read() as session:
-        row = await _find(session, evaluation_id)
-    if row.predictions_key is None:
-        raise EvaluationNotReadyError(f"The evaluation has no predictions: its status is {row.status}.")
+        row = await reading.find_evaluation(session, evaluation_id)
+    key = predictions.key_of(row)
     headers = {"Content-Disposition": f'attachment; filename="{row.model["name"]}-{row.dataset["name"]}.jsonl"'}
-    return StreamingResponse(objects.stream(row.predictions_key), media_type="application/x-ndjson", headers=headers)
+    return StreamingResponse(objects.stream(key), media_type="application/x-ndjson", headers=headers)
 
 
 @routes.get("/api/evaluations/{evaluation_id}/curves")
-async def get_curves(evaluation_id: UUID, request: Request, _: Viewer, read: OpenRead) -> Curves:
+async def get_curves(evaluation_id: UUID, training: TrainingService, _: Viewer, read: OpenRead) -> Curves:
     """The loss curves of the training that made the model, beside what the model scores."""
     async with read() as session:
-        row = await _find(session, evaluation_id)
+        row = await reading.find_evaluation(session, evaluation_id)
         scored = await curves.scored_beside(session, row)
-    return await curves.read_curves(given(request.app, Peer), row, scored)
+    return await curves.read_curves(training, row, scored)

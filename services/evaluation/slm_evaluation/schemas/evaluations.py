@@ -1,17 +1,32 @@
 """What users of evaluations send and get."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
+from fastapi import Query
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from slm_evaluation.domain import EvaluationStatus
 from slm_evaluation.schemas.leases import SuiteReport
 from slm_evaluation.tables import EvaluationRow
 from slm_shared import metrics
 from slm_shared.http.requests import Body
 
 Chosen = Annotated[str, AfterValidator(metrics.measured), Field(json_schema_extra={"enum": list(metrics.MEASURED)})]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list of evaluations is narrowed to."""
+
+    model_id: Annotated[UUID | None, Query()] = None
+    dataset_id: Annotated[UUID | None, Query()] = None
+    experiment_id: Annotated[UUID | None, Query()] = None
+    status: Annotated[EvaluationStatus | None, Query()] = None
+    since: Annotated[datetime | None, Query(description="Asked for at or after this time.")] = None
+    until: Annotated[datetime | None, Query(description="Asked for before this time.")] = None
 
 
 class EvaluationCreate(Body):

@@ -20,6 +20,14 @@ class ModelRef(Answer):
     signature: str | None = None
 
 
+class KnownModel(ModelRef):
+    """What this service remembers of a model; one that was registered on its own has no family and no version."""
+
+    manifest_key: str
+    family: str | None = None
+    version: int | None = None
+
+
 class DatasetRef(Answer):
     """A canonical dataset (Parquet) in the object store; `sha256` is that of the Parquet file."""
 

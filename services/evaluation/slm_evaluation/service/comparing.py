@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from slm_evaluation.errors import EvaluationNotReadyError, NotComparableError
 from slm_evaluation.schemas.evaluations import ComparedMetric, Evaluation, EvaluationComparison
-from slm_evaluation.service.predictions import names_of, read_index, row_columns
+from slm_evaluation.service.predictions import PredictionsIndex, names_of, read_index, row_columns
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.metrics import METRICS
 from slm_shared.storage.objects import ObjectStore
@@ -92,7 +92,7 @@ def _lower_is_better(name: str) -> bool:
     return name in METRICS and METRICS[name].lower_is_better
 
 
-def _differences(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Difference]:
+def _differences(first: PredictionsIndex, second: PredictionsIndex) -> dict[str, Difference]:
     """Per metric; each is a ratio of sums over rows, e.g. nats per token."""
     (numbers, one), (others, other) = row_columns(first), row_columns(second)
     found: dict[str, Difference] = {}

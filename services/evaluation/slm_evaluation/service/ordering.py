@@ -1,7 +1,6 @@
 """Evaluations that somebody asks for, calls off or wants again."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 from uuid import UUID
 
@@ -18,10 +17,10 @@ from slm_evaluation.errors import (
     ModelNotFoundError,
 )
 from slm_evaluation.schemas.evaluations import EvaluationCreate
+from slm_evaluation.schemas.leases import DatasetRef, KnownModel, Measuring
 from slm_evaluation.service.planning import MEASURED, queued
 from slm_evaluation.service.suites import read_suite
 from slm_evaluation.settings import EvaluationSettings
-from slm_evaluation.store import DATASET_FIELDS, MODEL_FIELDS
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.errors import Hint
 from slm_shared.peers import Peer
@@ -33,8 +32,8 @@ from slm_shared.storage.database import Database, database_now
 class Inputs:
     """Model and dataset of an evaluation, as projections hold them."""
 
-    model: dict[str, Any]
-    dataset: dict[str, Any]
+    model: KnownModel
+    dataset: DatasetRef
 
 
 class Resolver:
@@ -49,30 +48,29 @@ class Resolver:
         """Model and dataset. Raises what `errors` says about them, and UnavailableError."""
         return Inputs(await self._model(request.model), await self._dataset(request.dataset))
 
-    async def _model(self, reference: str) -> dict[str, Any]:
+    async def _model(self, reference: str) -> KnownModel:
         async with self._database.read() as session:
             row = await store.find_model_named(session, reference)
         if row is not None and row.deleted:
             raise ModelNotFoundError("The model was deleted.")
         if row is not None:
-            return {name: getattr(row, name) for name in MODEL_FIELDS}
+            return KnownModel.model_validate(row, from_attributes=True)
         found = await self._registry.get(f"/api/models/{quote(reference, safe='')}")
         if found is None:
             raise ModelNotFoundError("There is no such model.", hint=Hint.LIST_MODELS)
-        return {name: found.get(name) for name in MODEL_FIELDS} | {"id": UUID(found["id"])}
+        return KnownModel.model_validate(found)
 
-    async def _dataset(self, reference: str) -> dict[str, Any]:
+    async def _dataset(self, reference: str) -> DatasetRef:
         async with self._database.read() as session:
             row = await store.find_dataset_named(session, reference)
         if row is not None:
-            return {name: getattr(row, name) for name in DATASET_FIELDS}
+            return DatasetRef.model_validate(row, from_attributes=True)
         found = await self._datasets.get(f"/api/datasets/{quote(reference, safe='')}")
         if found is None:
             raise DatasetNotFoundError("There is no such dataset.", hint=Hint.LIST_DATASETS)
         if found["status"] != "processed":
             raise DatasetNotReadyError(f"The dataset is not processed: its status is {found['status']}.")
-        known = {name: found[name] for name in DATASET_FIELDS if name != "sha256"}
-        return known | {"id": UUID(found["id"]), "sha256": found["canonical_sha256"]}
+        return DatasetRef.model_validate(found | {"sha256": found["canonical_sha256"]})
 
 
 async def order_evaluation(
@@ -81,15 +79,14 @@ async def order_evaluation(
     """Queue an evaluation, or find the one that there is of this model on this dataset measured this way."""
     await store.project_model(session, inputs.model)
     await store.project_dataset(session, inputs.dataset)
-    model = await store.find_model(session, inputs.model["id"])
+    model = await store.find_model(session, inputs.model.id)
     assert model is not None
     chosen = settings.model_dump(include=MEASURED) | request.chosen()
     if request.suite is not None:
         chosen["suite"] = read_suite(settings.suites_folder, request.suite)
-    values = queued(model, inputs.dataset | {"id": str(inputs.dataset["id"])}, chosen)
-    evaluation_id = await store.add_evaluation(session, values | {"owner": owner})
-    row = await _find(session, evaluation_id)
-    if row.id == values["id"]:
+    new = replace(queued(model, inputs.dataset, Measuring.model_validate(chosen)), owner=owner)
+    row = await _find(session, await store.add_evaluation(session, new))
+    if row.id == new.id:
         names = {"model": row.model["name"], "dataset": row.dataset["name"]}
         await audit.append(session, "evaluation.queued", actor=owner, object_id=row.id, **names)
     return row

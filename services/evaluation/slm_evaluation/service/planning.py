@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from typing import Any
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation import store
-from slm_evaluation.domain import EvaluationStatus
+from slm_evaluation.schemas.leases import DatasetRef, KnownModel, Measuring
 from slm_evaluation.settings import EvaluationSettings
+from slm_evaluation.store import NewEvaluation
 from slm_evaluation.tables import ModelRow
 from slm_shared.delivery.bus import RetryLater
 from slm_shared.events.catalogue import ModelRegistered
@@ -24,45 +25,47 @@ async def plan_evaluations(session: AsyncSession, event: ModelRegistered, settin
     The base is measured once per dataset and settings, however many models come of it. Raises RetryLater while the
     base model is not known here.
     """
-    await store.project_model(session, {"id": event.model_id, **event.model_dump()})
+    await store.project_model(session, KnownModel.model_validate({"id": event.model_id, **event.model_dump()}))
     if event.kind != "fine_tuned" or event.evaluation_dataset_id is None or event.base_model_id is None:
         return
     base, tuned = await store.find_model(session, event.base_model_id), await store.find_model(session, event.model_id)
     if base is None or tuned is None:
         raise RetryLater(f"the base model {event.base_model_id} is not known yet")
-    baseline = await store.add_evaluation(session, _queued(base, event, settings))
-    values = _queued(tuned, event, settings)
-    values |= {"baseline_evaluation_id": baseline, "experiment_id": event.experiment_id}
-    await store.add_evaluation(session, values)
+    dataset, chosen = _evaluation_set(event), Measuring.model_validate(settings.model_dump(include=MEASURED))
+    baseline = await store.add_evaluation(session, queued(base, dataset, chosen))
+    new = queued(tuned, dataset, chosen)
+    await store.add_evaluation(
+        session, replace(new, baseline_evaluation_id=baseline, experiment_id=event.experiment_id)
+    )
 
 
-def _queued(model: ModelRow, event: ModelRegistered, settings: EvaluationSettings) -> dict[str, Any]:
-    dataset = {
-        "id": str(event.evaluation_dataset_id),
-        "name": event.evaluation_dataset_name,
-        "object_key": event.evaluation_dataset_key,
-        "sha256": event.evaluation_dataset_sha256,
-        "row_format": event.evaluation_row_format,
-        "mapping": event.evaluation_mapping,
-    }
-    return queued(model, dataset, settings.model_dump(include=MEASURED))
+def _evaluation_set(event: ModelRegistered) -> DatasetRef:
+    return DatasetRef.model_validate(
+        {
+            "id": event.evaluation_dataset_id,
+            "name": event.evaluation_dataset_name,
+            "object_key": event.evaluation_dataset_key,
+            "sha256": event.evaluation_dataset_sha256,
+            "row_format": event.evaluation_row_format,
+            "mapping": event.evaluation_mapping,
+        }
+    )
 
 
-def queued(model: ModelRow, dataset: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
-    """The values of a new evaluation; `chosen` says how it is measured, and with model and dataset what it is."""
+def queued(model: ModelRow, dataset: DatasetRef, chosen: Measuring) -> NewEvaluation:
+    """A new evaluation; `chosen` says how it is measured, and with model and dataset what it is."""
     fields = ("name", "artifact_prefix", "manifest_key", "manifest_sha256", "signature")
-    return {
-        "id": new_id(),
-        "model_id": model.id,
-        "dataset_id": UUID(dataset["id"]),
-        "settings": chosen,
-        "settings_hash": hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest(),
-        "model": {"id": str(model.id), **{name: getattr(model, name) for name in fields}},
-        "dataset": dataset,
-        "status": EvaluationStatus.QUEUED,
-        "metrics": {},
-        "samples": [],
-    }
+    # Only what was set: the hash must stay what it was before there was an option that nobody chose.
+    settings = chosen.model_dump(mode="json", exclude_unset=True)
+    return NewEvaluation(
+        id=new_id(),
+        model_id=model.id,
+        dataset_id=dataset.id,
+        settings=settings,
+        settings_hash=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        model={"id": str(model.id), **{name: getattr(model, name) for name in fields}},
+        dataset=dataset.model_dump(mode="json"),
+    )
 
 
 def predictions_prefix(evaluation_id: UUID, epoch: int) -> str:

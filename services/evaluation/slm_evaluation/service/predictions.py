@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
+
+from pydantic import BaseModel
 
 from slm_evaluation.errors import EvaluationNotReadyError
 from slm_evaluation.schemas.evaluations import Predictions, Sample
@@ -18,18 +19,34 @@ PLACES = ("offset", "length")
 Columns = dict[str, list[float]]
 
 
-async def read_index(objects: ObjectStore, row: EvaluationRow) -> dict[str, Any] | None:
+class PredictionsIndex(BaseModel):
+    """The index of predictions: of each row its number, its place in the file, and what it scores, by column.
+
+    The first `answered` rows have answers in the file.
+    """
+
+    format: str
+    answered: int
+    columns: Columns
+
+
+def key_of(row: EvaluationRow) -> str:
+    """The object with the predictions of an evaluation. Raises EvaluationNotReadyError while there are none."""
+    if row.predictions_key is None:
+        raise EvaluationNotReadyError(f"The evaluation has no predictions: its status is {row.status}.")
+    return row.predictions_key
+
+
+async def read_index(objects: ObjectStore, row: EvaluationRow) -> PredictionsIndex | None:
     """The index of an evaluation's predictions; None for one that was made before there were any.
 
     Raises EvaluationNotReadyError while there are no predictions.
     """
-    if row.predictions_key is None:
-        raise EvaluationNotReadyError(f"The evaluation has no predictions: its status is {row.status}.")
     try:
-        index: dict[str, Any] = json.loads(await objects.get_bytes(index_key(row.predictions_key)))
+        stored = json.loads(await objects.get_bytes(index_key(key_of(row))))
     except ObjectMissingError:
         return None
-    return index if index.get("format") == FORMAT else None
+    return PredictionsIndex.model_validate(stored) if stored.get("format") == FORMAT else None
 
 
 async def read_page(
@@ -39,17 +56,15 @@ async def read_page(
 
     Raises EvaluationNotReadyError, and InvalidError for an order that these predictions do not have.
     """
-    index = await read_index(objects, row)
-    assert row.predictions_key is not None
+    index, key = await read_index(objects, row), key_of(row)
     if index is None:
-        lines = (await objects.get_bytes(row.predictions_key)).splitlines()
+        lines = (await objects.get_bytes(key)).splitlines()
         samples = [Sample.model_validate_json(line) for line in lines]
         kept = [sample for sample in samples if exact is None or sample.exact is exact]
         return Predictions(items=kept[offset : offset + limit], offset=offset, total=len(kept))
-    columns: Columns = index["columns"]
-    order = _ordered(columns, index["answered"], sort=sort, exact=exact)
+    order = _ordered(index.columns, index.answered, sort=sort, exact=exact)
     chosen = order[offset : offset + limit]
-    reading = (_line(objects, row.predictions_key, columns, position) for position in chosen)
+    reading = (_line(objects, key, index.columns, position) for position in chosen)
     items = [Sample.model_validate_json(line) for line in await asyncio.gather(*reading)]
     return Predictions(items=items, offset=offset, total=len(order))
 
@@ -79,11 +94,10 @@ async def _line(objects: ObjectStore, key: str, columns: Columns, position: int)
     return await objects.get_range(key, offset=offset, length=length)
 
 
-def row_columns(index: dict[str, Any]) -> tuple[list[int], Columns]:
+def row_columns(index: PredictionsIndex) -> tuple[list[int], Columns]:
     """Row numbers and every column of row scores."""
-    columns: Columns = index["columns"]
-    scores = {name: values for name, values in columns.items() if name not in (*PLACES, "row")}
-    return [int(number) for number in columns["row"]], scores
+    scores = {name: values for name, values in index.columns.items() if name not in (*PLACES, "row")}
+    return [int(number) for number in index.columns["row"]], scores
 
 
 def names_of(columns: Columns) -> Sequence[str]:

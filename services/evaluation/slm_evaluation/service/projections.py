@@ -3,12 +3,13 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation import store
+from slm_evaluation.schemas.leases import DatasetRef
 from slm_shared.events.catalogue import DatasetProcessed, ModelDeleted
 
 
 async def remember_dataset(session: AsyncSession, event: DatasetProcessed) -> None:
     """Remember a dataset."""
-    await store.project_dataset(session, {"id": event.dataset_id, **event.model_dump()})
+    await store.project_dataset(session, DatasetRef.model_validate({"id": event.dataset_id, **event.model_dump()}))
 
 
 async def forget_model(session: AsyncSession, event: ModelDeleted) -> None:

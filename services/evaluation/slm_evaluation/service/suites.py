@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from slm_evaluation.errors import SuiteInvalidError, SuiteNotFoundError
 from slm_evaluation.schemas.evaluations import Suite
+from slm_evaluation.schemas.leases import SuiteRef
 from slm_shared.errors import Hint
 
 SHIPPED = Path(str(files("slm_evaluation"))) / "suites"
@@ -46,12 +47,12 @@ class SuiteFile(BaseModel):
         return tasks
 
 
-def read_suite(folder: Path | None, name: str) -> dict[str, Any]:
+def read_suite(folder: Path | None, name: str) -> SuiteRef:
     """A suite as an evaluation carries it. Raises SuiteNotFoundError and SuiteInvalidError."""
     path = _found(folder).get(name)
     if path is None:
         raise SuiteNotFoundError(f"There is no benchmark suite {name}.", hint=Hint.LIST_SUITES)
-    return {"name": name, **_read(path).model_dump(exclude={"description"})}
+    return SuiteRef.model_validate({"name": name, **_read(path).model_dump(exclude={"description"})})
 
 
 def list_suites(folder: Path | None) -> list[Suite]:
