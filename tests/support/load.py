@@ -28,8 +28,7 @@ from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
-from slm_training.schemas.leases import Checkpoint, Completion, Resumption
-from slm_training.worker.job import RunLease
+from slm_training.schemas.leases import Checkpoint, Completion, Resumption, RunLease
 
 ANSWER_TIMEOUT_S = 10.0
 RETRY_S = 0.1

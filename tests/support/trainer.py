@@ -16,8 +16,7 @@ from slm_shared.peers import Peer
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import ObjectStore
 from slm_testing.waiting import eventually
-from slm_training.schemas.leases import Claim
-from slm_training.worker.job import RunLease
+from slm_training.schemas.leases import Claim, RunLease
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor.work import TrainerWork
 

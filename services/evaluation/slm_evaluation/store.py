@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation.domain import RETRYABLE, EvaluationStatus, statuses_before
 from slm_evaluation.schemas.evaluations import Filters
-from slm_evaluation.schemas.leases import DatasetRef, KnownModel
+from slm_evaluation.schemas.leases import KnownModel
 from slm_evaluation.tables import DatasetRow, EvaluationRow, ModelRow
 from slm_shared.http.paging import PageRequest
 from slm_shared.http.sorting import Order, Sort, sorted_page
 from slm_shared.jobs import leases
 from slm_shared.jobs.lifecycle import Queue
+from slm_shared.references import DatasetRef
 
 
 def _metric(name: str) -> Sort:
@@ -54,7 +55,7 @@ async def forget_model(session: AsyncSession, model_id: UUID) -> None:
 
 async def project_dataset(session: AsyncSession, dataset: DatasetRef) -> None:
     """Remember a processed dataset."""
-    await session.execute(insert(DatasetRow).values(**dataset.model_dump()).on_conflict_do_nothing())
+    await session.execute(insert(DatasetRow).values(**dataset.model_dump(exclude={"rows"})).on_conflict_do_nothing())
 
 
 async def find_model_named(session: AsyncSession, reference: str) -> ModelRow | None:

@@ -6,37 +6,16 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from slm_shared.jobs.protocol import Answer, Fenced, Grant, Name, Request
+from slm_shared.references import DatasetRef, ModelRef
 
 Text = Annotated[str, Field(max_length=20_000)]
-
-
-class ModelRef(Answer):
-    """A model as an artifact in the object store; `signature` is the registry's over id, name and manifest hash."""
-
-    id: UUID
-    name: str
-    artifact_prefix: str
-    manifest_sha256: str
-    signature: str | None = None
 
 
 class KnownModel(ModelRef):
     """What this service remembers of a model; one that was registered on its own has no family and no version."""
 
-    manifest_key: str
     family: str | None = None
     version: int | None = None
-
-
-class DatasetRef(Answer):
-    """A canonical dataset (Parquet) in the object store; `sha256` is that of the Parquet file."""
-
-    id: UUID
-    name: str
-    object_key: str
-    sha256: str
-    row_format: str
-    mapping: dict[str, str]
 
 
 class SuiteRef(Answer):

@@ -17,13 +17,14 @@ from slm_evaluation.errors import (
     ModelNotFoundError,
 )
 from slm_evaluation.schemas.evaluations import EvaluationCreate
-from slm_evaluation.schemas.leases import DatasetRef, KnownModel, Measuring
+from slm_evaluation.schemas.leases import KnownModel, Measuring
 from slm_evaluation.service.planning import MEASURED, queued
 from slm_evaluation.service.suites import read_suite
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.errors import Hint
 from slm_shared.peers import Peer
+from slm_shared.references import DatasetRef
 from slm_shared.storage import audit
 from slm_shared.storage.database import Database, database_now
 

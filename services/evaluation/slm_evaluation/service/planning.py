@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation import store
-from slm_evaluation.schemas.leases import DatasetRef, KnownModel, Measuring
+from slm_evaluation.schemas.leases import KnownModel, Measuring
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.store import NewEvaluation
 from slm_evaluation.tables import ModelRow
 from slm_shared.delivery.bus import RetryLater
 from slm_shared.events.catalogue import ModelRegistered
+from slm_shared.references import DatasetRef
 from slm_shared.storage.ids import new_id
 
 MEASURED = {"max_length", "max_new_tokens", "generations"}
@@ -64,7 +65,7 @@ def queued(model: ModelRow, dataset: DatasetRef, chosen: Measuring) -> NewEvalua
         settings=settings,
         settings_hash=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
         model={"id": str(model.id), **{name: getattr(model, name) for name in fields}},
-        dataset=dataset.model_dump(mode="json"),
+        dataset=dataset.model_dump(mode="json", exclude={"rows"}),
     )
 
 

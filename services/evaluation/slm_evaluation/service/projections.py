@@ -3,8 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation import store
-from slm_evaluation.schemas.leases import DatasetRef
 from slm_shared.events.catalogue import DatasetProcessed, ModelDeleted
+from slm_shared.references import DatasetRef
 
 
 async def remember_dataset(session: AsyncSession, event: DatasetProcessed) -> None:

@@ -1,6 +1,7 @@
-"""What trainers say and hear."""
+"""What trainers say and hear, beside `slm_shared.jobs.protocol`. Only pydantic is imported here: trainers read this."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
@@ -10,6 +11,8 @@ from slm_shared.jobs.protocol import Fenced as Fenced
 from slm_shared.jobs.protocol import Forget as Forget
 from slm_shared.jobs.protocol import Heartbeat as Heartbeat
 from slm_shared.jobs.protocol import HeartbeatAnswer as HeartbeatAnswer
+from slm_shared.references import DatasetRef, ModelRef
+from slm_training.schemas.options import TrainingConfig
 
 
 class WorkerFacts(protocol.Request):
@@ -29,6 +32,32 @@ class Claim(protocol.Claim):
     """A worker asks for work that its `capabilities` suffice for; one that names none is taken to suffice for all."""
 
     capabilities: WorkerFacts | None = None
+
+
+class CheckpointRef(protocol.Answer):
+    """A registered checkpoint as an artifact in the object store; `step` counts optimiser steps."""
+
+    step: int
+    prefix: str
+    manifest_sha256: str
+
+
+class RunLease(protocol.Grant):
+    """What a claim returns; `checkpoints` are those of earlier attempts, the newest first."""
+
+    id_field: ClassVar[str] = "run_id"
+
+    run_id: UUID
+    experiment_id: UUID
+    name: str
+    purpose: Literal["train", "plan"] = "train"
+    config: TrainingConfig
+    base_model: ModelRef
+    training_dataset: DatasetRef
+    evaluation_dataset: DatasetRef | None = None
+    artifact_prefix: str
+    checkpoint_prefix: str = ""
+    checkpoints: list[CheckpointRef] = Field(default_factory=list)
 
 
 class Completion(Fenced):

@@ -15,8 +15,7 @@ from slm_shared.jobs.client import Lease, LeaseClient, LeaseLostError, NoContact
 from slm_shared.storage import manifest
 from slm_shared.storage.manifest import ArtifactMismatchError
 from slm_shared.storage.objects import ObjectMissingError, ObjectStore
-from slm_training.schemas.leases import Checkpoint, CheckpointAnswer, Resumption
-from slm_training.worker.job import RunLease
+from slm_training.schemas.leases import Checkpoint, CheckpointAnswer, Resumption, RunLease
 
 log = structlog.get_logger()
 

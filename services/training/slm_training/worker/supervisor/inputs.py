@@ -6,11 +6,13 @@ from pathlib import Path
 
 import structlog
 
+from slm_shared.references import DatasetRef, ModelRef
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.manifest import ArtifactMismatchError
 from slm_shared.storage.objects import ObjectStore
-from slm_training.worker.job import BaseModelRef, DatasetRef, LocalDataset, RunLease, TrainingJob
+from slm_training.schemas.leases import RunLease
+from slm_training.worker.job import LocalDataset, TrainingJob
 from slm_training.worker.supervisor.checkpoint_uploads import CheckpointUploads
 
 log = structlog.get_logger()
@@ -51,7 +53,7 @@ class Inputs:
             resume_step=resumable.step if resumable else 0,
         )
 
-    async def _base_model(self, base: BaseModelRef) -> Path:
+    async def _base_model(self, base: ModelRef) -> Path:
         folder = self._cache / base.manifest_sha256
         if not await asyncio.to_thread(self._is_intact, folder, base.manifest_sha256):
             partial = folder.with_name(f"{base.manifest_sha256}.{new_id()}")

@@ -17,8 +17,8 @@ from slm_shared.jobs.client import JobFailedError, Lease, LeaseClient, LeaseLost
 from slm_shared.jobs.supervisor import Transfers, Watch, hear, report_of
 from slm_shared.storage.manifest import MANIFEST_NAME
 from slm_shared.storage.objects import ObjectStore
-from slm_training.schemas.leases import Choices, Completion, PlanReport
-from slm_training.worker.job import RunLease, TrainingJob, TrainingResult
+from slm_training.schemas.leases import Choices, Completion, PlanReport, RunLease
+from slm_training.worker.job import TrainingJob, TrainingResult
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor.checkpoint_uploads import CheckpointUploads
 from slm_training.worker.supervisor.inputs import Inputs
