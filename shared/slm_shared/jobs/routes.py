@@ -57,7 +57,8 @@ def _add_claiming(routes: APIRouter, path: str, service: LeaseService[Any, Any],
         grant = await service.claim(session, body)
         if grant is None:
             return Response(status_code=204)
-        return Response(grant.model_dump_json(), media_type="application/json")
+        # Only what was set: what the work leaves to the defaults of the worker stays so.
+        return Response(grant.model_dump_json(exclude_unset=True), media_type="application/json")
 
     @routes.post(f"{path}:forget", status_code=204)
     async def forget(body: Forget, _: Worker, session: WriteSession) -> None:
