@@ -98,7 +98,7 @@ class NewEvaluation:
 
 
 async def add_evaluation(session: AsyncSession, new: NewEvaluation) -> UUID:
-    """Queue an evaluation, or find the one that there is for this model, dataset and settings; returns its id."""
+    """Queue an evaluation, or find the existing one of this model, dataset and settings; returns its id."""
     values = {**vars(new), "status": EvaluationStatus.QUEUED, "metrics": {}, "samples": []}
     statement = insert(EvaluationRow).values(**values).on_conflict_do_nothing().returning(EvaluationRow.id)
     added = (await session.execute(statement)).scalar_one_or_none()
@@ -171,7 +171,7 @@ async def neighbours(session: AsyncSession, row: EvaluationRow) -> Neighbours:
 
 
 async def ask_to_cancel(session: AsyncSession, row: EvaluationRow) -> None:
-    """Note that a running evaluation should end; its worker hears of it with the next heartbeat."""
+    """Note that a running evaluation was cancelled; the answer to the next heartbeat tells its worker."""
     await session.execute(update(EvaluationRow).where(EvaluationRow.id == row.id).values(cancel_requested=True))
 
 
@@ -216,7 +216,7 @@ async def note_progress(session: AsyncSession, row: EvaluationRow, *, done_rows:
 async def move(
     session: AsyncSession, row: EvaluationRow, target: EvaluationStatus, *, values: Mapping[str, Any] | None = None
 ) -> bool:
-    """Move an evaluation along a legal edge, under its current lease, which ends; False when it stands elsewhere."""
+    """Change the status, if `domain.EDGES` allows it, and end the lease; False if somebody else changed it first."""
     here = (EvaluationRow.id == row.id, EvaluationRow.epoch == row.epoch)
     statement = (
         update(EvaluationRow)
@@ -229,7 +229,7 @@ async def move(
 
 
 async def requeue(session: AsyncSession, row: EvaluationRow, *, after_s: float, counted: bool) -> None:
-    """Put an evaluation back into the queue; an attempt that does not count is taken off again."""
+    """Put an evaluation back into the queue. An attempt that is not `counted` is subtracted again."""
     retry_at = func.clock_timestamp() + timedelta(seconds=after_s)
     attempt = row.attempt if counted else row.attempt - 1
     await move(session, row, EvaluationStatus.QUEUED, values={"retry_at": retry_at, "attempt": attempt})

@@ -1,4 +1,4 @@
-"""From reported measurements to a completed evaluation, and to the news that a model got worse."""
+"""Completes an evaluation from what its worker measured, and announces a model that became worse."""
 
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ def refuse_foreign_predictions(evaluation_id: UUID, completion: Completion) -> N
 async def find_regressions(
     database: Database, objects: ObjectStore, evaluation_id: UUID, completion: Completion
 ) -> list[Regression]:
-    """What is worse than in the version before, here or in the version after; read before the transaction begins."""
+    """Compare with the versions before and after. Reads the object store, so no transaction may be open."""
     if completion.predictions_key is None:
         return []
     async with database.read(answering=True) as session:

@@ -1,4 +1,4 @@
-"""Evaluations under a lease: claimed, failed, given back, lost. `jobs.lifecycle` has what all leased work has."""
+"""Evaluations under a lease. `slm_shared.jobs.lifecycle` has what all leased work has in common."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -25,7 +25,7 @@ MAX_LOG_TAIL = 8000
 
 
 class LeasedEvaluations(LeasedWork[EvaluationRow, Claim, EvaluationLease]):
-    """Evaluations, as their workers lease them."""
+    """The evaluations that workers lease."""
 
     lost = Failure(code="worker_lost", message="The evaluation worker stopped answering.", blame="infra", retry=True)
 
@@ -60,12 +60,12 @@ class LeasedEvaluations(LeasedWork[EvaluationRow, Claim, EvaluationLease]):
         )
 
     async def kept(self, session: AsyncSession, row: EvaluationRow, beat: Heartbeat) -> HeartbeatAnswer:
-        """Note the progress; the answer says whether somebody called the work off."""
+        """Note the progress; the answer says whether the evaluation was cancelled."""
         await store.note_progress(session, row, done_rows=beat.step, rows=beat.total)
         return HeartbeatAnswer(cancel=row.cancel_requested)
 
     async def complete(self, work_id: UUID, completion: Completion) -> None:
-        """The measurements are in; a model that is worse than its predecessor is told of. Saying it twice is fine."""
+        """Take the measurements, and announce a model that is worse than its predecessor. May be called twice."""
         completing.refuse_foreign_predictions(work_id, completion)
         worse = await completing.find_regressions(self._database, self._objects, work_id, completion)
         async with self._database.transaction(answering=True) as session:
@@ -77,7 +77,7 @@ class LeasedEvaluations(LeasedWork[EvaluationRow, Claim, EvaluationLease]):
                 await regression.announce_regression(session, each)
 
     async def give_back(self, session: AsyncSession, row: EvaluationRow) -> None:
-        """End an evaluation that was called off; else queue it again, and the attempt does not count."""
+        """End a cancelled evaluation; queue any other again, without counting the attempt."""
         if row.cancel_requested:
             await _end_cancelled(session, row)
         else:

@@ -1,4 +1,4 @@
-"""Evaluations that somebody asks for, calls off or wants again."""
+"""Evaluations that a user orders, cancels or retries."""
 
 from dataclasses import dataclass, replace
 from urllib.parse import quote
@@ -31,14 +31,14 @@ from slm_shared.storage.database import Database, database_now
 
 @dataclass(frozen=True)
 class Inputs:
-    """Model and dataset of an evaluation, as projections hold them."""
+    """The model and the dataset of an evaluation."""
 
     model: KnownModel
     dataset: DatasetRef
 
 
 class Resolver:
-    """Finds what a request names: in the projection first, then once at its owner."""
+    """Finds the model and the dataset of a request: in our own database first, then at the service that owns them."""
 
     def __init__(self, database: Database, *, datasets: Peer, registry: Peer) -> None:
         self._database = database
@@ -77,7 +77,7 @@ class Resolver:
 async def order_evaluation(
     session: AsyncSession, request: EvaluationCreate, inputs: Inputs, *, settings: EvaluationSettings, owner: str
 ) -> EvaluationRow:
-    """Queue an evaluation, or find the one that there is of this model on this dataset measured this way."""
+    """Queue an evaluation, or return the existing one of the same model, dataset and settings."""
     await store.project_model(session, inputs.model)
     await store.project_dataset(session, inputs.dataset)
     model = await store.find_model(session, inputs.model.id)

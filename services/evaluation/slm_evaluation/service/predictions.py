@@ -38,7 +38,7 @@ def key_of(row: EvaluationRow) -> str:
 
 
 async def read_index(objects: ObjectStore, row: EvaluationRow) -> PredictionsIndex | None:
-    """The index of an evaluation's predictions; None for one that was made before there were any.
+    """The index of an evaluation's predictions; None for one that was made before predictions had one.
 
     Raises EvaluationNotReadyError while there are no predictions.
     """

@@ -1,4 +1,4 @@
-"""What the evaluation service knows of its neighbours' data."""
+"""Copies of what other services announced: models and datasets."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 

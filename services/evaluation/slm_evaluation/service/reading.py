@@ -26,7 +26,7 @@ async def find_evaluation(session: AsyncSession, evaluation_id: UUID) -> Evaluat
 async def list_evaluations(
     session: AsyncSession, query: PageRequest, *, sort: str, filters: Filters
 ) -> Page[Evaluation]:
-    """One page of evaluations in the order of `sort`. Raises InvalidError for an order or cursor that there is not."""
+    """One page of evaluations in the order of `sort`. Raises InvalidError for an unknown order or cursor."""
     order = order_of(sort, store.SORTS)
     rows = await store.list_evaluations(session, query, order, filters)
     return page_of_sorted(rows, query, order, key=lambda row: row.id, show=Evaluation.of)

@@ -32,10 +32,10 @@ class Regression:
 async def find_regressions(
     objects: ObjectStore, row: EvaluationRow, predictions_key: str, neighbours: Neighbours
 ) -> list[Regression]:
-    """What is worse in an evaluation that is about to complete than in its predecessor's, and in its successor's than
-    in this: versions are measured in any order.
+    """Compare an evaluation that is about to complete with those of the versions before and after it.
 
-    What cannot be compared is no regression; the object store being away raises UnavailableError.
+    Both, because versions are measured in any order. Evaluations that cannot be compared count as no regression. Raises
+    UnavailableError when the object store does not answer.
     """
     present: Any = EvaluationRow(dataset=row.dataset, predictions_key=predictions_key, status=row.status)
     found = []

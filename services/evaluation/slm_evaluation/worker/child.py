@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 
 def main() -> NoReturn:
-    """Serve jobs for ever."""
+    """Serve jobs until the supervisor ends this process."""
     parent = Parent()
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it without types
     parent.send("ready")

@@ -8,7 +8,7 @@ PROCESS = Path("/proc/self")
 
 
 def forget_peak() -> None:
-    """Let the peak begin anew: a child measures one model after the other. Where the kernel cannot, it stays.
+    """Reset the peak, for a child measures one model after the other. Does nothing where the kernel cannot.
 
     Writing 5 to clear_refs resets VmHWM: https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
     """

@@ -35,10 +35,10 @@ class EvaluatorWork:
         self._idle: asyncio.Task[None] | None = None
 
     async def ready(self) -> None:
-        """Nothing has to be warm: the child is started when there is work."""
+        """Return at once: the child starts with the first job."""
 
     async def drain(self) -> None:
-        """An evaluation is short: it starts over."""
+        """Return at once: an evaluation is short, so the next attempt starts over."""
 
     async def close(self) -> None:
         """Stop the child."""
@@ -99,7 +99,7 @@ class EvaluatorWork:
             self._idle = asyncio.create_task(self._end_when_idle())
 
     async def _follow(self, child: Child, lease: Lease[EvaluationLease]) -> dict[str, Any]:
-        """What the child measured. Raises JobFailedError for every other end."""
+        """Note the progress until the child has its result. Raises JobFailedError for every other end."""
         while True:
             message = await hear(child, self._watch)
             if message["kind"] == "result":

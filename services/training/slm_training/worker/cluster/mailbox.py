@@ -1,4 +1,4 @@
-"""Where the processes of a training leave what they have to say, until the driver fetches it."""
+"""Messages of the processes of a training, until the driver fetches them."""
 
 import asyncio
 from typing import Any
@@ -9,7 +9,7 @@ MAX_QUEUED = 16
 class Mailbox:
     """An actor on the driver's own node, so that it is lost with the driver and not with a node that trains.
 
-    It holds at most 16 messages, of which each has at most one piece of a file; whoever has more to say waits.
+    It holds at most 16 messages, each with at most one piece of a file; senders wait until there is room.
     """
 
     def __init__(self) -> None:

@@ -29,8 +29,10 @@ class Resumable:
 
 
 class CheckpointUploads:
-    """The checkpoints of one attempt. Storing them never delays the training: the newest one goes, older ones wait no
-    more."""
+    """Uploads the checkpoints of one attempt, in the background so that the training never waits.
+
+    While one is being stored only the newest of the others is kept; older ones are dropped.
+    """
 
     def __init__(
         self, store: ObjectStore, leases: LeaseClient[RunLease], *, lease: Lease[RunLease], no_contact_s: float
@@ -58,7 +60,7 @@ class CheckpointUploads:
         return None
 
     def offer(self, step: int, folder: Path, *, metrics: Mapping[str, Any]) -> None:
-        """A checkpoint lies in `folder`, which belongs to this object from now on."""
+        """Take over a checkpoint in `folder`: upload it, then remove the folder."""
         if self._waiting is not None:
             shutil.rmtree(self._waiting[1], ignore_errors=True)
         self._waiting = (step, folder, metrics)

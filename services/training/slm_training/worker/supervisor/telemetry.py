@@ -36,7 +36,7 @@ MAX_LINE_CHARACTERS = 2000
 
 
 class Telemetry:
-    """The way out for what one attempt measures; use as an async context manager around it."""
+    """Publishes what one attempt measures. Use it as an async context manager around the attempt."""
 
     def __init__(self, broker: Broker, *, experiment_id: UUID, epoch: int, spool: Path) -> None:
         self._broker = broker

@@ -28,7 +28,7 @@ class ChildNotReadyError(Exception):
 class WarmChild:
     """Holds the next child. `ready` waits for it, `take` hands it over, `start` begins the one after.
 
-    The child trains here, or submits to `cluster`. `facts` is what it last said of what there is to train on.
+    The child trains here, or submits to `cluster`. `facts` is what it last reported about the hardware.
     """
 
     def __init__(self, work_dir: Path, *, timeout_s: float, cluster: ClusterOptions | None = None) -> None:
