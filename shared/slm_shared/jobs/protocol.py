@@ -61,8 +61,8 @@ class Grant(Answer):
 
     epoch: int
     attempt: int
-    lease_ttl_s: float
-    heartbeat_s: float
+    lease_ttl_s: float = 90.0
+    heartbeat_s: float = 5.0
 
     id_field: ClassVar[str]
     """Which field of a service's own grant has the id of the work, as in its routes."""
