@@ -14,8 +14,8 @@ from slm_shared.storage.objects import ObjectStore
 from slm_training import subscribers
 from slm_training.api import experiments, leases, live, plans, runs, workers
 from slm_training.service import leasing
+from slm_training.service.cleanup import Cleanup
 from slm_training.service.resolving import Resolver
-from slm_training.service.sweeping import Sweeper
 from slm_training.service.telemetry import TelemetryIntake
 from slm_training.settings import TrainingSettings
 
@@ -42,7 +42,7 @@ def create_app(settings: TrainingSettings) -> FastAPI:
             bus,
             TelemetryIntake(database, broker),
             Reaper(database, leasing.reap, lease_ttl_s=settings.lease_ttl_s, interval_s=settings.reaper_interval_s),
-            Sweeper(database, objects),
+            Cleanup(database, objects),
         ],
         closers=[broker.close, datasets.close, registry.close],
         provides=[objects, Resolver(database, datasets=datasets, registry=registry)],

@@ -19,11 +19,37 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: Moment, dict[str, Any]: JSONB, str: Text}  # noqa: RUF012  SQLAlchemy's own form
 
 
-class RunRow(LeaseColumns, Base):
+class JobColumns(LeaseColumns):
+    """What runs and plans have in common: work that waits in the queue of a pool until a trainer leases it.
+
+    `request` is what was asked for, `config` what follows from it, `needs` what a trainer must have. Higher `priority`
+    is claimed first. `failures` counts the bad ends since the last new checkpoint, `total_failures` all of them.
+    """
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    owner: Mapped[str]
+    pool: Mapped[str]
+    state: Mapped[str]
+    base_model: Mapped[dict[str, Any]]
+    training_dataset: Mapped[dict[str, Any]]
+    evaluation_dataset: Mapped[dict[str, Any] | None]
+    config: Mapped[dict[str, Any]]
+    request: Mapped[dict[str, Any] | None]
+    priority: Mapped[int] = mapped_column(server_default="0", default=0)
+    needs: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
+    queued_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(server_default="0", default=0)
+    total_failures: Mapped[int] = mapped_column(server_default="0", default=0)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    error: Mapped[dict[str, Any] | None]
+
+
+class RunRow(JobColumns, Base):
     """A run and its experiment: inputs as they were at launch, state, lease, progress and outcome.
 
-    `failures` counts the bad ends since the last new checkpoint, `total_failures` all of them. `purpose` is `train`, or
-    `plan` for the preflight of a run to come, whose `report` is all that it leaves. `request` is what was asked for,
     `version` counts the edits of a draft, `chosen` is what the trainer decided itself, each with its reason. `origin`
     names the run that this one was cloned from or reproduces.
     """
@@ -34,40 +60,29 @@ class RunRow(LeaseColumns, Base):
         Index("ix_run_newest", "created_at", "id"),
         Index("ix_run_tags", "tags", postgresql_using="gin"),
         Index("ix_run_queue", "pool", "priority", "created_at"),
+        Index("ix_run_claim", "claim_id"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
     experiment_id: Mapped[UUID] = mapped_column(unique=True)
-    name: Mapped[str]
     family: Mapped[str]
     goal: Mapped[str | None]
     description: Mapped[str | None]
-    owner: Mapped[str]
-    pool: Mapped[str]
-    state: Mapped[str]
-    base_model: Mapped[dict[str, Any]]
-    training_dataset: Mapped[dict[str, Any]]
-    evaluation_dataset: Mapped[dict[str, Any] | None]
-    config: Mapped[dict[str, Any]]
-    purpose: Mapped[str] = mapped_column(server_default="train", default="train")
-    request: Mapped[dict[str, Any] | None]
     version: Mapped[int] = mapped_column(server_default="1", default=1)
     tags: Mapped[list[str]] = mapped_column(JSONB, server_default="[]", default=list)
-    priority: Mapped[int] = mapped_column(server_default="0", default=0)
-    needs: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
     origin: Mapped[dict[str, Any] | None]
     plan_id: Mapped[UUID | None]
     chosen: Mapped[dict[str, Any] | None]
-    report: Mapped[dict[str, Any] | None]
-    queued_at: Mapped[datetime | None]
     progress: Mapped[dict[str, Any]] = mapped_column(server_default="{}", default=dict)
-    failures: Mapped[int] = mapped_column(server_default="0", default=0)
-    total_failures: Mapped[int] = mapped_column(server_default="0", default=0)
-    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
-    started_at: Mapped[datetime | None]
-    completed_at: Mapped[datetime | None]
     result: Mapped[dict[str, Any] | None]
-    error: Mapped[dict[str, Any] | None]
+
+
+class PlanRow(JobColumns, Base):
+    """The preflight of a run to come; `report` is what a trainer found, and all that it leaves."""
+
+    __tablename__ = "plan"
+    __table_args__ = (Index("ix_plan_state", "state", "created_at"), Index("ix_plan_claim", "claim_id"))
+
+    report: Mapped[dict[str, Any] | None]
 
 
 class AttemptRow(Base):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -124,11 +125,14 @@ async def test_a_plan_is_made_before_runs_and_launched_as_it_is(platform: Traini
     dataset = await platform.dataset("rows")
     await platform.launch(priority=100)
     plan = await planned(platform, epochs=2)
-    assert plan["status"] == "planning"
+    assert (plan["status"], plan["queue"]["position"]) == ("planning", 1)
     early = await platform.training.post(f"/api/plans/{plan['id']}:launch")
     assert (early.status_code, early.json()["code"]) == (409, "plan_not_ready")
     lease = await platform.started()
     assert (lease["run_id"], lease["purpose"]) == (plan["id"], "plan")
+    (worker,) = (await platform.training.get("/api/workers")).json()["items"]
+    assert (worker["state"], worker["run_id"], worker["run_name"]) == ("busy", plan["id"], "Commands")
+    assert (await platform.tell(lease, "heartbeat", step=0)).json() == {"cancel": False, "drain": False}
     report = {"total_steps": 12, "warnings": []}
     assert (await platform.tell(lease, "complete", report=report)).status_code == 204
     ready = (await platform.training.get(f"/api/plans/{plan['id']}")).json()
@@ -159,3 +163,37 @@ async def test_what_cannot_work_is_refused_by_name(platform: TrainingPlatform) -
     answer = await asking
     assert (answer.status_code, answer.json()["code"]) == (422, "will_not_fit")
     assert answer.json()["errors"] == [{"field": "batch_size", "message": "It needs 99 GB."}]
+
+
+async def test_a_claim_asked_again_is_not_answered_with_a_plan_that_came_in_between(platform: Any) -> None:
+    await platform.dataset("rows")
+    run, claim_id = await platform.launch(), str(new_id())
+    assert (await platform.claim(claim_id=claim_id))["run_id"] == run["id"]
+    plan = await planned(platform)
+    assert (await platform.claim(claim_id=claim_id))["run_id"] == run["id"]
+    assert (await platform.claim())["run_id"] == plan["id"]
+
+
+async def test_a_plan_whose_worker_dies_is_made_by_another(platform: Any) -> None:
+    await platform.dataset("rows")
+    plan = await planned(platform)
+    lost = await platform.started("trainer-1")
+    assert (await platform.worker.post("/api/leases:forget", json={"worker": "trainer-1"})).status_code == 204
+    late = await platform.tell(lost, "complete", report={})
+    assert (late.status_code, late.json()["code"]) == (409, "lease_lost")
+    waiting = (await platform.training.get(f"/api/plans/{plan['id']}")).json()
+    assert (waiting["status"], waiting["queue"]["reason"][:9]) == ("planning", "It failed")
+
+
+async def test_a_plan_cannot_be_completed_as_a_run_nor_a_run_as_a_plan(platform: Any, tmp_path: Path) -> None:
+    await platform.dataset("rows")
+    run = await platform.launch()
+    of_run = await platform.started("trainer-1")
+    await planned(platform)
+    of_plan = await platform.started("trainer-2")
+    assert of_run["run_id"] == run["id"]
+    wrong = [
+        await platform.tell(of_run, "complete", report={}),
+        await platform.tell(of_plan, "complete", **await platform.stored(of_plan, tmp_path)),
+    ]
+    assert [answer.json()["code"] for answer in wrong] == ["lease_lost", "run_not_found"]

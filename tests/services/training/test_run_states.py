@@ -20,7 +20,7 @@ from slm_training.domain import EDGES, TERMINAL, WORKING, Failure, RunState
 from slm_training.errors import LeaseLostError, NotPossibleNowError, RunFinishedError
 from slm_training.schemas.config import RunCreate
 from slm_training.schemas.leases import Checkpoint, Claim, Completion
-from slm_training.service import control, launching, leasing
+from slm_training.service import completing, control, launching, leasing
 from slm_training.service.resolving import Inputs
 from slm_training.settings import TrainingSettings
 
@@ -138,7 +138,7 @@ class Runs(RuleBasedStateMachine):
         async def work() -> dict[str, Any] | None:
             async with self._database.transaction() as session:
                 wanted = Claim(worker=worker, claim_id=new_id())
-                return await leasing.claim_run(session, wanted, TrainingSettings())
+                return await leasing.claim_job(session, wanted, TrainingSettings())
 
         lease = self._wait(work())
         if lease is None:
@@ -152,7 +152,7 @@ class Runs(RuleBasedStateMachine):
     @rule(lease=leases)
     def start(self, lease: Held) -> None:
         """A worker says that it trains."""
-        self._under(lease, leasing.start_run, lease[1])
+        self._under(lease, leasing.start_job, lease[1])
 
     @rule(lease=leases)
     def renew(self, lease: Held) -> None:
@@ -173,20 +173,20 @@ class Runs(RuleBasedStateMachine):
     @rule(lease=leases)
     def release(self, lease: Held) -> None:
         """A worker gives its run back."""
-        self._under(lease, leasing.release_run, lease[1])
+        self._under(lease, leasing.release_job, lease[1])
 
     @rule(lease=leases)
     def complete(self, lease: Held) -> None:
         """A worker says that the artifact is stored, and it reads back."""
         completion = Completion(epoch=lease[1], **FACTS)
-        if self._under(lease, leasing.begin_completion, completion) is not None:
+        if self._under(lease, completing.begin_completion, completion) is not None:
             self._check_edges()
-            self._under(lease, leasing.complete_run, completion)
+            self._under(lease, completing.end_completion, completion)
 
     @rule(lease=leases)
     def begin_to_complete(self, lease: Held) -> None:
         """The service dies while it reads the artifact back."""
-        self._under(lease, leasing.begin_completion, Completion(epoch=lease[1], **FACTS))
+        self._under(lease, completing.begin_completion, Completion(epoch=lease[1], **FACTS))
 
     @rule()
     def let_leases_run_out(self) -> None:

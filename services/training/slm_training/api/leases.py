@@ -1,19 +1,13 @@
 """What trainers ask and report. Not reachable through the gateway; every write carries the epoch of its lease."""
 
-from typing import Any
 from uuid import UUID
 
-from fastapi import Request, Response
+from fastapi import Response
 from starlette.responses import JSONResponse
 
-from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.access import Worker
-from slm_shared.http.provided import given
-from slm_shared.http.routing import WriteSession, router
-from slm_shared.storage import manifest
-from slm_shared.storage.database import Database
-from slm_shared.storage.manifest import ArtifactMismatchError
-from slm_shared.storage.objects import ObjectStore
+from slm_shared.http.routing import ServiceDatabase, WriteSession, router
+from slm_training.api.dependencies import Artifacts, Settings
 from slm_training.domain import Failure, RunState
 from slm_training.schemas.leases import (
     Checkpoint,
@@ -29,16 +23,15 @@ from slm_training.schemas.leases import (
     PlanReport,
     Resumption,
 )
-from slm_training.service import leasing
-from slm_training.settings import TrainingSettings
+from slm_training.service import completing, leasing, planning
 
 routes = router(tags=["leases"])
 
 
 @routes.post("/api/leases:claim", response_model=None)
-async def claim(body: Claim, request: Request, _: Worker, session: WriteSession) -> Response:
+async def claim(body: Claim, settings: Settings, _: Worker, session: WriteSession) -> Response:
     """Lease the next run; 204 when there is none."""
-    lease: dict[str, Any] | None = await leasing.claim_run(session, body, given(request.app, TrainingSettings))
+    lease = await leasing.claim_job(session, body, settings)
     return JSONResponse(lease) if lease is not None else Response(status_code=204)
 
 
@@ -51,23 +44,22 @@ async def forget(body: Forget, _: Worker, session: WriteSession) -> None:
 @routes.post("/api/leases/{run_id}:start", status_code=204)
 async def start(run_id: UUID, body: Fenced, _: Worker, session: WriteSession) -> None:
     """The work has begun."""
-    await leasing.start_run(session, run_id, body.epoch)
+    await leasing.start_job(session, run_id, body.epoch)
 
 
 @routes.post("/api/leases/{run_id}:heartbeat")
 async def heartbeat(
-    run_id: UUID, body: Heartbeat, request: Request, _: Worker, session: WriteSession
+    run_id: UUID, body: Heartbeat, settings: Settings, _: Worker, session: WriteSession
 ) -> HeartbeatAnswer:
     """Keep the lease and hear whether to stop."""
-    state = await leasing.keep_lease(session, run_id, body.epoch, given(request.app, TrainingSettings))
+    state = await leasing.keep_lease(session, run_id, body.epoch, settings)
     return HeartbeatAnswer(cancel=state is RunState.CANCELLING, drain=state is RunState.PAUSING)
 
 
 @routes.post("/api/leases/{run_id}:choose", status_code=204)
 async def choose(run_id: UUID, body: Choices, _: Worker, session: WriteSession) -> None:
     """What the trainer settled by itself, and why."""
-    choices = {name: choice.model_dump() for name, choice in body.choices.items()}
-    await leasing.note_choices(session, run_id, body.epoch, choices)
+    await leasing.note_choices(session, run_id, body)
 
 
 @routes.post("/api/leases/{run_id}:checkpoint")
@@ -83,30 +75,14 @@ async def resume(run_id: UUID, body: Resumption, _: Worker, session: WriteSessio
 
 
 @routes.post("/api/leases/{run_id}:complete", status_code=204)
-async def complete(run_id: UUID, body: Completion | PlanReport, request: Request, _: Worker) -> None:
+async def complete(
+    run_id: UUID, body: Completion | PlanReport, database: ServiceDatabase, objects: Artifacts, _: Worker
+) -> None:
     """The artifact is stored: read all of it back, and only then call the run succeeded. A plan is its report."""
-    database = given(request.app, Database)
-    if isinstance(body, PlanReport):
-        async with database.transaction(answering=True) as session:
-            await leasing.complete_plan(session, run_id, body.epoch, body.report)
-        return
-    async with database.transaction(answering=True) as session:
-        run = await leasing.begin_completion(session, run_id, body)
-    if run is None:
-        return
-    prefix = leasing.artifact_prefix(run)
-    if body.manifest_key != f"{prefix}/{manifest.MANIFEST_NAME}":
-        problem = FieldProblem("manifest_key", "must be the manifest under the lease's own prefix")
-        raise InvalidError("The manifest is not under the lease's prefix.", errors=[problem])
-    try:
-        await manifest.verify(given(request.app, ObjectStore), prefix, body.manifest_sha256)
-    except ArtifactMismatchError as error:
-        failure = Failure("artifact_mismatch", error.message, "infra", retry=True)
-        async with database.transaction(answering=True) as session:
-            await leasing.fail_attempt(session, run_id, body.epoch, failure)
-        return
-    async with database.transaction(answering=True) as session:
-        await leasing.complete_run(session, run_id, body)
+    if isinstance(body, Completion):
+        await completing.complete_run(database, objects, run_id, body)
+    else:
+        await planning.complete_plan(database, run_id, body)
 
 
 @routes.post("/api/leases/{run_id}:fail", status_code=204)
@@ -119,4 +95,4 @@ async def fail(run_id: UUID, body: FailureReport, _: Worker, session: WriteSessi
 @routes.post("/api/leases/{run_id}:release", status_code=204)
 async def release(run_id: UUID, body: Fenced, _: Worker, session: WriteSession) -> None:
     """The run is given back unfinished."""
-    await leasing.release_run(session, run_id, body.epoch)
+    await leasing.release_job(session, run_id, body.epoch)

@@ -5,16 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Header, Request
+from fastapi import Header
 from starlette.responses import StreamingResponse
 
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.access import Viewer
-from slm_shared.http.provided import given
-from slm_shared.http.routing import router
-from slm_shared.storage.database import Database
-from slm_training import store
-from slm_training.errors import ExperimentNotFoundError
+from slm_shared.http.routing import ServiceDatabase, router
 from slm_training.schemas.experiments import LiveMessage
 from slm_training.service import live
 
@@ -30,7 +26,7 @@ routes = router(tags=["experiments"])
 )
 async def follow_experiment(
     experiment_id: UUID,
-    request: Request,
+    database: ServiceDatabase,
     _: Viewer,
     last_event_id: Annotated[str | None, Header(max_length=20, description="Log lines behind this place.")] = None,
 ) -> StreamingResponse:
@@ -38,14 +34,10 @@ async def follow_experiment(
 
     The same messages come over a WebSocket at `/api/experiments/{experiment_id}/socket`.
     """
-    database = given(request.app, Database)
     if last_event_id is not None and not last_event_id.isdecimal():
         problem = FieldProblem("Last-Event-ID", "is not a place in this log")
         raise InvalidError("The Last-Event-ID is not valid.", errors=[problem])
-    async with database.read(answering=True) as session:
-        if await store.find_experiment(session, experiment_id) is None:
-            raise ExperimentNotFoundError("There is no such experiment.")
-    messages = live.follow(database, experiment_id, after=int(last_event_id or 0))
+    messages = await live.follow(database, experiment_id, after=int(last_event_id or 0))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_as_text(messages), media_type="text/event-stream", headers=headers)
 

@@ -3,20 +3,18 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
 from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency
-from slm_shared.http.provided import given
-from slm_shared.http.routing import ReadSession, router
-from slm_shared.storage.database import Database
+from slm_shared.http.routing import ReadSession, ServiceDatabase, router
+from slm_training.api.dependencies import Resolving
 from slm_training.schemas.config import RunCreate
 from slm_training.schemas.plans import Plan
 from slm_training.schemas.runs import Run
-from slm_training.service import control, planning
-from slm_training.service.resolving import Resolver
+from slm_training.service import planning
 
 routes = router(tags=["plans"])
 
@@ -24,21 +22,15 @@ routes = router(tags=["plans"])
 @routes.post("/api/runs:preflight", status_code=200, responses={202: {"model": Plan}})
 async def preflight(
     body: RunCreate,
-    request: Request,
+    resolver: Resolving,
+    database: ServiceDatabase,
     principal: Member,
     response: Response,
     wait_s: Annotated[float, Query(ge=0, le=30, description="How long to wait for the plan.")] = 20.0,
 ) -> Plan:
     """Plan a run: 200 with the plan, 422 with what cannot work, 202 when every worker is busy for longer than that."""
-    resolver = given(request.app, Resolver)
-    database = given(request.app, Database)
-    inputs = await resolver.resolve(body)
-    async with database.transaction(answering=True) as session:
-        plan_id = (await planning.begin_plan(session, body, inputs, owner=principal.subject)).id
-    row = await planning.wait_for_plan(database, plan_id, within_s=wait_s)
-    async with database.read(answering=True) as session:
-        plan = Plan.of(row, await control.queue_place(session, row))
-    response.headers["Location"] = f"/api/plans/{plan_id}"
+    plan = await planning.plan_run(database, resolver, body, owner=principal.subject, wait_s=wait_s)
+    response.headers["Location"] = f"/api/plans/{plan.id}"
     response.status_code = 202 if plan.status == "planning" else 200
     return plan
 
@@ -46,8 +38,7 @@ async def preflight(
 @routes.get("/api/plans/{plan_id}")
 async def get_plan(plan_id: UUID, _: Viewer, session: ReadSession) -> Plan:
     """One plan."""
-    row = await planning.find_plan(session, plan_id)
-    return Plan.of(row, await control.queue_place(session, row))
+    return await planning.show_plan(session, plan_id)
 
 
 @routes.post("/api/plans/{plan_id}:launch", status_code=202, response_model=Run)

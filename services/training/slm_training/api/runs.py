@@ -7,40 +7,45 @@ from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
-from slm_shared.errors import Hint
 from slm_shared.http.access import Member, Viewer
-from slm_shared.http.idempotency import Idempotency
+from slm_shared.http.idempotency import Idempotency, Once
 from slm_shared.http.paging import Page, PageQuery
 from slm_shared.http.preconditions import version_named
-from slm_shared.http.provided import given
-from slm_shared.http.routing import ReadSession, WriteSession, router
-from slm_shared.storage.database import Database
-from slm_training import store
+from slm_shared.http.routing import OpenRead, ReadSession, ServiceDatabase, WriteSession, router
+from slm_shared.identity.principal import Principal
+from slm_training.api.dependencies import Resolving
 from slm_training.domain import ExperimentStatus
-from slm_training.errors import RunNotFoundError
 from slm_training.schemas.config import RunCreate, config_schema
-from slm_training.schemas.runs import Origin, Priority, Run
-from slm_training.service import control, launching
+from slm_training.schemas.runs import Filters, Origin, Priority, Run, Sort
+from slm_training.service import control, drafting, launching, queue, reading
 from slm_training.service.resolving import Resolver
-from slm_training.store import Filters, Sort
-from slm_training.tables import RunRow
 
 routes = router(tags=["runs"])
 
 
 @routes.post("/api/runs", status_code=202, response_model=Run)
-async def launch_run(body: RunCreate, request: Request, principal: Member, once: Idempotency) -> JSONResponse:
+async def launch_run(body: RunCreate, resolver: Resolving, principal: Member, once: Idempotency) -> JSONResponse:
     """Launch a training run, or keep it as a draft."""
+    return await _launch(body, resolver, principal, once)
+
+
+async def _launch(
+    body: RunCreate, resolver: Resolver, principal: Principal, once: Once, *, origin: Origin | None = None
+) -> JSONResponse:
     canonical = body.model_dump_json()
+    # The stored answer first: what the request names may be gone by now.
     if (stored := await once.stored(of=canonical)) is not None:
         return stored
-    resolver = given(request.app, Resolver)
     inputs = await resolver.resolve(body)
 
     async def work(session: AsyncSession) -> Run:
-        return Run.of(await launching.launch_run(session, body, inputs, owner=principal.subject))
+        return Run.of(await launching.launch_run(session, body, inputs, owner=principal.subject, origin=origin))
 
-    return await once(work, of=canonical, status=202, location=lambda run: f"/api/runs/{run.id}")
+    return await once(work, of=canonical, status=202, location=_place_of)
+
+
+def _place_of(run: Run) -> str:
+    return f"/api/runs/{run.id}"
 
 
 @routes.get("/api/runs/schema")
@@ -61,77 +66,55 @@ async def list_runs(
     sort: Annotated[Sort, Query()] = "-created_at",
 ) -> Page[Run]:
     """Runs, newest first unless sorted otherwise."""
-    rows = await store.list_runs(session, query, Filters(status=status, tag=tag, owner=owner, q=q), sort=sort)
-    more = len(rows) > query.limit
-    shown = rows[: query.limit]
-    return Page(items=[Run.of(row) for row in shown], next_cursor=store.cursor_of(shown[-1], sort) if more else None)
-
-
-async def _find(session: AsyncSession, run_id: UUID) -> RunRow:
-    row = await store.find_run(session, run_id)
-    if row is None or row.purpose != store.TRAIN:
-        raise RunNotFoundError("There is no such run.", hint=Hint.LIST_RUNS)
-    return row
+    filters = Filters(status=status, tag=tag, owner=owner, q=q)
+    return await reading.list_runs(session, query, filters, sort=sort)
 
 
 @routes.get("/api/runs/{run_id}")
 async def get_run(run_id: UUID, _: Viewer, session: ReadSession, response: Response) -> Run:
     """One run; `ETag` is the version that an edit of a draft has to name in `If-Match`."""
-    row = await _find(session, run_id)
+    row = await launching.find_run(session, run_id)
     response.headers["ETag"] = f'"{row.version}"'
-    return Run.of(row, await control.queue_place(session, row))
+    return Run.of(row, await queue.place_of(session, row))
 
 
 @routes.patch("/api/runs/{run_id}")
 async def edit_draft(
-    run_id: UUID, body: dict[str, Any], request: Request, principal: Member, response: Response
+    run_id: UUID,
+    body: dict[str, Any],
+    request: Request,
+    database: ServiceDatabase,
+    resolver: Resolving,
+    principal: Member,
+    response: Response,
 ) -> Run:
     """Change options of a draft; null goes back to the default. `If-Match` names the version that was read."""
     version = version_named(request.headers.get("If-Match"))
-    async with given(request.app, Database).read(answering=True) as session:
-        changed = launching.request_of(await _find(session, run_id), body)
-    inputs = await given(request.app, Resolver).resolve(changed)
-    async with given(request.app, Database).transaction(answering=True) as session:
-        row = await launching.edit_draft(session, run_id, changed, inputs, version=version, actor=principal.subject)
-        response.headers["ETag"] = f'"{row.version}"'
-        return Run.of(row)
+    row = await drafting.edit_draft(database, resolver, run_id, body, version=version, actor=principal.subject)
+    response.headers["ETag"] = f'"{row.version}"'
+    return Run.of(row)
 
 
 @routes.delete("/api/runs/{run_id}", status_code=204)
 async def remove_draft(run_id: UUID, principal: Member, session: WriteSession) -> None:
     """Remove a run that was never started."""
-    await launching.remove_draft(session, run_id, actor=principal.subject)
+    await drafting.remove_draft(session, run_id, actor=principal.subject)
 
 
 @routes.post("/api/runs/{run_id}:start", status_code=202)
-async def start_draft(run_id: UUID, request: Request, principal: Member) -> Run:
+async def start_draft(run_id: UUID, database: ServiceDatabase, resolver: Resolving, principal: Member) -> Run:
     """Queue a draft; its inputs are what they are now."""
-    async with given(request.app, Database).read(answering=True) as session:
-        asked = launching.request_of(await _find(session, run_id))
-    inputs = await given(request.app, Resolver).resolve(asked)
-    async with given(request.app, Database).transaction(answering=True) as session:
-        return Run.of(await launching.start_draft(session, run_id, inputs, actor=principal.subject))
+    return Run.of(await drafting.start_draft(database, resolver, run_id, actor=principal.subject))
 
 
 @routes.post("/api/runs/{run_id}:clone", status_code=202, response_model=Run)
 async def clone_run(
-    run_id: UUID, body: dict[str, Any], request: Request, principal: Member, once: Idempotency
+    run_id: UUID, body: dict[str, Any], read: OpenRead, resolver: Resolving, principal: Member, once: Idempotency
 ) -> JSONResponse:
     """Launch (or draft) a run like another one, with the changes of the body."""
-    async with given(request.app, Database).read(answering=True) as session:
-        row = await _find(session, run_id)
-    changed = launching.request_of(row, body)
-    canonical = changed.model_dump_json()
-    if (stored := await once.stored(of=canonical)) is not None:
-        return stored
-    inputs = await given(request.app, Resolver).resolve(changed)
-    origin = Origin(relation="clone", run_id=row.id, experiment_id=row.experiment_id).model_dump(mode="json")
-
-    async def work(session: AsyncSession) -> Run:
-        made = await launching.launch_run(session, changed, inputs, owner=principal.subject, origin=origin)
-        return Run.of(made)
-
-    return await once(work, of=canonical, status=202, location=lambda run: f"/api/runs/{run.id}")
+    async with read() as session:
+        request, origin = await launching.clone_of(session, run_id, body)
+    return await _launch(request, resolver, principal, once, origin=origin)
 
 
 @routes.post("/api/runs/{run_id}:reproduce", status_code=202, response_model=Run)
@@ -141,7 +124,7 @@ async def reproduce_run(run_id: UUID, principal: Member, once: Idempotency) -> J
     async def work(session: AsyncSession) -> Run:
         return Run.of(await launching.reproduce_run(session, run_id, owner=principal.subject))
 
-    return await once(work, of=str(run_id), status=202, location=lambda run: f"/api/runs/{run.id}")
+    return await once(work, of=str(run_id), status=202, location=_place_of)
 
 
 @routes.post("/api/runs/{run_id}:cancel", status_code=202)
@@ -166,4 +149,4 @@ async def resume_run(run_id: UUID, principal: Member, session: WriteSession) -> 
 async def set_priority(run_id: UUID, body: Priority, principal: Member, session: WriteSession) -> Run:
     """Move a run forward or back in the queue."""
     row = await control.set_priority(session, run_id, body.priority, actor=principal.subject)
-    return Run.of(row, await control.queue_place(session, row))
+    return Run.of(row, await queue.place_of(session, row))

@@ -8,12 +8,12 @@ from pydantic import BaseModel
 
 from slm_training.domain import TERMINAL, RunState
 from slm_training.schemas.runs import DatasetReference, ModelReference, QueuePlace, RunError
-from slm_training.tables import RunRow
+from slm_training.tables import PlanRow
 
 PlanStatus = Literal["planning", "ready", "refused"]
 
 
-def status_of(row: RunRow) -> PlanStatus:
+def status_of(row: PlanRow) -> PlanStatus:
     """Where a plan stands."""
     state = RunState(row.state)
     if state is RunState.SUCCEEDED:
@@ -43,7 +43,7 @@ class Plan(BaseModel):
     completed_at: datetime | None
 
     @classmethod
-    def of(cls, row: RunRow, queue: QueuePlace | None = None) -> "Plan":
+    def of(cls, row: PlanRow, queue: QueuePlace | None = None) -> "Plan":
         """The plan in a row."""
         same = {name: getattr(row, name) for name in cls.model_fields if name not in ("status", "queue")}
         return cls.model_validate({**same, "status": status_of(row), "queue": queue}, from_attributes=True)

@@ -1,14 +1,31 @@
 """Runs, as users see them."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from slm_shared.http.requests import Body
+from slm_training.domain import ExperimentStatus
 from slm_training.schemas import options
 from slm_training.tables import RunRow
+
+Sort = Literal["-created_at", "created_at", "name", "-name", "-completed_at", "completed_at", "eval_loss", "-eval_loss"]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list is narrowed to; None and empty narrow nothing. `drafts` are left out unless asked for."""
+
+    status: ExperimentStatus | None = None
+    dataset_id: UUID | None = None
+    base_model_id: UUID | None = None
+    tag: str | None = None
+    owner: str | None = None
+    q: str | None = None
+    drafts: bool = True
 
 
 class ModelReference(BaseModel):

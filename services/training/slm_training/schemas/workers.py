@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from slm_training.tables import RunRow, WorkerRow
+from slm_training.tables import PlanRow, RunRow, WorkerRow
 
 
 class Worker(BaseModel):
@@ -22,17 +22,17 @@ class Worker(BaseModel):
     run_name: str | None
 
     @classmethod
-    def of(cls, row: WorkerRow, run: RunRow | None) -> "Worker":
-        """The worker in a row, with the run that it holds."""
+    def of(cls, row: WorkerRow, job: RunRow | PlanRow | None) -> "Worker":
+        """The worker in a row, with the run (or plan) that it holds."""
         return cls(
             name=row.name,
             pool=row.pool,
-            state="busy" if run else "idle",
+            state="busy" if job else "idle",
             capabilities=row.capabilities,
             first_seen_at=row.first_seen_at,
             last_seen_at=row.last_seen_at,
-            run_id=run.id if run else None,
-            run_name=run.name if run else None,
+            run_id=job.id if job else None,
+            run_name=job.name if job else None,
         )
 
 

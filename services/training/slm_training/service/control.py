@@ -1,4 +1,4 @@
-"""Steering runs that were launched: cancel, pause, resume, priority, and why one waits."""
+"""Steering runs that were launched: cancel, pause, resume, priority."""
 
 from uuid import UUID
 
@@ -9,13 +9,10 @@ from slm_shared.events.catalogue import ExperimentCancelled
 from slm_shared.storage import audit
 from slm_shared.storage.database import database_now
 from slm_training import store
-from slm_training.domain import TERMINAL, Capabilities, RunState, lacks
+from slm_training.domain import TERMINAL, RunState
 from slm_training.errors import NotPossibleNowError, RunFinishedError
-from slm_training.schemas.runs import QueuePlace
 from slm_training.service.launching import announce_launched, locked
 from slm_training.tables import RunRow
-
-WORKER_SEEN_S = 60.0
 
 
 async def cancel_run(session: AsyncSession, run_id: UUID, *, actor: str) -> RunRow:
@@ -42,8 +39,6 @@ async def cancel_run(session: AsyncSession, run_id: UUID, *, actor: str) -> RunR
 
 async def announce_cancelled(session: AsyncSession, run: RunRow) -> None:
     """Tell that a run was cancelled."""
-    if run.purpose == store.PLAN:
-        return
     await outbox.append(session, ExperimentCancelled(experiment_id=run.experiment_id, run_id=run.id))
 
 
@@ -84,29 +79,3 @@ async def set_priority(session: AsyncSession, run_id: UUID, priority: int, *, ac
     await store.change(session, run, {"priority": priority})
     await audit.append(session, "run.prioritised", actor=actor, object_id=run.id, priority=priority)
     return run
-
-
-async def queue_place(session: AsyncSession, run: RunRow) -> QueuePlace | None:
-    """Where a queued run stands and what it waits for; None for one that does not wait."""
-    if run.state != RunState.QUEUED:
-        return None
-    ahead = await store.runs_ahead(session, run)
-    return QueuePlace(position=ahead + 1, reason=await _reason(session, run, ahead), retry_at=run.retry_at)
-
-
-async def _reason(session: AsyncSession, run: RunRow, ahead: int) -> str:
-    if run.retry_at is not None and run.retry_at > await database_now(session):
-        return "It failed and is tried again after a pause."
-    workers = [
-        pair for pair in await store.list_workers(session, seen_within_s=WORKER_SEEN_S) if pair[0].pool == run.pool
-    ]
-    if not workers:
-        return "No worker is connected."
-    missing = [lacks(run.needs, Capabilities.of(worker.capabilities)) for worker, _ in workers]
-    if all(missing):
-        return f"No connected worker has {missing[0]}."
-    if ahead:
-        return f"{ahead} {'run is' if ahead == 1 else 'runs are'} ahead of it."
-    if all(held is not None for _, held in workers):
-        return "Every worker is busy."
-    return "A worker is about to take it."

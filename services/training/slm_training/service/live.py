@@ -9,6 +9,7 @@ from slm_shared.storage.database import Database
 from slm_training import store
 from slm_training.domain import STATUS_OF, TERMINAL, RunState
 from slm_training.schemas.experiments import Line, LiveMessage, TrainingProgress
+from slm_training.service.reading import find_experiment
 from slm_training.tables import RunRow
 
 LOOK_EVERY_S = 0.5
@@ -17,7 +18,16 @@ METRICS = ("eval_loss", "learning_rate", "grad_norm", "token_accuracy", "tokens_
 
 
 async def follow(database: Database, experiment_id: UUID, *, after: int) -> AsyncIterator[LiveMessage | None]:
-    """Messages about an experiment from now on until it ends, log lines behind `after`; None when nothing is new."""
+    """Messages about an experiment from now on until it ends, log lines behind `after`; None when nothing is new.
+
+    Raises ExperimentNotFoundError before the first message.
+    """
+    async with database.read(answering=True) as session:
+        await find_experiment(session, experiment_id)
+    return _messages(database, experiment_id, after=after)
+
+
+async def _messages(database: Database, experiment_id: UUID, *, after: int) -> AsyncIterator[LiveMessage | None]:
     known: tuple[str, dict[str, Any]] | None = None
     while True:
         async with database.read(answering=True) as session:

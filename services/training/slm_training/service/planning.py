@@ -6,17 +6,23 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.errors import FieldProblem, UnavailableError
-from slm_shared.storage import audit
+from slm_shared.jobs import leases
 from slm_shared.storage.database import Database, database_now
-from slm_shared.storage.ids import new_id
 from slm_training import store
 from slm_training.domain import RunState
-from slm_training.errors import DatasetNotFoundError, PlanNotFoundError, PlanNotReadyError, PlanRefusedError
+from slm_training.errors import (
+    DatasetNotFoundError,
+    LeaseLostError,
+    PlanNotFoundError,
+    PlanNotReadyError,
+    PlanRefusedError,
+)
 from slm_training.schemas.config import RunCreate
-from slm_training.schemas.plans import status_of
-from slm_training.service import launching
-from slm_training.service.resolving import Inputs
-from slm_training.tables import RunRow
+from slm_training.schemas.leases import PlanReport
+from slm_training.schemas.plans import Plan, status_of
+from slm_training.service import launching, leasing, queue
+from slm_training.service.resolving import Inputs, Resolver
+from slm_training.tables import PlanRow, RunRow
 
 LOOK_AGAIN_S = 0.1
 FIELD_OF = {
@@ -31,48 +37,55 @@ FIELD_OF = {
 }
 
 
-async def begin_plan(session: AsyncSession, request: RunCreate, inputs: Inputs, *, owner: str) -> RunRow:
-    """Queue a preflight, before all runs."""
-    plan = RunRow(
-        id=new_id(),
-        experiment_id=new_id(),
-        owner=owner,
-        pool="default",
-        purpose=store.PLAN,
-        state=RunState.QUEUED,
-        queued_at=await database_now(session),
-        progress={},
-        **launching.asked(request, inputs),
-    )
-    await store.add_run(session, plan)
-    await audit.append(session, "run.planned", actor=owner, object_id=plan.id, name=plan.name)
-    return plan
+async def complete_plan(database: Database, plan_id: UUID, found: PlanReport) -> None:
+    """A preflight found that the run can work, and what it takes. Raises LeaseLostError."""
+    async with database.transaction(answering=True) as session:
+        plan = await leasing.held(session, plan_id, found.epoch)
+        if not isinstance(plan, PlanRow):
+            raise LeaseLostError("The run is no plan.")
+        await store.move(session, plan, RunState.COMPLETING)
+        ended = {"completed_at": await database_now(session), "error": None, **leases.released()}
+        if not await store.move(session, plan, RunState.SUCCEEDED, values={"report": found.report, **ended}):
+            raise LeaseLostError("The plan is not being made.")
 
 
-async def find_plan(session: AsyncSession, plan_id: UUID) -> RunRow:
-    """A plan. Raises PlanNotFoundError."""
-    row = await store.find_run(session, plan_id)
-    if row is None or row.purpose != store.PLAN:
-        raise PlanNotFoundError("There is no such plan.")
-    return row
+async def plan_run(database: Database, resolver: Resolver, request: RunCreate, *, owner: str, wait_s: float) -> Plan:
+    """Queue a preflight, and give it once it is made, or as it stands after `wait_s`.
 
-
-async def wait_for_plan(database: Database, plan_id: UUID, *, within_s: float) -> RunRow:
-    """The plan once it is made, or as it stands after `within_s`. Raises PlanRefusedError for one that cannot work."""
+    Raises PlanRefusedError for a run that cannot work, and what `Resolver.resolve` raises.
+    """
+    inputs = await resolver.resolve(request)
+    async with database.transaction(answering=True) as session:
+        plan_id = (await launching.queue_plan(session, request, inputs, owner=owner)).id
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + within_s
+    deadline = loop.time() + wait_s
     while True:
         async with database.read(answering=True) as session:
-            plan = await find_plan(session, plan_id)
-        status = status_of(plan)
-        if status == "refused":
-            raise _refusal(plan)
-        if status == "ready" or loop.time() >= deadline:
-            return plan
+            plan = await _find(session, plan_id)
+            if status_of(plan) == "refused":
+                raise _refusal(plan)
+            if status_of(plan) == "ready" or loop.time() >= deadline:
+                return await _shown(session, plan)
         await asyncio.sleep(LOOK_AGAIN_S)
 
 
-def _refusal(plan: RunRow) -> Exception:
+async def show_plan(session: AsyncSession, plan_id: UUID) -> Plan:
+    """A plan, and what it waits for. Raises PlanNotFoundError."""
+    return await _shown(session, await _find(session, plan_id))
+
+
+async def _shown(session: AsyncSession, plan: PlanRow) -> Plan:
+    return Plan.of(plan, await queue.place_of(session, plan))
+
+
+async def _find(session: AsyncSession, plan_id: UUID) -> PlanRow:
+    plan = await store.find_plan(session, plan_id)
+    if plan is None:
+        raise PlanNotFoundError("There is no such plan.")
+    return plan
+
+
+def _refusal(plan: PlanRow) -> Exception:
     error = plan.error or {"code": "cancelled", "message": "The plan was not made.", "blame": "user"}
     if error["blame"] != "user":
         return UnavailableError(f"The preflight could not be made: {error['message']}")
@@ -85,7 +98,7 @@ def _refusal(plan: RunRow) -> Exception:
 
 async def launch_plan(session: AsyncSession, plan_id: UUID, *, owner: str) -> RunRow:
     """Launch exactly what was planned, by content hash. Raises PlanNotReadyError and DatasetNotFoundError."""
-    plan = await find_plan(session, plan_id)
+    plan = await _find(session, plan_id)
     if status_of(plan) != "ready":
         raise PlanNotReadyError(f"The plan is {status_of(plan)}; only one that is ready can be launched.")
     for dataset in filter(None, (plan.training_dataset, plan.evaluation_dataset)):
@@ -93,6 +106,8 @@ async def launch_plan(session: AsyncSession, plan_id: UUID, *, owner: str) -> Ru
         if known is not None and known.deleted:
             raise DatasetNotFoundError(f"The dataset {dataset['name']} was deleted after the plan was made.")
     inputs = Inputs(plan.base_model, plan.training_dataset, plan.evaluation_dataset)
-    run = await launching.launch_run(session, launching.request_of(plan), inputs, owner=owner, plan_id=plan.id)
+    run = await launching.launch_run(
+        session, launching.parsed(plan.request or {}), inputs, owner=owner, plan_id=plan.id
+    )
     await store.change(session, run, {"config": plan.config})
     return run

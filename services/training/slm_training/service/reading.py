@@ -1,31 +1,78 @@
-"""What is told of an experiment: its attempts, and series that run through all of them."""
+"""What is told of runs and experiments: lists, attempts, logs, metrics, comparisons."""
 
-import math
-from collections.abc import Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_shared.errors import FieldProblem, Hint, InvalidError
+from slm_shared.http.paging import Page, PageRequest
 from slm_training import store
-from slm_training.domain import least_and_greatest, lost_steps
-from slm_training.errors import NothingToCompareError
+from slm_training.domain import lost_steps
+from slm_training.errors import ExperimentNotFoundError, NothingToCompareError
 from slm_training.schemas.experiments import (
     RESULT_FIELDS,
     Attempt,
+    Checkpoints,
     Comparison,
     Drift,
     Experiment,
-    Point,
+    Line,
+    Log,
+    Metrics,
+    StoredCheckpoint,
     Transition,
 )
+from slm_training.schemas.runs import Filters, Run, Sort
+from slm_training.service.series import series_of
 from slm_training.tables import RunRow
 
-READ_WHOLE_STEPS = 8 * store.EXTREMES_STEPS
+T = TypeVar("T")
+
+LAST_STEP = 2**62
 DRIFT_METRICS = tuple(name for name in RESULT_FIELDS if name != "duration_s")
 
 
-async def attempts_of(session: AsyncSession, run: RunRow) -> list[Attempt]:
+async def list_runs(session: AsyncSession, query: PageRequest, filters: Filters, *, sort: Sort) -> Page[Run]:
+    """One page of runs. Raises InvalidError for a cursor that is not of this list."""
+    return await _page(session, query, filters, sort=sort, show=Run.of)
+
+
+async def list_experiments(
+    session: AsyncSession, query: PageRequest, filters: Filters, *, sort: Sort
+) -> Page[Experiment]:
+    """One page of experiments. Raises InvalidError for a cursor that is not of this list."""
+    return await _page(session, query, filters, sort=sort, show=Experiment.of)
+
+
+async def _page(
+    session: AsyncSession, query: PageRequest, filters: Filters, *, sort: Sort, show: Callable[[RunRow], T]
+) -> Page[T]:
+    rows = await store.list_runs(session, query, filters, sort=sort)
+    shown = rows[: query.limit]
+    cursor = store.cursor_of(shown[-1], sort) if len(rows) > query.limit else None
+    return Page(items=[show(row) for row in shown], next_cursor=cursor)
+
+
+async def find_experiment(session: AsyncSession, experiment_id: UUID) -> RunRow:
+    """The run behind an experiment. Raises ExperimentNotFoundError."""
+    row = await store.find_experiment(session, experiment_id)
+    if row is None:
+        raise ExperimentNotFoundError("There is no such experiment.", hint=Hint.LIST_EXPERIMENTS)
+    return row
+
+
+async def experiment(session: AsyncSession, experiment_id: UUID) -> Experiment:
+    """One experiment with its attempts and the timeline of its states. Raises ExperimentNotFoundError."""
+    row = await find_experiment(session, experiment_id)
+    timeline = [
+        Transition.model_validate(each, from_attributes=True) for each in await store.transitions_of(session, row.id)
+    ]
+    return Experiment.of(row, await _attempts_of(session, row), timeline)
+
+
+async def _attempts_of(session: AsyncSession, run: RunRow) -> list[Attempt]:
     """Every attempt of a run, oldest first, with how far it came and what of it was lost."""
     rows = await store.attempts_of(session, run.id)
     last = await store.last_steps(session, run.experiment_id)
@@ -36,77 +83,46 @@ async def attempts_of(session: AsyncSession, run: RunRow) -> list[Attempt]:
     ]
 
 
-async def timeline_of(session: AsyncSession, run: RunRow) -> list[Transition]:
-    """Every state of a run with its moment, oldest first."""
-    rows = await store.transitions_of(session, run.id)
-    return [Transition.model_validate(row, from_attributes=True) for row in rows]
+async def checkpoints(session: AsyncSession, experiment_id: UUID) -> Checkpoints:
+    """The checkpoints that are kept of an experiment, the newest first. Raises ExperimentNotFoundError."""
+    rows = await store.checkpoints_of(session, (await find_experiment(session, experiment_id)).id)
+    return Checkpoints(items=[StoredCheckpoint.model_validate(row, from_attributes=True) for row in rows])
 
 
-async def _limits(session: AsyncSession, run: RunRow) -> dict[int, float]:
-    """Up to which step each attempt, by epoch, leads to where the run stands now."""
-    limits: dict[int, float] = {}
-    limit = math.inf
-    for attempt in reversed(await store.attempts_of(session, run.id)):
-        limits[attempt.epoch] = limit
-        limit = min(limit, attempt.resumed_from_step)
-    return limits
+async def log(
+    session: AsyncSession, experiment_id: UUID, *, after: int, limit: int, levels: Sequence[str], q: str | None
+) -> Log:
+    """Log lines of an experiment: the newest, or those behind `after`. Raises ExperimentNotFoundError."""
+    await find_experiment(session, experiment_id)
+    rows = await store.log_of(session, experiment_id, after=after, limit=limit, levels=levels, q=q)
+    lines = [Line.model_validate(row, from_attributes=True) for row in rows]
+    return Log(experiment_id=experiment_id, lines=lines)
 
 
-async def series_of(
+async def metrics(
     session: AsyncSession,
-    run: RunRow,
+    experiment_id: UUID,
     *,
-    names: Sequence[str] = (),
-    steps: tuple[int, int] | None = None,
-    points: int | None = None,
-) -> dict[str, list[Point]]:
-    """The series that lead to where the run stands now, by name: of each attempt what the next ones built on.
-
-    `points` is how many of each series at most, the least and the greatest values kept; None means all of them.
-    """
-    limits = await _limits(session, run)
-    lengths = await store.series_lengths(session, run.experiment_id) if points and steps is None else {}
-    long = [name for name, length in lengths.items() if length > READ_WHOLE_STEPS and (not names or name in names)]
-    found = {name: await _long_series(session, run, name, limits, points or 0) for name in long}
-    short = [name for name in lengths if name not in long and (not names or name in names)] if long else list(names)
-    if short or not long:
-        rows = await store.metrics_of(session, run.experiment_id, epochs=limits, names=short, steps=steps)
-        led = [row for row in rows if row.step <= limits.get(row.epoch, 0)]
-        for name, group in groupby(led, key=lambda row: row.name):
-            found[name] = _thinned([Point.model_validate(row, from_attributes=True) for row in group], points)
-    return dict(sorted(found.items()))
+    names: Sequence[str],
+    first_step: int,
+    last_step: int | None,
+    points: int | None,
+) -> Metrics:
+    """The series of an experiment from one step to another. Raises ExperimentNotFoundError."""
+    row = await find_experiment(session, experiment_id)
+    # Only a whole series can be drawn from its extremes.
+    is_whole = not first_step and last_step is None
+    steps = None if is_whole else (first_step, LAST_STEP if last_step is None else last_step)
+    series = await series_of(session, row, names=names, steps=steps, points=points)
+    return Metrics.model_construct(experiment_id=experiment_id, series=series)
 
 
-def _thinned(points: list[Point], limit: int | None) -> list[Point]:
-    if limit is None or len(points) <= limit:
-        return points
-    return [Point(step=step, value=value) for step, value in _thin([(each.step, each.value) for each in points], limit)]
-
-
-def _thin(points: Sequence[tuple[int, float | None]], limit: int) -> list[tuple[int, float | None]]:
-    return least_and_greatest(points, limit)
-
-
-async def _long_series(
-    session: AsyncSession, run: RunRow, name: str, limits: dict[int, float], points: int
-) -> list[Point]:
-    """From the extremes alone, except where an attempt was cut off in the middle of a bucket."""
-    kept: list[tuple[int, float | None]] = []
-    for epoch, bucket, *extremes in await store.extremes_of(session, run.experiment_id, name=name):
-        limit = limits.get(epoch, 0)
-        first, last = bucket * store.EXTREMES_STEPS, (bucket + 1) * store.EXTREMES_STEPS - 1
-        if last <= limit:
-            kept += {(extremes[0], extremes[1]), (extremes[2], extremes[3])}
-        elif first <= limit:
-            steps = (first, int(limit))
-            rows = await store.metrics_of(session, run.experiment_id, epochs=[epoch], names=[name], steps=steps)
-            kept += [(row.step, row.value) for row in rows]
-    kept.sort(key=lambda point: point[0])
-    return [Point.model_construct(step=step, value=value, time=None) for step, value in _thin(kept, points)]
-
-
-async def compare(session: AsyncSession, runs: Sequence[RunRow], *, names: Sequence[str], points: int) -> Comparison:
-    """Experiments side by side: what differs in their settings, and their curves."""
+async def compare(session: AsyncSession, ids: Sequence[UUID], *, names: Sequence[str], points: int) -> Comparison:
+    """Experiments side by side: what differs in their settings, and their curves. Raises InvalidError."""
+    runs = await store.find_experiments(session, ids)
+    if len(runs) < len(set(ids)):
+        problem = FieldProblem("id", "names an experiment that does not exist")
+        raise InvalidError("One of the experiments does not exist.", errors=[problem])
     shown = [Experiment.of(run) for run in runs]
     settings = {str(each.id): _settings(each) for each in shown}
     options = sorted({name for each in settings.values() for name in each})
@@ -131,8 +147,15 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-async def drift(session: AsyncSession, original: RunRow, run: RunRow) -> Drift:
-    """How the result of a reproduction differs from the original's. Raises NothingToCompareError."""
+async def drift(session: AsyncSession, experiment_id: UUID) -> Drift:
+    """How the result of a reproduction differs from the original's.
+
+    Raises ExperimentNotFoundError and NothingToCompareError.
+    """
+    run = await find_experiment(session, experiment_id)
+    if run.origin is None or run.origin["relation"] != "reproduction":
+        raise NothingToCompareError("The experiment reproduces no other.", hint=Hint.REPRODUCE_RUN)
+    original = await find_experiment(session, UUID(run.origin["experiment_id"]))
     before, after = original.result, run.result
     if before is None or after is None:
         raise NothingToCompareError("Both runs must have completed before they can be compared.")

@@ -1,58 +1,45 @@
 """Every query of the training service."""
 
-from slm_training.store.datasets import (
-    find_dataset,
-    forget_dataset,
-    project_dataset,
-)
-from slm_training.store.leasing import (
+from slm_training.store.attempts import (
     add_checkpoint,
     attempts_of,
-    can_do,
     checkpoints_of,
-    claim,
     end_attempt,
-    expired_runs,
     forget_checkpoints,
-    held_run,
     last_steps,
     note_resumed,
     open_attempt,
     reset_failures,
-    runs_of_worker,
     start_attempt,
 )
-from slm_training.store.listing import (
-    Filters,
-    Sort,
-    cursor_of,
-    list_runs,
-)
-from slm_training.store.queue import (
-    list_workers,
-    note_worker,
-    runs_ahead,
-    statistics,
-)
-from slm_training.store.runs import (
-    PLAN,
-    TRAIN,
-    add_run,
+from slm_training.store.datasets import find_dataset, forget_dataset, project_dataset
+from slm_training.store.jobs import (
+    Job,
+    add,
     change,
-    find_experiment,
-    find_experiments,
-    find_run,
-    locked_run,
+    claim,
+    expired_jobs,
+    find_job,
+    held_job,
+    jobs_ahead,
+    jobs_of_worker,
     move,
     note_transition,
-    remove_draft,
     requeue,
+)
+from slm_training.store.listing import cursor_of, list_runs
+from slm_training.store.runs import (
+    find_experiment,
+    find_experiments,
+    find_plan,
+    find_run,
+    locked_run,
+    remove_draft,
     runs_that_ended,
     transitions_of,
 )
 from slm_training.store.telemetry import (
     EXTREMES_STEPS,
-    MAX_LOG_LINES,
     add_telemetry,
     extremes_of,
     log_behind,
@@ -60,33 +47,33 @@ from slm_training.store.telemetry import (
     metrics_of,
     series_lengths,
 )
+from slm_training.store.workers import list_workers, note_worker, statistics
 
 __all__ = [
     "EXTREMES_STEPS",
-    "MAX_LOG_LINES",
-    "PLAN",
-    "TRAIN",
-    "Filters",
-    "Sort",
+    "Job",
+    "add",
     "add_checkpoint",
-    "add_run",
     "add_telemetry",
     "attempts_of",
-    "can_do",
     "change",
     "checkpoints_of",
     "claim",
     "cursor_of",
     "end_attempt",
-    "expired_runs",
+    "expired_jobs",
     "extremes_of",
     "find_dataset",
     "find_experiment",
     "find_experiments",
+    "find_job",
+    "find_plan",
     "find_run",
     "forget_checkpoints",
     "forget_dataset",
-    "held_run",
+    "held_job",
+    "jobs_ahead",
+    "jobs_of_worker",
     "last_steps",
     "list_runs",
     "list_workers",
@@ -103,8 +90,6 @@ __all__ = [
     "remove_draft",
     "requeue",
     "reset_failures",
-    "runs_ahead",
-    "runs_of_worker",
     "runs_that_ended",
     "series_lengths",
     "start_attempt",

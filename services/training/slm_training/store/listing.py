@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Float, Select, Text, cast, func, literal, or_, select, text, tuple_
@@ -14,24 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.paging import PageRequest
-from slm_training.domain import ExperimentStatus, RunState, states_shown_as
-from slm_training.store.runs import TRAIN
+from slm_training.domain import RunState, states_shown_as
+from slm_training.schemas.runs import Filters, Sort
 from slm_training.tables import RunRow
-
-Sort = Literal["-created_at", "created_at", "name", "-name", "-completed_at", "completed_at", "eval_loss", "-eval_loss"]
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What a list is narrowed to; None and empty narrow nothing. `drafts` are left out unless asked for."""
-
-    status: ExperimentStatus | None = None
-    dataset_id: UUID | None = None
-    base_model_id: UUID | None = None
-    tag: str | None = None
-    owner: str | None = None
-    q: str | None = None
-    drafts: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,7 +55,7 @@ async def list_runs(
 ) -> Sequence[RunRow]:
     """One page of runs (and one more row). Raises InvalidError for a cursor that is not of this list."""
     descending, order = sort.startswith("-"), ORDERS[sort.removeprefix("-")]
-    statement = _filtered(select(RunRow).where(RunRow.purpose == TRAIN), filters)
+    statement = _filtered(select(RunRow), filters)
     place = tuple_(order.by, RunRow.id)
     if query.cursor is not None:
         value, identity = _decode(query.cursor, sort)

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_shared.events.catalogue import MetricPoint, TelemetryBatch
 from slm_training.tables import ExtremesRow, LogRow, MetricRow, RunRow
 
-MAX_LOG_LINES = 1000
 EXTREMES_STEPS = 512
 
 ADD_POINTS = text(

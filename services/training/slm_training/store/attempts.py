@@ -1,63 +1,14 @@
-"""Runs under a lease: claiming, attempts, checkpoints."""
+"""What attempts at runs leave: how they went, and checkpoints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, and_, delete, func, or_, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.jobs import leases
-from slm_training.domain import WORKING, Capabilities, RunState
 from slm_training.tables import AttemptRow, CheckpointRow, MetricRow, RunRow
-
-
-async def claim(
-    session: AsyncSession, *, pool: str, worker: str, claim_id: UUID, ttl_s: float, able: Capabilities
-) -> RunRow | None:
-    """Lease the next run that is due and that a worker with these capabilities can do.
-
-    Plans come first, for somebody waits for them; then the higher priority, then what was queued earlier.
-    """
-    return await leases.claim(
-        session,
-        RunRow,
-        where=and_(RunRow.state == RunState.QUEUED, RunRow.pool == pool, can_do(able)),
-        order_by=[RunRow.purpose.asc(), RunRow.priority.desc(), RunRow.queued_at.asc(), RunRow.id.asc()],
-        worker=worker,
-        claim_id=claim_id,
-        ttl_s=ttl_s,
-        values={"state": RunState.LEASED},
-    )
-
-
-def can_do(able: Capabilities) -> ColumnElement[bool]:
-    """Whether a worker has what a run needs; `domain.lacks` says the same of one run."""
-    device, memory = RunRow.needs["device"].astext, RunRow.needs["memory_gb"].astext.cast(Float)
-    processes = RunRow.needs["processes"].astext.cast(Float)
-    return and_(
-        or_(device.is_(None), device == able.device),
-        or_(memory.is_(None), memory <= able.memory_gb),
-        or_(processes.is_(None), processes <= able.slots),
-    )
-
-
-async def held_run(session: AsyncSession, run_id: UUID, epoch: int) -> RunRow | None:
-    """The run, locked, if `epoch` is its newest lease and still held."""
-    statement = select(RunRow).where(leases.held(RunRow, run_id, epoch)).with_for_update()
-    return await session.scalar(statement.execution_options(populate_existing=True))
-
-
-async def expired_runs(session: AsyncSession) -> Sequence[RunRow]:
-    """Working runs whose lease ran out, locked."""
-    return await leases.expired(session, RunRow, where=RunRow.state.in_(WORKING))
-
-
-async def runs_of_worker(session: AsyncSession, worker: str) -> Sequence[RunRow]:
-    """Working runs that a worker holds, locked."""
-    mine: ColumnElement[bool] = (RunRow.worker == worker) & RunRow.state.in_(WORKING)
-    return (await session.scalars(select(RunRow).where(mine).with_for_update(skip_locked=True))).all()
 
 
 async def open_attempt(session: AsyncSession, run: RunRow) -> bool:

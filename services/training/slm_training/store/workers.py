@@ -1,16 +1,16 @@
-"""The queue and those who work it off: workers, positions, and what the service did so far in numbers."""
+"""Who works the queue off, and what the service did so far in numbers."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Float, and_, func, or_, select, tuple_
+from sqlalchemy import Float, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_training.domain import WORKING, RunState
-from slm_training.store.runs import TRAIN
-from slm_training.tables import AttemptRow, RunRow, WorkerRow
+from slm_training.store.jobs import Job
+from slm_training.tables import AttemptRow, PlanRow, RunRow, WorkerRow
 
 
 async def note_worker(session: AsyncSession, name: str, *, pool: str, capabilities: dict[str, Any]) -> None:
@@ -22,28 +22,20 @@ async def note_worker(session: AsyncSession, name: str, *, pool: str, capabiliti
     await session.execute(statement.on_conflict_do_update(index_elements=[WorkerRow.name], set_=seen))
 
 
-async def list_workers(session: AsyncSession, *, seen_within_s: float) -> Sequence[tuple[WorkerRow, RunRow | None]]:
-    """The workers that spoke lately or hold a lease, each with the run it holds, by name."""
-    holds = and_(RunRow.worker == WorkerRow.name, RunRow.state.in_(WORKING))
+async def list_workers(session: AsyncSession, *, seen_within_s: float) -> Sequence[tuple[WorkerRow, Job | None]]:
+    """The workers that spoke lately or hold a lease, each with the job it holds, by name."""
+    trains = and_(RunRow.worker == WorkerRow.name, RunRow.state.in_(WORKING))
+    plans = and_(PlanRow.worker == WorkerRow.name, PlanRow.state.in_(WORKING))
     recent = WorkerRow.last_seen_at > func.clock_timestamp() - timedelta(seconds=seen_within_s)
-    statement = select(WorkerRow, RunRow).outerjoin(RunRow, holds).where(or_(recent, RunRow.id.is_not(None)))
+    statement = select(WorkerRow, RunRow, PlanRow).outerjoin(RunRow, trains).outerjoin(PlanRow, plans)
+    statement = statement.where(or_(recent, RunRow.id.is_not(None), PlanRow.id.is_not(None)))
     found = await session.execute(statement.order_by(WorkerRow.name))
-    return [(worker, run) for worker, run in found.all()]
-
-
-async def runs_ahead(session: AsyncSession, run: RunRow) -> int:
-    """How many queued runs of its pool are claimed before this one."""
-    ahead = or_(
-        RunRow.priority > run.priority,
-        and_(RunRow.priority == run.priority, tuple_(RunRow.queued_at, RunRow.id) < tuple_(run.queued_at, run.id)),
-    )
-    queued = (RunRow.state == RunState.QUEUED, RunRow.pool == run.pool, RunRow.purpose == TRAIN)
-    return await session.scalar(select(func.count()).where(*queued, ahead)) or 0
+    return [(worker, run or plan) for worker, run, plan in found.all()]
 
 
 async def statistics(session: AsyncSession, *, since: datetime | None) -> dict[str, Any]:
     """Runs by state, times in seconds, device hours and trained tokens of the runs made since a moment."""
-    mine = [RunRow.purpose == TRAIN, RunRow.state != RunState.DRAFT]
+    mine = [RunRow.state != RunState.DRAFT]
     if since is not None:
         mine.append(RunRow.created_at >= since)
     by_state = await session.execute(select(RunRow.state, func.count()).where(*mine).group_by(RunRow.state))

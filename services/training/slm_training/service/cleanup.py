@@ -17,39 +17,39 @@ log = structlog.get_logger()
 EVERY_S = 24 * 3600.0
 # A worker that lost its lease may still be writing; after a week nobody is.
 AFTER = timedelta(days=7)
-# A sweeper that was away for three weeks misses nothing.
+# A service that was away for three weeks misses nothing.
 UNTIL = timedelta(days=28)
 
 
-class Sweeper:
-    """Sweeps once a day behind the runs that ended a week to four weeks ago."""
+class Cleanup:
+    """Cleans up once a day behind the runs that ended a week to four weeks ago."""
 
-    name = "sweeper"
+    name = "cleanup"
 
     def __init__(self, database: Database, objects: ObjectStore) -> None:
         self._database = database
         self._objects = objects
 
     def problem(self) -> str | None:
-        """Nothing depends on the sweeper at any one moment."""
+        """Nothing depends on the cleanup at any one moment."""
         return None
 
     async def run(self) -> None:
-        """Sweep until cancelled; what does not answer is swept next time."""
+        """Clean up until cancelled; what does not answer has its turn next time."""
         while True:
             await asyncio.sleep(EVERY_S)
             try:
-                await self.sweep()
+                await self.clean_up()
             except UnavailableError as error:
-                log.info("sweeper.postponed", why=error.message)
+                log.info("cleanup.postponed", why=error.message)
 
-    async def sweep(self) -> int:
+    async def clean_up(self) -> int:
         """Remove every object of those runs that nothing refers to; returns how many. Raises UnavailableError."""
         async with self._database.read() as session:
             runs = await store.runs_that_ended(session, after=AFTER, until=UNTIL)
-        return sum([await self._sweep_run(run) for run in runs])
+        return sum([await self._clean_up_run(run) for run in runs])
 
-    async def _sweep_run(self, run: RunRow) -> int:
+    async def _clean_up_run(self, run: RunRow) -> int:
         async with self._database.read() as session:
             kept = [each.prefix for each in await store.checkpoints_of(session, run.id)]
         if run.result is not None:
@@ -58,7 +58,7 @@ class Sweeper:
         for key in unwanted:
             await self._objects.remove(key)
         if unwanted:
-            log.info("sweeper.removed", run_id=str(run.id), objects=len(unwanted))
+            log.info("cleanup.removed", run_id=str(run.id), objects=len(unwanted))
         return len(unwanted)
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from slm_shared.http.provided import given
 from slm_shared.storage.database import Database
-from slm_training.service.sweeping import Sweeper
+from slm_training.service.cleanup import Cleanup
 from tests.support.training import TrainingPlatform
 
 
@@ -38,11 +38,11 @@ async def test_only_what_nothing_refers_to_is_removed(platform: TrainingPlatform
             " SELECT id, 20, 1, CAST(:p AS text), '', 1 FROM run"
         )
         await session.execute(text(checkpoint), {"p": f"{prefix}/checkpoints/e1/00000020"})
-    sweeper = Sweeper(database, platform.objects)
-    assert await sweeper.sweep() == 0
+    cleanup = Cleanup(database, platform.objects)
+    assert await cleanup.clean_up() == 0
     assert await keys_of(platform, run["id"]) == everything
     async with database.transaction() as session:
         await session.execute(text("UPDATE run SET completed_at = now() - interval '8 days'"))
-    assert await sweeper.sweep() == 2
+    assert await cleanup.clean_up() == 2
     kept = {"e2/model.safetensors", "e2/manifest.json", "checkpoints/e1/00000020/state.json"}
     assert await keys_of(platform, run["id"]) == kept
