@@ -57,8 +57,10 @@ async def create_database(settings: PlatformSettings, name: str, *, template: st
         await engine.dispose()
 
 
-async def migrate_database(settings: PlatformSettings, service: str, *, name: str | None = None) -> None:
-    """Create a service's database and run its revisions up to the newest."""
+async def migrate_database(
+    settings: PlatformSettings, service: str, *, name: str | None = None, revision: str = "head"
+) -> None:
+    """Create a service's database and run its revisions up to `revision`, by default the newest."""
     name = name or database_name(service)
     await create_database(settings, name)
     config = Config()
@@ -66,7 +68,7 @@ async def migrate_database(settings: PlatformSettings, service: str, *, name: st
     engine = create_async_engine(settings.database_url(name))
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, config)
+            await connection.run_sync(_upgrade, config, revision)
     finally:
         await engine.dispose()
 
@@ -78,12 +80,12 @@ def _migrations_folder(service: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "migrations"
 
 
-def _upgrade(connection: Connection, config: Config) -> None:
+def _upgrade(connection: Connection, config: Config, revision: str) -> None:
     connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
     if _is_current(connection, config):
         return
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _is_current(connection: Connection, config: Config) -> bool:

@@ -95,9 +95,9 @@ def test_what_is_said_twice_has_to_agree() -> None:
     assert "epochs and hyperparameters.epochs say different things" in problem
 
 
-def test_a_path_is_for_the_command_line() -> None:
+def test_a_path_is_for_clients() -> None:
     (problem,) = problems_of({"name": "n", "training_data": {"path": "rows.jsonl"}})
-    assert "`slm train`" in problem
+    assert "a client uploads first" in problem
 
 
 @pytest.mark.parametrize(
