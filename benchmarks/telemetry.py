@@ -110,7 +110,7 @@ async def _lease(database: Database) -> dict[str, Any]:
     async with database.transaction() as session:
         await launching.launch_run(session, request, Inputs(facts, facts, None), owner="benchmark")
     async with database.transaction() as session:
-        lease = await leasing.claim_run(session, Claim(worker="benchmark", claim_id=new_id()), TrainingSettings())
+        lease = await leasing.claim_job(session, Claim(worker="benchmark", claim_id=new_id()), TrainingSettings())
     assert lease is not None
     return lease
 

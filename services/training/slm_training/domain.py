@@ -240,10 +240,7 @@ def least_and_greatest(points: Sequence[tuple[int, float | None]], limit: int) -
     return sorted({points[0], points[-1], *chosen}, key=lambda point: point[0])
 
 
-Option = str | int | float | bool
-
-
-def halved(config: Mapping[str, Option]) -> dict[str, Option] | None:
+def halved(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The same effective batch with half the rows in memory, or None when a batch is one row already."""
     rows, processes = int(config["batch_size"]), int(config.get("num_processes", 1))
     if rows % 2 or rows // 2 < processes or (rows // 2) % processes:

@@ -192,7 +192,7 @@ async def _end_attempt(session: AsyncSession, job: Job, *, outcome: str, code: s
         await store.end_attempt(session, job, outcome=outcome, code=code)
 
 
-def _with_smaller_batch(job: Job) -> dict[str, Any] | None:
+def _with_smaller_batch(job: Job) -> Mapping[str, Any] | None:
     """Half the rows in memory and the same effective batch, if the job allows it and it can be halved."""
     smaller = halved(job.config) if job.config.get("retry_with_smaller_batch", True) else None
     if smaller is None or isinstance(job, PlanRow):
