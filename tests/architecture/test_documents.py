@@ -26,10 +26,12 @@ DECISION_PARTS = ("**Context.**", "**Decision.**", "**Why.**", "**Consequences.*
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def ticked(document: Path) -> set[str]:
-    """What stands between backticks in running text; blocks of code are left out."""
-    text = re.sub(r"^( *)```.*?^\1```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
-    return set(re.findall(r"`([^`\n]+)`", text))
+def named(document: Path) -> set[str]:
+    """What stands between backticks in running text, and what commands in blocks of code call by a path."""
+    whole = document.read_text()
+    text = re.sub(r"^( *)```.*?^\1```", "", whole, flags=re.DOTALL | re.MULTILINE)
+    commands = re.findall(r"(?<![\w/.\-])(?:tests|benchmarks|scripts)/[\w./\-]+", whole)
+    return {*re.findall(r"`([^`\n]+)`", text), *commands}
 
 
 def looks_like_a_path(name: str) -> bool:
@@ -39,7 +41,7 @@ def looks_like_a_path(name: str) -> bool:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
     starts = [*STARTS, document.parent]
-    paths = sorted(filter(looks_like_a_path, ticked(document)))
+    paths = sorted(filter(looks_like_a_path, named(document)))
     assert [path for path in paths if not any((start / path).exists() for start in starts)] == []
 
 
