@@ -96,7 +96,7 @@ class MalformedError(PlatformError):
 
 
 class UnauthenticatedError(PlatformError):
-    """Nobody, or nobody we know, is asking."""
+    """The request names no principal, or one that is not known."""
 
     status, code, title = 401, "unauthenticated", "Not signed in"
 

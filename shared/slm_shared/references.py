@@ -38,7 +38,7 @@ class ModelRef(Reference):
 
 
 class DatasetRef(Reference):
-    """A canonical dataset (Parquet) in the object store; `sha256` is that of the file, `rows` None if nobody told.
+    """A canonical dataset (Parquet) in the object store; `sha256` is that of the file, `rows` None if unknown.
 
     `mapping` names the column of the file that holds each field of the row format, e.g. `{"prompt": "question"}`.
     """

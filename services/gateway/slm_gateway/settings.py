@@ -13,7 +13,7 @@ class GatewaySettings(ServiceSettings):
     """Where the gateway listens and how long it waits for the services behind it.
 
     Until there is sign-in everybody who reaches the gateway is its admin, so it refuses to listen beyond this machine
-    unless `allow_remote` says that something else (a container network, a proxy) keeps strangers out.
+    unless `allow_remote` says that something else (a container network, a proxy) keeps others out.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLM_GATEWAY_", frozen=True, extra="ignore")

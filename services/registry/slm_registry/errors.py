@@ -16,7 +16,7 @@ class FileNotInModelError(NotFoundError):
 
 
 class ModelDeletedError(NotFoundError):
-    """The model was deleted; its lineage, timeline and aliases' history still tell of it."""
+    """The model was deleted; its lineage, its timeline and the history of its aliases remain."""
 
     code = "model_deleted"
 

@@ -116,14 +116,14 @@ class ModelFilters:
 
 
 class ModelEdit(Body):
-    """What may be changed of a model; a field that is left out stays, a description of null is taken away."""
+    """What may be changed of a model. A field that is left out keeps its value; a description of null removes it."""
 
     description: Annotated[str, Field(max_length=10_000)] | None = None
     tags: Tags = Field(default_factory=list)
 
 
 class UploadFields(Body):
-    """What is said of a model that is brought along; with `base_model` it counts as fine-tuned from that.
+    """The fields of an uploaded model; with `base_model` it counts as fine-tuned from that.
 
     `source` says where its files came from, such as `hf:owner/name@commit`.
     """
@@ -238,7 +238,7 @@ class Comparison(BaseModel):
 
 
 class DatasetFacts(BaseModel):
-    """What a card tells of a dataset; `sha256` is that of its canonical Parquet."""
+    """What a card shows of a dataset; `sha256` is that of its canonical Parquet."""
 
     id: UUID
     name: str

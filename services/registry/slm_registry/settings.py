@@ -24,7 +24,7 @@ class RegistrySettings(ServiceSettings):
     """`builtin_dir` holds a folder per base model, named `<family>-v<n>`, that is registered at the first start.
 
     `openlineage` is a transport of the OpenLineage client as JSON, e.g. `{"type": "http", "url": "http://host:5000"}`;
-    without one nothing is emitted. `max_upload_bytes` bounds a model that somebody brings along, packed and unpacked.
+    without one nothing is emitted. `max_upload_bytes` limits an uploaded model, packed and unpacked.
 
     A model becomes `champion` when `promotion_metric` is better than the champion's (or the base's) by
     `promotion_min_delta` on every dataset that both were measured on, no regression was found, and its files verify.

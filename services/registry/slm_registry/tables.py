@@ -78,7 +78,7 @@ class ModelRow(Base):
 
 
 class DatasetRow(Base):
-    """What a card tells of a dataset; a projection of the datasets service's events."""
+    """What a card shows of a dataset; a projection of the datasets service's events."""
 
     __tablename__ = "dataset"
 

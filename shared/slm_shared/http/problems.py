@@ -50,7 +50,7 @@ class Problem(BaseModel):
 
 
 def problem_response(error: PlatformError, request_id: str) -> JSONResponse:
-    """The answer that tells of `error`."""
+    """The answer for an error."""
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
     return JSONResponse(error.problem(request_id), status_code=error.status, media_type=MEDIA_TYPE, headers=headers)
 

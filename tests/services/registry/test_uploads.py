@@ -121,7 +121,7 @@ def link(kind: bytes, name: str = "mine/link.json") -> tarfile.TarInfo:
         (archive(GOOD, entry=link(tarfile.LNKTYPE)), "plain file"),
         (archive(GOOD, entry=link(tarfile.CHRTYPE)), "plain file"),
         (archive(GOOD, entry=tarfile.TarInfo("elsewhere/a.json")), "one folder"),
-        (archive(GOOD, entry=tarfile.TarInfo("mine/deep/er/a.json")), "not taken"),
+        (archive(GOOD, entry=tarfile.TarInfo("mine/deep/er/a.json")), "not accepted"),
         (archive(GOOD, entry=tarfile.TarInfo("mine/config.json")), "twice"),
     ],
 )

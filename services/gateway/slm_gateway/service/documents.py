@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -38,11 +39,11 @@ class ApiDescription:
 
     async def _refresh(self) -> None:
         answers = await asyncio.gather(*(self._fetch(service) for service in SERVICES))
-        self._documents |= {service: answer for service, answer in zip(SERVICES, answers, strict=True) if answer}
+        self._documents |= {service: dict(answer) for service, answer in zip(SERVICES, answers, strict=True) if answer}
         keep_s = REFRESH_AFTER_S if all(answers) else REFRESH_INCOMPLETE_AFTER_S
         self._fresh_until = time.monotonic() + keep_s
 
-    async def _fetch(self, service: str) -> dict[str, Any] | None:
+    async def _fetch(self, service: str) -> Mapping[str, Any] | None:
         try:
             return await self._upstreams.ask(service, DESCRIPTION_PATH)
         except ServiceUnavailableError:

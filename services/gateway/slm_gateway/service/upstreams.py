@@ -1,5 +1,6 @@
 """The services behind the gateway: their addresses, the connections to them, and the principal each is shown."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -47,7 +48,7 @@ class Upstreams:
 
     async def ask(
         self, service: str, path: str, *, principal: Principal | None = None, params: dict[str, str] | None = None
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, Any]:
         """A JSON object of a service. Raises ServiceUnavailableError for anything else, within 2 s."""
         headers = {HEADER: self.token(service, principal)} if principal else {}
         url, timeout = self._bases[service] + path, aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)

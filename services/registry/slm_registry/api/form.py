@@ -1,4 +1,4 @@
-"""Reading the multipart form of a model that somebody brings along, within its limits."""
+"""Reading the multipart form of an uploaded model, within its limits."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Models that somebody brings along."""
+"""Upload of models that were made elsewhere."""
 
 from functools import partial
 from typing import Any

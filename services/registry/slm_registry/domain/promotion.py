@@ -9,7 +9,7 @@ from slm_shared.metrics import lower_is_better
 @dataclass(frozen=True)
 class Policy:
     """What a champion must show: to be better than the champion before by `min_delta` of `metric`, where both were
-    measured on the same rows (without a champion: than its base); not to be told of as regressed; intact files.
+    measured on the same rows (without a champion: than its base); no regression; intact files.
     """
 
     metric: str

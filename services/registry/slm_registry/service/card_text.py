@@ -11,10 +11,10 @@ from markdown_it import MarkdownIt
 from slm_registry.schemas import Card, DatasetFacts, ModelEvaluation
 from slm_shared.metrics import METRICS
 
-# In the metadata; the tables below it tell of all.
+# In the metadata; the tables below list all.
 MAX_RESULTS = 50
 
-# Told elsewhere on the card.
+# Shown elsewhere on the card.
 LEFT_OUT = frozenset({"method", "version_slm-platform"})
 
 
@@ -146,7 +146,7 @@ def _is_beside(base: ModelEvaluation, evaluation: ModelEvaluation) -> bool:
 
 
 def _metrics(evaluation: ModelEvaluation) -> list[str]:
-    """The metrics that are told of: the platform's own, then those of benchmark suites (`<task>.<metric>`)."""
+    """The metrics that are shown: the platform's own, then those of benchmark suites (`<task>.<metric>`)."""
     own = [name for name in METRICS if name in evaluation.metrics]
     return own + sorted(name for name in evaluation.metrics if "." in name)
 

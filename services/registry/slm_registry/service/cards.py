@@ -1,4 +1,4 @@
-"""What the registry tells of a model in one place, and how to make it again."""
+"""The card of a model, and what it takes to reproduce it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -48,17 +48,17 @@ async def delete_model(database: Database, objects: ObjectStore, reference: str,
     Raises ModelInUseError and what `get_model` raises.
     """
     async with database.transaction() as session:
-        prefix = await _bury(session, reference, actor=actor)
+        prefix = await _mark_deleted(session, reference, actor=actor)
     if prefix is not None:
         await objects.remove_prefix(f"{prefix}/")
 
 
-async def _bury(session: AsyncSession, reference: str, *, actor: str) -> str | None:
-    """Let a model be a tombstone; returns the place of files that no other model has."""
+async def _mark_deleted(session: AsyncSession, reference: str, *, actor: str) -> str | None:
+    """Let a model be a tombstone; returns the prefix of files that no other model shares."""
     row = await get_model(session, reference)
     await store.lock_family(session, row.family)
     await _refuse_if_used(session, row)
-    if await store.bury_model(session, row):
+    if await store.mark_deleted(session, row):
         await audit.append(session, "model.deleted", actor=actor, object_id=row.id, name=row.name)
         event = ModelDeleted(model_id=row.id, name=row.name, family=row.family, version=row.version)
         await outbox.append(session, event)

@@ -1,4 +1,4 @@
-"""Tells an OpenLineage backend what happened, each fact at least once; off unless a transport is configured."""
+"""Sends facts to an OpenLineage backend, each at least once; off unless a transport is configured."""
 
 import asyncio
 import time

@@ -1,6 +1,6 @@
 """Models that were made elsewhere: an archive in Hugging Face's layout becomes a version of a family.
 
-Only weights as safetensors and text files are taken: nothing that runs when it is loaded.
+Only weights as safetensors and text files are accepted: nothing that runs when it is loaded.
 """
 
 import shutil
@@ -141,7 +141,9 @@ def _place(member: tarfile.TarInfo, top: str | None) -> tuple[str, PurePosixPath
     folder = "" if inner.parent == PurePosixPath(".") else inner.parent.as_posix()
     if inner.suffix not in SUFFIXES or folder not in FOLDERS:
         allowed = ", ".join(sorted(SUFFIXES))
-        raise ArchiveInvalidError(f"The file {shown} is of a kind that is not taken.", hint=f"Taken are {allowed}.")
+        raise ArchiveInvalidError(
+            f"The file {shown} is of a kind that is not accepted.", hint=f"Accepted are {allowed}."
+        )
     return here, inner
 
 

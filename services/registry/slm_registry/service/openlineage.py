@@ -23,9 +23,9 @@ Facts = Mapping[str, Any]
 
 
 def run_events(subject: str, body: Facts, at: datetime) -> list[RunEvent]:
-    """What a fact is in OpenLineage's words; nothing for what is no state of a job.
+    """The OpenLineage events of a fact; none for a fact that is no state of a job.
 
-    An evaluation is heard of when it has ended: then its start is told too, with the time that it had.
+    An evaluation is known once it has ended; its start is then emitted too, with the time that it had.
     """
     builder = _BUILDERS.get(subject)
     return builder(body, at.isoformat()) if builder else []
@@ -65,7 +65,7 @@ def _not_evaluated(body: Facts, at: str) -> list[RunEvent]:
 
 
 def _measurement(body: Facts, at: str, end: RunState, **facts: Any) -> list[RunEvent]:
-    """Start and end of an evaluation; only its end where nobody noted when it began."""
+    """Start and end of an evaluation; only its end where its start is not known."""
     job = _job(f"evaluate.{body.get('model_name') or body['model_id']}", "EVALUATION")
     inputs = [_input(body.get(f"{each}_name") or body[f"{each}_id"]) for each in ("model", "dataset")]
     events = [_event(end, at, body["evaluation_id"], job, inputs=inputs, **facts)]

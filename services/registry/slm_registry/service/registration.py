@@ -53,7 +53,7 @@ class Registrar:
         version = await store.next_version(session, event.family)
         if await self.add(session, _fine_tuned(event, base, version), event) is None:
             # Another registry was faster; its transaction has registered and announced this very experiment.
-            raise RetryLater("the experiment is being registered by somebody else")
+            raise RetryLater("another process is registering the experiment")
         await store.count_use(session, base.id, "training")
 
     async def add(

@@ -98,7 +98,7 @@ async def set_projection_version(session: AsyncSession, version: int) -> None:
 
 
 async def claim_emission(session: AsyncSession, *, ttl: timedelta) -> datetime | None:
-    """Let the caller alone emit facts for `ttl`; returns when that ends, or None while somebody else may."""
+    """Let the caller alone emit facts for `ttl`; returns when that ends, or None while another process does."""
     now = func.clock_timestamp()
     free = or_(EmissionRow.claim_expires_at.is_(None), EmissionRow.claim_expires_at <= now)
     statement = update(EmissionRow).where(free).values(claim_expires_at=now + ttl)
@@ -112,7 +112,7 @@ async def unemitted_facts(session: AsyncSession, *, limit: int) -> Sequence[Fact
 
 
 async def mark_emitted(session: AsyncSession, seqs: Sequence[int], *, claim: datetime) -> None:
-    """Note that facts were emitted, and give the claim back unless it has expired and is somebody else's by now."""
+    """Note that facts were emitted, and give the claim back unless it has expired and another process has it."""
     await session.execute(update(FactRow).where(FactRow.seq.in_(seqs)).values(emitted_at=func.clock_timestamp()))
     mine = EmissionRow.claim_expires_at == claim
     await session.execute(update(EmissionRow).where(mine).values(claim_expires_at=None))

@@ -86,7 +86,7 @@ async def raise_version(session: AsyncSession, family: str, version: int) -> Non
 
 
 async def lock_family(session: AsyncSession, family: str) -> None:
-    """Hold a family until the caller's transaction ends: its aliases and versions move for nobody else."""
+    """Hold a family until the caller's transaction ends: no other transaction moves its aliases or versions."""
     await session.execute(select(FamilyRow.name).where(FamilyRow.name == family).with_for_update())
 
 
@@ -190,8 +190,8 @@ async def set_signature(session: AsyncSession, row: ModelRow, signature: str) ->
     return (await session.execute(statement)).first() is not None
 
 
-async def bury_model(session: AsyncSession, row: ModelRow) -> bool:
-    """Let a model be deleted; False when it was already."""
+async def mark_deleted(session: AsyncSession, row: ModelRow) -> bool:
+    """Mark a model as deleted; False when it was already."""
     here = (ModelRow.id == row.id, ModelRow.deleted_at.is_(None))
     statement = update(ModelRow).where(*here).values(deleted_at=func.clock_timestamp()).returning(ModelRow.id)
     return (await session.execute(statement)).first() is not None

@@ -1,4 +1,4 @@
-"""Queries about what other services announced: datasets and evaluations, as cards tell of them."""
+"""Queries about datasets and evaluations of other services, as cards show them."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Which process may tell an OpenLineage backend, and until when."""
+"""Until when one process alone may send facts to an OpenLineage backend."""
 
 import sqlalchemy as sa
 from alembic import op
