@@ -150,7 +150,7 @@ class Bus:
 
     def problem(self) -> str | None:
         """None while every consumer is subscribed."""
-        return "; ".join(f"{each.consumer.durable} {each.problem}" for each in self._loops if each.problem) or None
+        return "; ".join(f"{each.name} {why}" for each in self._loops if (why := each.problem())) or None
 
     async def run(self) -> None:
         """Consume until cancelled; handlers in flight are given time to finish."""
@@ -159,11 +159,11 @@ class Bus:
             await subscriber.start()
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
-                group.create_task(loop.run(), name=loop.consumer.durable)
+                group.create_task(loop.run(), name=loop.name)
 
     async def _handle_all(self, durable: str, messages: Sequence[Msg]) -> None:
         # Each in a transaction of its own, so that one cannot undo another. One transaction for all of them would be
-        # opened here, put `within` reach of the middleware, and committed before the first acknowledgement.
+        # opened here, entered with `within`, and committed before the first acknowledgement.
         await asyncio.gather(*(self._handle(durable, message) for message in messages))
 
     async def _handle(self, durable: str, message: Msg) -> None:

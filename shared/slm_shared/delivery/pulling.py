@@ -54,8 +54,7 @@ class PullLoop:
     """One durable consumer.
 
     `handle` gets what was fetched at once, up to `batch` messages, and answers the server for each of them. `check`
-    raises what is wrong with the consumer, or UnavailableError for what `handle` needs. `problem` is None while the
-    consumer is subscribed.
+    raises what is wrong with the consumer, or UnavailableError for what `handle` needs.
     """
 
     def __init__(
@@ -67,12 +66,17 @@ class PullLoop:
         check: Check = check_consumer,
         batch: int = BATCH,
     ) -> None:
-        self.consumer = consumer
-        self.problem: str | None = "is not subscribed yet"
+        self.name = consumer.durable
+        self._consumer = consumer
+        self._problem: str | None = "is not subscribed yet"
         self._jetstream = jetstream
         self._handle = handle
         self._check = check
         self._batch = batch
+
+    def problem(self) -> str | None:
+        """None while the consumer is subscribed."""
+        return self._problem
 
     async def run(self) -> None:
         """Pull until cancelled; messages in flight are given time to be handled."""
@@ -80,27 +84,27 @@ class PullLoop:
             try:
                 await self._fetch_and_handle(await self._jetstream())
             except ConsumerDiffersError as error:
-                self.problem = f"has {error}; run the migration"
+                self._problem = f"has {error}; run the migration"
                 await asyncio.sleep(REBIND_DELAY_S)
             except UnavailableError as error:
-                self.problem = f"waits: {error.message}"
+                self._problem = f"waits: {error.message}"
                 await asyncio.sleep(REBIND_DELAY_S)
             except (NatsError, OSError, TimeoutError) as error:
-                self.problem = "lost its consumer"
-                log.warning("pulling.consumer_lost", durable=self.consumer.durable, error=type(error).__name__)
+                self._problem = "lost its consumer"
+                log.warning("pulling.consumer_lost", durable=self.name, error=type(error).__name__)
                 await asyncio.sleep(REBIND_DELAY_S)
 
     async def _fetch_and_handle(self, jetstream: JetStreamContext) -> None:
-        await self._check(jetstream, self.consumer)
-        pull = await jetstream.pull_subscribe_bind(durable=self.consumer.durable, stream=self.consumer.stream)
-        self.problem = None
+        await self._check(jetstream, self._consumer)
+        pull = await jetstream.pull_subscribe_bind(durable=self._consumer.durable, stream=self._consumer.stream)
+        self._problem = None
         loop = asyncio.get_running_loop()
         checked_at = loop.time()
         try:
             while is_wanted():
                 if loop.time() - checked_at > CHECK_EVERY_S:
                     # A deleted consumer looks like one without messages.
-                    await self._check(jetstream, self.consumer)
+                    await self._check(jetstream, self._consumer)
                     checked_at = loop.time()
                 try:
                     messages = await pull.fetch(self._batch, timeout=FETCH_TIMEOUT_S)

@@ -11,7 +11,7 @@ from slm_shared.events.catalogue import DatasetDeleted
 from slm_shared.events.topology import migrate_topology
 from slm_shared.storage.database import Database
 from slm_testing.waiting import eventually
-from tests.support.nats import own_nats
+from tests.support.nats_server import own_nats
 
 
 async def test_a_consumer_that_ends_without_a_connection_leaves_no_subscription_behind(

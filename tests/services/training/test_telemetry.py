@@ -16,7 +16,7 @@ from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
 from slm_testing.waiting import eventually
 from slm_training.service.telemetry import BATCH, TelemetryIntake
-from tests.support.nats import own_nats
+from tests.support.nats_server import own_nats
 from tests.support.training import TrainingPlatform
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -37,7 +37,7 @@ class TelemetryIntake:
 
     def problem(self) -> str | None:
         """None while the stream is consumed."""
-        return self._loop.problem
+        return self._loop.problem()
 
     async def run(self) -> None:
         """Store what arrives until cancelled."""
