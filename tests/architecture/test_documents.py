@@ -76,6 +76,11 @@ def subjects_in(text: str) -> set[str]:
     return set(re.findall(r"`([a-z_]+\.[a-z_]+)`", text)) & set(CATALOGUE)
 
 
+def test_the_page_of_events_lists_those_of_the_catalogue() -> None:
+    rows = rows_below((DOCS / "events.md").read_text(), "## Which events there are")
+    assert set().union(*(subjects_in(row[0]) for row in rows)) == set(CATALOGUE)
+
+
 def published_by(service: str) -> set[str]:
     return {event.subject for event in CATALOGUE.values() if event.owner == service}
 

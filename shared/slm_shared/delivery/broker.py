@@ -1,7 +1,7 @@
 """The connection to NATS: one per process, reconnecting for ever.
 
-nats-py alone carries the events, without a framework on top: consumption, acknowledgement and dead letters are what
-this platform promises, and they are written here and in `bus` (ADR 0002).
+FastStream carries the handlers but never gets this connection: consumption, acknowledgement and dead letters are what
+this platform promises, and they are written here, in `pulling` and in `bus` (ADR 0008).
 """
 
 import asyncio

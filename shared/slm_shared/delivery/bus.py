@@ -1,7 +1,7 @@
 """From JetStream to effect: one consumer per service and event, each effect exactly once.
 
 FastStream carries the handlers: it reads their parameters, fills them, and runs the middlewares around them. Delivery
-is written here (ADR 0007): a message is decoded and handled in one transaction together with its inbox row, then
+is written here (ADR 0008): a message is decoded and handled in one transaction together with its inbox row, then
 acknowledged. What fails for a passing reason is given back with a delay; what can never be handled becomes a dead
 letter.
 """

@@ -1,7 +1,7 @@
 """The loop that pulls one durable consumer for ever, and knows why it does not.
 
 It takes the place of FastStream's own loop, which hides a deleted consumer and a closed connection and then asks again
-without a pause (ADR 0007).
+without a pause (ADR 0008).
 """
 
 import asyncio
