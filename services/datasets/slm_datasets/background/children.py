@@ -14,6 +14,8 @@ from slm_datasets.schemas import Problem, ProblemLog, Progress
 from slm_datasets.settings import DatasetsSettings
 from slm_shared.errors import UnavailableError
 from slm_shared.jobs.child import Child, clean_environment
+from slm_shared.jobs.client import JobFailedError
+from slm_shared.jobs.supervisor import Watch, hear
 
 log = structlog.get_logger()
 
@@ -58,35 +60,36 @@ async def run_child(
     size_bytes = (await asyncio.to_thread(Path(task["source"]).stat)).st_size
     timeout_s = settings.processing_timeout_s + size_bytes / LEAST_BYTES_PER_S
     limits = {"timeout_s": timeout_s, "memory_bytes": settings.processing_memory_bytes}
+    # Polars is silent while it writes a big file: the limit for all of the work is also the one for each silence.
+    watch = Watch("task", stall_timeout_s=timeout_s)
     try:
         await child.send({**task, **limits})
         async with asyncio.timeout(timeout_s):
-            answer = await _answer(child, on_progress)
+            return await _result(child, watch, on_progress)
     except TimeoutError:
-        raise _unfinished("Processing took too long and was stopped.") from None
+        raise _unfinished("processing_failed", "Processing took too long and was stopped.") from None
+    except JobFailedError as error:
+        log.error("processing.child_failed", code=error.code, tail=error.log_tail)
+        code = error.code if error.code == "out_of_memory" else "processing_failed"
+        raise _unfinished(code, error.message) from error
     finally:
-        code = await child.stop(grace_s=0.5)
-    if answer is None:
-        log.error("processing.child_died", code=code, tail=child.log_tail())
-        raise _unfinished("The process that read the file ended without an answer.")
-    if answer.problem is not None:
-        raise TaskFailedError(answer.problem, problems=answer.problems)
-    return answer.result or {}
+        await child.stop(grace_s=0.5)
 
 
-def _unfinished(message: str) -> TaskFailedError:
+def _unfinished(code: str, message: str) -> TaskFailedError:
     hint = "Upload it in smaller files, or in another format."
-    return TaskFailedError(Problem(code="processing_failed", message=message, hint=hint), retry=True)
+    return TaskFailedError(Problem(code=code, message=message, hint=hint), retry=True)
 
 
-async def _answer(child: Child, on_progress: OnProgress) -> _Message | None:
-    async for said in child.messages():
-        message = _Message.model_validate(without_nul(said))
+async def _result(child: Child, watch: Watch, on_progress: OnProgress) -> dict[str, Any]:
+    while True:
+        message = _Message.model_validate(without_nul(await hear(child, watch)))
+        if message.problem is not None:
+            raise TaskFailedError(message.problem, problems=message.problems)
         if message.progress is None:
-            return message
+            return message.result or {}
         with contextlib.suppress(UnavailableError):
             await on_progress(message.progress)
-    return None
 
 
 def without_nul(value: Any) -> Any:
