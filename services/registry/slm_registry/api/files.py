@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from slm_registry.api.dependencies import ModelToOpen, OpenedArtifact, Reader, Registration
 from slm_registry.schemas import Card, Reproduction, Verification
-from slm_registry.service import cards, files, signing
+from slm_registry.service import cards, files
 from slm_registry.service.card_text import render, render_html
 from slm_registry.service.files import Part
 from slm_shared.http.access import Admin, Viewer
@@ -54,7 +54,7 @@ async def sign_model(
 
     A model that has a signature is only verified.
     """
-    return await signing.sign_model(database, reader, registrar, model, actor=principal.subject)
+    return await registrar.sign(database, reader, model, actor=principal.subject)
 
 
 @routes.get("/api/models/{reference}/files/{path:path}", response_class=StreamingResponse)

@@ -8,14 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_registry import store
 from slm_registry.domain import LATEST, model_name
 from slm_registry.errors import SigningKeyMissingError
+from slm_registry.schemas import Verification
 from slm_registry.service import journal
 from slm_registry.service.aliases import REGISTRY, move_alias
+from slm_registry.service.artifacts import ArtifactReader
+from slm_registry.service.reading import get_model
 from slm_registry.tables import ModelRow
 from slm_shared.delivery import outbox
 from slm_shared.delivery.bus import RetryLater
 from slm_shared.events.catalogue import ExperimentCompleted, ModelRegistered
 from slm_shared.references import PinnedReference
 from slm_shared.storage import audit
+from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.signing import ArtifactSigner
 
@@ -76,14 +80,24 @@ class Registrar:
         await _announce(session, model, event)
         return model
 
-    async def sign(self, session: AsyncSession, row: ModelRow, *, actor: str) -> None:
-        """Sign a model that was registered before models were signed; its files have just been verified."""
+    async def sign(self, database: Database, reader: ArtifactReader, model: ModelRow, *, actor: str) -> Verification:
+        """Sign a model that was registered before models were signed, if every file is as registered.
+
+        A model that has a signature is only verified. Raises SigningKeyMissingError.
+        """
+        found = await reader.verify(model, as_signed=model.signature is not None)
+        if model.signature is not None or not found.intact:
+            return found
         if self._signer is None:
             raise SigningKeyMissingError("The registry has no key to sign with.", hint="Set SLM_SIGNING_KEY.")
-        signature = self._signer.sign(row.id, row.name, row.manifest_sha256)
-        if await store.set_signature(session, row, signature):
-            await audit.append(session, "model.signed", actor=actor, object_id=row.id, name=row.name)
-            await journal.note(session, "model.signed", {"name": row.name, "by": actor}, model_id=row.id)
+        signature = self._signer.sign(model.id, model.name, model.manifest_sha256)
+        async with database.transaction(answering=True) as session:
+            if await store.set_signature(session, model, signature):
+                await audit.append(session, "model.signed", actor=actor, object_id=model.id, name=model.name)
+                await journal.note(session, "model.signed", {"name": model.name, "by": actor}, model_id=model.id)
+        async with database.read(answering=True) as session:
+            signed = await get_model(session, str(model.id))
+        return await reader.verify(signed)
 
 
 def _fine_tuned(event: ExperimentCompleted, base: ModelRow, version: int) -> ModelRow:

@@ -16,7 +16,9 @@ from slm_registry.store.journal import (
     add_fact,
     all_facts,
     claim_emission,
+    evaluations_of,
     facts_of_model,
+    find_datasets,
     is_known,
     mark_emitted,
     project_dataset,
@@ -54,7 +56,6 @@ from slm_registry.store.models import (
     set_signature,
     shares_its_files,
 )
-from slm_registry.store.projections import evaluations_of, find_datasets
 
 __all__ = [
     "MAX_NODES", "SORTS", "add_drawing", "add_fact", "add_model", "alias_moves_of", "aliases_of_family",

@@ -50,6 +50,18 @@ async def project_evaluation(session: AsyncSession, body: Mapping[str, Any], at:
     await session.execute(insert(EvaluationRow).values(**values, completed_at=at).on_conflict_do_nothing())
 
 
+async def find_datasets(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, DatasetRow]:
+    """The known datasets among `ids`."""
+    rows = (await session.scalars(select(DatasetRow).where(DatasetRow.id.in_(ids)))).all()
+    return {row.id: row for row in rows}
+
+
+async def evaluations_of(session: AsyncSession, model_ids: Sequence[UUID]) -> Sequence[EvaluationRow]:
+    """Every evaluation of these models, oldest first."""
+    statement = select(EvaluationRow).where(EvaluationRow.model_id.in_(model_ids))
+    return (await session.scalars(statement.order_by(EvaluationRow.completed_at, EvaluationRow.id))).all()
+
+
 async def add_drawing(session: AsyncSession, drawing: Drawing, at: datetime) -> None:
     """Add nodes and edges; a node that was only known by its id learns its name."""
     for target, relation in drawing.ended:
