@@ -13,7 +13,6 @@ from slm_datasets.formats.json_rows import parse
 from slm_datasets.formats.problems import FileProblemError, sample_of
 from slm_datasets.formats.text import MAX_LINE_BYTES, lines_of
 
-READ_CHARACTERS = 256 * 1024
 SPLIT = "split"
 SPACE = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder()

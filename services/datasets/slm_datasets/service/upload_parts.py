@@ -54,7 +54,7 @@ class PartedUploads:
 
     async def begin_object(self, upload_id: UUID) -> str:
         """Begin the object that the parts will make; its id in the store."""
-        return await self._parts.begin(_key(upload_id))
+        return await self._parts.begin(raw_key(upload_id))
 
     async def begin(
         self, session: AsyncSession, upload_id: UUID, request: UploadRequest, multipart_id: str, *, owner: str
@@ -101,7 +101,7 @@ class PartedUploads:
         url = None
         if self._signer is not None and upload.status == UploadStatus.OPEN and not is_stored:
             lifetime_s = self._settings.upload_lifetime_s
-            url = self._signer.sign(_key(upload.id), upload.multipart_id, number, expires_s=min(lifetime_s, 3600.0))
+            url = self._signer.sign(raw_key(upload.id), upload.multipart_id, number, expires_s=min(lifetime_s, 3600.0))
         offset = (number - 1) * upload.part_bytes
         return UploadPart(number=number, offset=offset, size_bytes=size, is_stored=is_stored, url=url)
 
@@ -114,7 +114,7 @@ class PartedUploads:
             raise OffsetMismatchError(f"Part {number} has {len(data)} bytes where {size} belong.")
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256.lower():
             raise ChecksumMismatchError(f"Part {number} does not have its checksum.", hint="Send it again.")
-        await self._parts.put(_key(upload.id), upload.multipart_id, number, data)
+        await self._parts.put(raw_key(upload.id), upload.multipart_id, number, data)
         return self._part(upload, number, (number,))
 
     async def assemble(self, upload: UploadRow, sha256: str | None) -> uploading.UploadedFile:
@@ -129,7 +129,7 @@ class PartedUploads:
                 "sha256", "is required" if expected is None else "is not the one that the upload was begun with"
             )
             raise InvalidError(f"sha256 {problem.message}.", errors=[problem])
-        key = _key(upload.id)
+        key = raw_key(upload.id)
         if (tags := await self._tags(upload)) is not None:
             await self._put_together(upload, tags)
         found, size_bytes = await self._objects.sha256(key)
@@ -147,10 +147,12 @@ class PartedUploads:
         """
         tags: dict[int, str] | None = None
         with contextlib.suppress(ObjectMissingError):
-            parts = await self._parts.list(_key(upload.id), upload.multipart_id)
+            parts = await self._parts.list(raw_key(upload.id), upload.multipart_id)
             tags = {part.number: part.tag for part in parts if part.size_bytes == part_size(upload, part.number)}
         # The store removes the parts one by one while it puts them together.
-        if (tags is None or len(tags) < part_count(upload)) and await self._objects.stat(_key(upload.id)) is not None:
+        if (tags is None or len(tags) < part_count(upload)) and await self._objects.stat(
+            raw_key(upload.id)
+        ) is not None:
             return None
         if tags is None:
             raise not_open()
@@ -160,7 +162,7 @@ class PartedUploads:
         if missing := [number for number in _numbers(upload) if number not in tags]:
             shown = ", ".join(map(str, missing[:20]))
             raise OffsetMismatchError(f"Parts are missing: {shown}.", hint="Send them, then complete again.")
-        key = _key(upload.id)
+        key = raw_key(upload.id)
         try:
             await self._parts.complete(key, upload.multipart_id, [tags[number] for number in _numbers(upload)])
         except ObjectMissingError:
@@ -170,8 +172,8 @@ class PartedUploads:
 
     async def forget(self, upload: UploadRow) -> None:
         """Remove whatever of an upload is in the store."""
-        await self._parts.abort(_key(upload.id), upload.multipart_id)
-        await self._objects.remove(_key(upload.id))
+        await self._parts.abort(raw_key(upload.id), upload.multipart_id)
+        await self._objects.remove(raw_key(upload.id))
 
     @asynccontextmanager
     async def ending(self, upload: UploadRow, write: OpenSession) -> AsyncIterator[None]:
@@ -242,7 +244,3 @@ def _numbers(upload: UploadRow) -> range:
 def part_size(upload: UploadRow, number: int) -> int:
     """The size of one part in bytes: all alike, only the last may be smaller."""
     return min(upload.part_bytes, upload.size_bytes - (number - 1) * upload.part_bytes)
-
-
-def _key(upload_id: UUID) -> str:
-    return raw_key(upload_id)
