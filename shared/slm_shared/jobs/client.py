@@ -101,6 +101,7 @@ class Lease(Generic[G]):
         self.epoch = terms.epoch
         self.heartbeat_s = terms.heartbeat_s
         self.lease_ttl_s = terms.lease_ttl_s
+        self.traceparent = terms.traceparent
         self.step = 0
         self.total: int | None = None
         self.started = asyncio.Event()

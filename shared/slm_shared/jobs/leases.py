@@ -10,14 +10,19 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from slm_shared.observability.tracing import current_traceparent
+
 
 class LeaseColumns:
-    """Columns of a row that workers lease. `id` is the row's own key; `retry_at` holds it back until then."""
+    """Columns of a row that workers lease. `id` is the row's own key; `retry_at` holds it back until then.
+
+    `traceparent` is the trace of the request or event that made the row; the work belongs to it.
+    """
 
     id: Mapped[UUID]
     epoch: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -26,6 +31,7 @@ class LeaseColumns:
     claim_id: Mapped[UUID | None]
     lease_expires_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
     retry_at: Mapped[datetime | None] = mapped_column(TIMESTAMP(timezone=True))
+    traceparent: Mapped[str | None] = mapped_column(String(55), default=current_traceparent)
 
 
 L = TypeVar("L", bound=LeaseColumns)

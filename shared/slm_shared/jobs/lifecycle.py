@@ -83,7 +83,9 @@ class LeasedWork(ABC, Generic[R, C, G]):
     async def claim(self, session: AsyncSession, claim: C) -> G | None:
         """Lease the next work to a worker, or None."""
         row = await self._claimed(session, claim)
-        return None if row is None else await self.grant(session, row)
+        if row is None:
+            return None
+        return (await self.grant(session, row)).model_copy(update={"traceparent": row.traceparent})
 
     async def _claimed(self, session: AsyncSession, claim: C) -> R | None:
         # Of several tables, a later one may have granted this claim before, and an earlier one have work by now.

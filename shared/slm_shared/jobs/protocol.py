@@ -56,13 +56,14 @@ class Grant(Answer):
     """A lease: work that belongs to the worker until `lease_ttl_s` after its last heartbeat.
 
     `epoch` counts the leases of this work and is the fencing token of all its reports; `attempt` counts those that did
-    not end by themselves. A heartbeat is due every `heartbeat_s`.
+    not end by themselves. A heartbeat is due every `heartbeat_s`. `traceparent` is the trace that the work belongs to.
     """
 
     epoch: int
     attempt: int
     lease_ttl_s: float = 90.0
     heartbeat_s: float = 5.0
+    traceparent: str | None = None
 
     id_field: ClassVar[str]
     """Which field of a service's own grant has the id of the work, as in its routes."""

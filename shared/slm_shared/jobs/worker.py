@@ -33,6 +33,7 @@ from slm_shared.jobs.client import (
     persist,
 )
 from slm_shared.jobs.protocol import Fenced, Grant
+from slm_shared.observability.tracing import working
 from slm_shared.settings import SECRETS_DIR, PlatformSettings
 
 log = structlog.get_logger()
@@ -184,7 +185,8 @@ class Worker(Generic[G]):
             await _acknowledge(message)
         if lease is None:
             return False
-        await self._serve(lease)
+        with working(lease.key, epoch=lease.epoch, traceparent=lease.traceparent):
+            await self._serve(lease)
         return True
 
     async def _serve(self, lease: Lease[G]) -> None:

@@ -94,6 +94,13 @@ def handling(subject: str, *, event_id: str, consumer: str, traceparent: str | N
             yield
 
 
+@contextmanager
+def working(key: str, *, epoch: int, traceparent: str | None) -> Iterator[None]:
+    """Record the block as work under one lease, in the trace that asked for it."""
+    with tracing(traceparent), span("run", kind=SpanKind.CONSUMER, attributes={"slm.job.id": key, "slm.epoch": epoch}):
+        yield
+
+
 def _messaging(operation: str, subject: str, event_id: str) -> dict[str, str | int]:
     # https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
     return {

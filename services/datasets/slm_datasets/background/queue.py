@@ -16,6 +16,7 @@ from slm_datasets.schemas import Problem, ProblemLog, Progress
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.tables import QueuedRow
 from slm_shared.errors import UnavailableError, is_disk_full
+from slm_shared.observability.tracing import working
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
 
@@ -70,6 +71,10 @@ class WorkQueue(Generic[R]):
             return await store.claim(session, self._work.kind, worker=self._worker, ttl_s=self._settings.lease_ttl_s)
 
     async def _serve(self, row: R) -> None:
+        with working(str(row.id), epoch=row.epoch, traceparent=row.traceparent):
+            await self._see_through(row)
+
+    async def _see_through(self, row: R) -> None:
         hold = asyncio.create_task(self._hold(row))
         try:
             with tempfile.TemporaryDirectory(prefix=f"slm-{self.name}-") as folder:

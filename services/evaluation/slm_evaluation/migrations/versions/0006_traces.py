@@ -1,0 +1,12 @@
+"""Work remembers the trace of the request or event that asked for it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Add it; work of an earlier version starts a trace of its own."""
+    op.add_column("evaluation", sa.Column("traceparent", sa.String(55)))
