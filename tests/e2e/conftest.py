@@ -7,6 +7,7 @@ import pytest
 
 from slm_client import SlmClient
 from tests.support.launched import LaunchedStack
+from tests.support.otlp import Collector, collecting
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +17,17 @@ def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(stack_folder: Path) -> Iterator[str]:
+def collector() -> Iterator[Collector]:
+    """What the processes of the stack export."""
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(stack_folder: Path, collector: Collector) -> Iterator[str]:
     """The address of the gateway of a fresh stack."""
-    launched = LaunchedStack(stack_folder)
+    exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "2000"}
+    launched = LaunchedStack(stack_folder, variables=exporting)
     launched.start()
     try:
         yield launched.record.gateway_url

@@ -16,6 +16,7 @@ import pytest
 from slm_client import SlmClient
 from slm_client.cli.demo_data import SAMPLES
 from slm_testing.waiting import eventually
+from tests.support.otlp import Collector
 
 ROWS = 80
 pytestmark = pytest.mark.timeout(300)
@@ -129,3 +130,24 @@ def _names_in(archive: Path) -> set[str]:
             return {Path(name).name for name in opened.namelist()}
     with tarfile.open(archive) as tar:
         return {Path(name).name for name in tar.getnames()}
+
+
+PROCESSES = ("gateway", "datasets", "training", "trainer", "registry", "evaluation", "evaluator")
+
+
+async def test_one_trace_leads_through_every_process(outcome: dict[str, Any], collector: Collector) -> None:
+    async def launched() -> bytes | None:
+        return next((span.trace_id for span in collector.spans if span.name == "publish run.launched"), None)
+
+    assert outcome["experiment"]["status"] == "completed"
+    trace_id = await eventually(launched)
+
+    async def everywhere() -> bool:
+        sent = list(zip(collector.services, collector.spans, strict=False))
+        names = {service for service, span in sent if span.trace_id == trace_id}
+        return names == {f"slm-{name}" for name in PROCESSES} and bool(collector.metrics)
+
+    await eventually(everywhere)
+    assert "publish evaluation.completed" in {span.name for span in collector.spans if span.trace_id == trace_id}
+    assert "http.server.request.duration" in collector.metrics
+    assert trace_id in {record.trace_id for record in collector.logs}

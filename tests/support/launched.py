@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from slm_local.record import StackRecord, read_record
@@ -14,10 +15,14 @@ STOP_TIMEOUT_S = 30.0
 
 
 class LaunchedStack:
-    """A stack on free ports with its data in `folder`; may be started again after it ended."""
+    """A stack on free ports with its data in `folder`; may be started again after it ended.
 
-    def __init__(self, folder: Path) -> None:
+    `variables` are added to the environment of its processes.
+    """
+
+    def __init__(self, folder: Path, *, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._variables = variables or {}
         self._log = folder.with_name(f"{folder.name}.log")
         self._launcher: subprocess.Popen[bytes] | None = None
         self._record: StackRecord | None = None
@@ -31,7 +36,8 @@ class LaunchedStack:
     def start(self) -> None:
         """Start it and wait until it is ready. Raises AssertionError with the launcher's words when it ends first."""
         command = [sys.executable, "-m", "slm_local", "--data-dir", str(self.folder), "--free-ports", "up"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SLM_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SLM_")}
+        environment = {**inherited, **self._variables}
         with self._log.open("wb") as log:
             self._launcher = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
         self._record = self._wait_until_ready(self._launcher)
