@@ -75,6 +75,7 @@ async def test_a_claim_says_everything_a_worker_needs(
     for lease, model in ((first, base), (second, tuned)):
         assert lease == {
             "evaluation_id": lease["evaluation_id"],
+            "traceparent": lease["traceparent"],
             "epoch": 1,
             "attempt": 1,
             "model": {

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.http.preconditions import VersionConflictError
+from slm_shared.observability.tracing import current_traceparent
 from slm_shared.storage import audit
 from slm_shared.storage.database import Database, database_now
 from slm_training import store
@@ -54,7 +55,9 @@ async def start_draft(database: Database, resolver: Resolver, run_id: UUID, *, a
     async with database.transaction(answering=True) as session:
         run = await locked(session, run_id)
         if run.state == RunState.DRAFT:
-            values = {**facts_of(request_of(run), inputs), "queued_at": await database_now(session)}
+            # The run belongs to the trace of the request that starts it, not of the one that drafted it.
+            now = {"queued_at": await database_now(session), "traceparent": current_traceparent()}
+            values = {**facts_of(request_of(run), inputs), **now}
             await store.move(session, run, RunState.QUEUED, values=values)
             await announce_launched(session, run, actor=actor)
     return run

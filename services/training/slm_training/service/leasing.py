@@ -68,7 +68,7 @@ async def _lease(session: AsyncSession, job: Job, settings: TrainingSettings) ->
         "checkpoints": [
             {"step": each.step, "prefix": each.prefix, "manifest_sha256": each.manifest_sha256} for each in checkpoints
         ],
-        "traceparent": run.traceparent,
+        "traceparent": job.traceparent,
         "lease_ttl_s": settings.lease_ttl_s,
         "heartbeat_s": settings.heartbeat_s,
     }

@@ -76,3 +76,11 @@ async def test_one_trace_goes_from_the_launch_request_to_the_registered_model(
     for step, cause in steps.items():
         assert parent_of(found[step]) == (CALLER if cause is None else id_of(found[cause])), step
     assert all(span.status.is_ok or span.status.is_unset for span in found.values())
+
+
+async def test_a_draft_belongs_to_the_trace_of_the_request_that_starts_it(platform: TrainingPlatform) -> None:
+    await platform.dataset("rows")
+    draft = await platform.launch(draft=True)
+    platform.training.headers["traceparent"] = f"00-{TRACE}-{CALLER}-01"
+    assert (await platform.training.post(f"/api/runs/{draft['id']}:start")).status_code < 300
+    assert (await platform.claim())["traceparent"].split("-")[1] == TRACE

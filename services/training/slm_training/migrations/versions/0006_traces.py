@@ -3,10 +3,11 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
     """Add it; work of an earlier version starts a trace of its own."""
-    op.add_column("run", sa.Column("traceparent", sa.String(55)))
+    for table in ("run", "plan"):
+        op.add_column(table, sa.Column("traceparent", sa.String(55)))
