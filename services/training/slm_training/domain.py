@@ -89,13 +89,12 @@ LONGEST_RETRY_S = 360.0
 
 @dataclass(frozen=True)
 class Failure:
-    """How an attempt ended badly; `log_tail` is the last that the trainer wrote."""
+    """How an attempt ended badly."""
 
     code: str
     message: str
     blame: str
     retry: bool
-    log_tail: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,6 @@ def lost_steps(attempts: Sequence[tuple[int, int]]) -> list[int]:
     )
 
 
-LOST = Failure("worker_lost", "The trainer stopped answering.", "infra", retry=True)
 TRAINABLE_FORMATS = ("prompt/completion", "messages", "text", "chosen/rejected")
 PREFERENCES = "chosen/rejected"
 

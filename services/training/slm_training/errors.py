@@ -49,12 +49,6 @@ class RunFinishedError(ConflictError):
     code = "run_finished"
 
 
-class LeaseLostError(ConflictError):
-    """The writer's lease is not the newest one."""
-
-    code = "lease_lost"
-
-
 class ModelNotAllowedError(InvalidError):
     """The base model is named by something that is no name of the registry: a path, an address."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
+import structlog
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +20,9 @@ R = TypeVar("R", bound=LeaseColumns)
 C = TypeVar("C", bound=Claim)
 G = TypeVar("G", bound=Grant)
 
+log = structlog.get_logger()
+
+UNREADABLE = Failure(code="not_readable", message="What is stored about this work cannot be read.", blame="system")
 WORKER_LOST = Failure(code="worker_lost", message="The worker stopped answering.", blame="infra", retry=True)
 
 
@@ -85,14 +90,21 @@ class LeasedWork(ABC, Generic[R, C, G]):
         row = await self._claimed(session, claim)
         if row is None:
             return None
-        return (await self.grant(session, row)).model_copy(update={"traceparent": row.traceparent})
+        try:
+            return (await self.grant(session, row)).model_copy(update={"traceparent": row.traceparent})
+        except ValidationError:
+            # A row that cannot be read ends here; it would come first again and again, and nothing behind it be done.
+            log.exception("lease.not_readable", table=type(row).__name__, id=str(row.id))
+            await self.end_badly(session, row, UNREADABLE)
+            return None
 
     async def _claimed(self, session: AsyncSession, claim: C) -> R | None:
-        # Of several tables, a later one may have granted this claim before, and an earlier one have work by now.
-        for kind in tuple(self._working)[1:]:
-            if (again := await leases.granted(session, kind, claim.claim_id)) is not None:
+        queues = self.queues(claim)
+        # A later queue may have granted this claim before, and an earlier one have work by now.
+        for queue in queues[1:]:
+            if (again := await leases.granted(session, queue.row, claim.claim_id)) is not None:
                 return again
-        for queue in self.queues(claim):
+        for queue in queues:
             row = await leases.claim(
                 session,
                 queue.row,

@@ -79,6 +79,8 @@ class LeasedPrints(LeasedWork[Row, Claim, PrintLease]):
 
     async def grant(self, session: AsyncSession, row: Row) -> PrintLease:
         times = {"epoch": row.epoch, "attempt": row.attempt, "lease_ttl_s": 60, "heartbeat_s": 5}
+        if row.note == "torn":
+            return PrintLease.model_validate({"print_id": row.id})
         return PrintLease.model_validate({"print_id": row.id, "table": row.__tablename__, **times})
 
     async def kept(self, session: AsyncSession, row: Row, beat: Heartbeat) -> HeartbeatAnswer:
@@ -212,6 +214,15 @@ async def test_what_a_worker_lost_is_queued_again(press: Press) -> None:
         await session.execute(update(PrintRow).values(lease_expires_at=func.now() - func.make_interval(0, 0, 0, 0, 1)))
         assert await press.leased.reap(session) == 1
     assert await press.state(PrintRow, late) == ("queued", "worker_lost")
+
+
+async def test_a_row_that_cannot_be_read_fails_and_holds_nobody_up(press: Press) -> None:
+    torn, whole = await press.add(PrintRow), await press.add(PrintRow)
+    async with press.database.transaction() as session:
+        await session.execute(update(PrintRow).where(PrintRow.id == torn).values(note="torn"))
+    assert (await press.claim()).status_code == 204
+    assert await press.state(PrintRow, torn) == ("failed", "not_readable")
+    assert (await press.claim()).json()["print_id"] == str(whole)
 
 
 async def test_ten_workers_share_one_print(press: Press) -> None:

@@ -11,8 +11,11 @@ from slm_shared.migrate import migrate_database
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
 from slm_training.schemas.leases import PlanReport
 from slm_training.service import launching, planning
+from slm_training.service.leasing import LeasedJobs
+from slm_training.settings import TrainingSettings
 
 ROW: dict[str, Any] = {
     "name": "Commands",
@@ -54,7 +57,8 @@ async def test_plans_move_out_of_the_runs_with_their_leases(platform_settings: P
         leased = await job(session, purpose="plan", state="running", epoch=2, attempt=1, worker="trainer-1")
         await session.execute(text("UPDATE run SET lease_expires_at = now() + interval '1 hour' WHERE epoch = 2"))
     await migrate_database(platform_settings, "training", name=name)
-    await planning.complete_plan(database, leased, PlanReport(epoch=2, report={"total_steps": 7}))
+    jobs = LeasedJobs(TrainingSettings(), database, ObjectStore(platform_settings))
+    await jobs.complete(leased, PlanReport(epoch=2, report={"total_steps": 7}))
     async with database.read() as session:
         plans = [await planning.show_plan(session, each) for each in (ready, refused, leased)]
         assert [plan.status for plan in plans] == ["ready", "refused", "ready"]

@@ -12,15 +12,19 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from hypothesis.strategies import sampled_from
 from sqlalchemy import text
 
+from slm_shared.jobs.lifecycle import LeaseLostError
+from slm_shared.jobs.protocol import Failure, FailureReport, Fenced, Forget, Heartbeat
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
 from slm_testing.databases import MakeDatabase
-from slm_training.domain import EDGES, TERMINAL, WORKING, Failure, RunState
-from slm_training.errors import LeaseLostError, NotPossibleNowError, RunFinishedError
+from slm_training.domain import EDGES, TERMINAL, WORKING, RunState
+from slm_training.errors import NotPossibleNowError, RunFinishedError
 from slm_training.schemas.config import RunCreate
-from slm_training.schemas.leases import Checkpoint, Claim, Completion
-from slm_training.service import completing, control, launching, leasing
+from slm_training.schemas.leases import Checkpoint, Claim, Completion, RunLease
+from slm_training.service import control, launching
+from slm_training.service.leasing import LeasedJobs
 from slm_training.service.resolving import Inputs
 from slm_training.settings import TrainingSettings
 
@@ -37,9 +41,9 @@ FACTS: dict[str, Any] = {
     "versions": {},
 }
 FAILURES = (
-    Failure("training_error", "It broke.", "system", retry=True),
-    Failure("out_of_memory", "Too big.", "system", retry=True),
-    Failure("diverged", "It diverged.", "user", retry=False),
+    Failure(code="training_error", message="It broke.", blame="system", retry=True),
+    Failure(code="out_of_memory", message="Too big.", blame="system", retry=True),
+    Failure(code="diverged", message="It diverged.", blame="user", retry=False),
 )
 ENDS = {
     RunState.SUCCEEDED: "experiment.completed",
@@ -61,6 +65,7 @@ class Runs(RuleBasedStateMachine):
         super().__init__()
         self._loop = asyncio.new_event_loop()
         self._database = Database(self.url)
+        self._leased = LeasedJobs(TrainingSettings(), self._database, ObjectStore(PlatformSettings()))
         self._states: dict[UUID, RunState] = {}
         self._epochs: dict[UUID, int] = {}
         self._wait(self._execute("TRUNCATE run, attempt, checkpoint, transition, outbox"))
@@ -95,8 +100,10 @@ class Runs(RuleBasedStateMachine):
     @rule(target=runs)
     def launch(self) -> UUID:
         """A user launches a run."""
-        dataset = {"id": str(new_id()), "name": "rows-v1", "sha256": "0" * 64, "row_format": "text"}
-        inputs = Inputs({"id": str(new_id()), "name": "nano-v1"}, dataset, None)
+        dataset: dict[str, Any] = {"id": str(new_id()), "name": "rows-v1", "sha256": "0" * 64, "row_format": "text"}
+        dataset |= {"object_key": "datasets/rows", "mapping": {}, "rows": 1}
+        model = {"id": str(new_id()), "name": "nano-v1", "artifact_prefix": "models/nano", "manifest_key": "m"}
+        inputs = Inputs(model | {"manifest_sha256": "0" * 64}, dataset, None)
         request = RunCreate.model_validate({"name": "Run", "training_dataset": "rows-v1"})
 
         async def work() -> UUID:
@@ -135,58 +142,58 @@ class Runs(RuleBasedStateMachine):
     def claim(self, worker: str) -> Any:
         """A worker asks for work."""
 
-        async def work() -> dict[str, Any] | None:
+        async def work() -> RunLease | None:
             async with self._database.transaction() as session:
                 wanted = Claim(worker=worker, claim_id=new_id())
-                return await leasing.claim_job(session, wanted, TrainingSettings())
+                return await self._leased.claim(session, wanted)
 
         lease = self._wait(work())
         if lease is None:
             return multiple()
-        run_id = UUID(lease["run_id"])
+        run_id = lease.run_id
         assert self._states[run_id] is RunState.QUEUED
-        assert lease["epoch"] == self._epochs[run_id] + 1
+        assert lease.epoch == self._epochs[run_id] + 1
         self._epochs[run_id] += 1
-        return run_id, lease["epoch"]
+        return run_id, lease.epoch
 
     @rule(lease=leases)
     def start(self, lease: Held) -> None:
         """A worker says that it trains."""
-        self._under(lease, leasing.start_job, lease[1])
+        self._under(lease, self._leased.start, Fenced(epoch=lease[1]))
 
     @rule(lease=leases)
     def renew(self, lease: Held) -> None:
         """A worker says that it lives."""
-        self._under(lease, leasing.keep_lease, lease[1], TrainingSettings())
+        self._under(lease, self._leased.heartbeat, Heartbeat(epoch=lease[1]))
 
     @rule(lease=leases, step=sampled_from([10, 20]))
     def store_checkpoint(self, lease: Held, step: int) -> None:
         """A worker registers a checkpoint."""
         checkpoint = Checkpoint(epoch=lease[1], step=step, manifest_sha256="0" * 64, size_bytes=1)
-        self._under(lease, leasing.add_checkpoint, checkpoint)
+        self._under(lease, self._leased.add_checkpoint, checkpoint)
 
     @rule(lease=leases, failure=sampled_from(FAILURES))
     def fail(self, lease: Held, failure: Failure) -> None:
         """A worker reports a failure."""
-        self._under(lease, leasing.fail_attempt, lease[1], failure)
+        self._under(lease, self._leased.fail, FailureReport(epoch=lease[1], **failure.model_dump()))
 
     @rule(lease=leases)
     def release(self, lease: Held) -> None:
         """A worker gives its run back."""
-        self._under(lease, leasing.release_job, lease[1])
+        self._under(lease, self._leased.release, Fenced(epoch=lease[1]))
 
     @rule(lease=leases)
     def complete(self, lease: Held) -> None:
         """A worker says that the artifact is stored, and it reads back."""
         completion = Completion(epoch=lease[1], **FACTS)
-        if self._under(lease, completing.begin_completion, completion) is not None:
+        if self._under(lease, self._leased.begin_completion, completion) is not None:
             self._check_edges()
-            self._under(lease, completing.end_completion, completion)
+            self._under(lease, self._leased.end_completion, completion)
 
     @rule(lease=leases)
     def begin_to_complete(self, lease: Held) -> None:
         """The service dies while it reads the artifact back."""
-        self._under(lease, completing.begin_completion, Completion(epoch=lease[1], **FACTS))
+        self._under(lease, self._leased.begin_completion, Completion(epoch=lease[1], **FACTS))
 
     @rule()
     def let_leases_run_out(self) -> None:
@@ -195,7 +202,7 @@ class Runs(RuleBasedStateMachine):
 
         async def work() -> None:
             async with self._database.transaction() as session:
-                await leasing.reap(session)
+                await self._leased.reap(session)
 
         self._wait(work())
 
@@ -210,7 +217,7 @@ class Runs(RuleBasedStateMachine):
 
         async def work() -> None:
             async with self._database.transaction() as session:
-                await leasing.forget_worker(session, worker)
+                await self._leased.forget(session, Forget(worker=worker))
 
         self._wait(work())
 

@@ -3,11 +3,8 @@
 from typing import Annotated
 
 from slm_shared.http.provided import provided
-from slm_shared.storage.objects import ObjectStore
 from slm_training.service.resolving import Resolver
 from slm_training.settings import TrainingSettings
 
 Settings = Annotated[TrainingSettings, provided(TrainingSettings)]
 Resolving = Annotated[Resolver, provided(Resolver)]
-# Not `Objects`, which refuses a request while the store does not answer: a completion waits for it.
-Artifacts = Annotated[ObjectStore, provided(ObjectStore)]

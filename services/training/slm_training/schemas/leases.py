@@ -6,11 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from slm_shared.jobs import protocol
-from slm_shared.jobs.protocol import FailureReport as FailureReport
-from slm_shared.jobs.protocol import Fenced as Fenced
-from slm_shared.jobs.protocol import Forget as Forget
-from slm_shared.jobs.protocol import Heartbeat as Heartbeat
-from slm_shared.jobs.protocol import HeartbeatAnswer as HeartbeatAnswer
+from slm_shared.jobs.protocol import Fenced
 from slm_shared.references import DatasetRef, ModelRef
 from slm_training.schemas.options import TrainingConfig
 

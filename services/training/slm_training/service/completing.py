@@ -1,4 +1,4 @@
-"""From a stored artifact to a run that succeeded."""
+"""The end of a run or a plan that succeeded."""
 
 from uuid import UUID
 
@@ -8,72 +8,62 @@ from slm_shared.delivery import outbox
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.events.catalogue import ExperimentCompleted
 from slm_shared.jobs import leases
+from slm_shared.jobs.lifecycle import LeaseLostError
 from slm_shared.storage import manifest
-from slm_shared.storage.database import Database, database_now
-from slm_shared.storage.manifest import ArtifactMismatchError
-from slm_shared.storage.objects import ObjectStore
+from slm_shared.storage.database import database_now
 from slm_training import store
-from slm_training.domain import Failure, RunState
-from slm_training.errors import LeaseLostError, RunNotFoundError
-from slm_training.schemas.leases import Completion
-from slm_training.service import leasing
-from slm_training.tables import RunRow
+from slm_training.domain import RunState
+from slm_training.errors import RunNotFoundError
+from slm_training.schemas.leases import Completion, PlanReport
+from slm_training.store import Job
+from slm_training.tables import PlanRow, RunRow
 
 
-async def complete_run(database: Database, objects: ObjectStore, run_id: UUID, completion: Completion) -> None:
-    """The artifact is stored: read all of it back, and only then call the run succeeded.
+def artifact_prefix(job: Job) -> str:
+    """Where the current lease stores its artifact; a stale worker can only fill its own prefix."""
+    return f"runs/{job.id}/e{job.epoch}"
 
-    One that does not match fails the attempt. Raises RunNotFoundError, LeaseLostError, and InvalidError for a manifest
-    that does not lie under the lease's own prefix.
-    """
-    async with database.transaction(answering=True) as session:
-        run = await begin_completion(session, run_id, completion)
-    if run is None:
-        return
-    prefix = leasing.artifact_prefix(run)
+
+def refuse_foreign_manifest(run: RunRow, completion: Completion) -> str:
+    """The prefix of the artifact. Raises InvalidError for a manifest that does not lie there."""
+    prefix = artifact_prefix(run)
     if completion.manifest_key != f"{prefix}/{manifest.MANIFEST_NAME}":
         problem = FieldProblem("manifest_key", "must be the manifest under the lease's own prefix")
         raise InvalidError("The manifest is not under the lease's prefix.", errors=[problem])
-    try:
-        # No transaction is open meanwhile: reading a large artifact back takes a while.
-        await manifest.verify(objects, prefix, completion.manifest_sha256)
-    except ArtifactMismatchError as error:
-        failure = Failure("artifact_mismatch", error.message, "infra", retry=True)
-        async with database.transaction(answering=True) as session:
-            await leasing.fail_attempt(session, run_id, completion.epoch, failure)
-        return
-    async with database.transaction(answering=True) as session:
-        await end_completion(session, run_id, completion)
+    return prefix
 
 
-async def begin_completion(session: AsyncSession, run_id: UUID, completion: Completion) -> RunRow | None:
-    """Note that a run is being completed; None when this very completion was accepted before.
-
-    Raises RunNotFoundError and LeaseLostError.
-    """
+async def is_complete(session: AsyncSession, run_id: UUID, completion: Completion) -> bool:
+    """Whether this very completion was accepted before; the run is locked. Raises RunNotFoundError, LeaseLostError."""
     run = await store.locked_run(session, run_id)
     if run is None:
         raise RunNotFoundError("There is no such run.")
-    if run.state == RunState.SUCCEEDED and run.epoch == completion.epoch and run.result:
-        if run.result["manifest_sha256"] == completion.manifest_sha256:
-            return None
+    if run.state != RunState.SUCCEEDED or run.epoch != completion.epoch or not run.result:
+        return False
+    if run.result["manifest_sha256"] != completion.manifest_sha256:
         raise LeaseLostError("The run was completed with another artifact.")
-    run = await leasing.held_run(session, run_id, completion.epoch)
-    if run.state in (RunState.RUNNING, RunState.PAUSING) and run.started_at is not None:
-        await store.move(session, run, RunState.COMPLETING)
-    return run
+    return True
 
 
-async def end_completion(session: AsyncSession, run_id: UUID, completion: Completion) -> None:
-    """The run succeeded. Only this makes the artifact visible to anybody. Raises LeaseLostError."""
-    run = await leasing.held_run(session, run_id, completion.epoch)
+async def end_run(session: AsyncSession, run: RunRow, completion: Completion) -> None:
+    """The artifact of a run was read back: the run succeeded. Raises LeaseLostError if it is not being completed."""
     now = await database_now(session)
-    result = completion.model_dump(exclude={"epoch"}) | {"prefix": leasing.artifact_prefix(run)}
+    result = completion.model_dump(exclude={"epoch"}) | {"prefix": artifact_prefix(run)}
     values = {"result": result, "completed_at": now, "error": None, **leases.released()}
     if not await store.move(session, run, RunState.SUCCEEDED, values=values):
         raise LeaseLostError("The run is not being completed.")
     await store.end_attempt(session, run, outcome="succeeded")
     await outbox.append(session, _completed(run))
+
+
+async def end_plan(session: AsyncSession, plan: Job, found: PlanReport) -> None:
+    """A preflight found that the run can work, and what it takes. Raises LeaseLostError."""
+    if not isinstance(plan, PlanRow):
+        raise LeaseLostError("The run is no plan.")
+    await store.move(session, plan, RunState.COMPLETING)
+    ended = {"completed_at": await database_now(session), "error": None, **leases.released()}
+    if not await store.move(session, plan, RunState.SUCCEEDED, values={"report": found.report, **ended}):
+        raise LeaseLostError("The plan is not being made.")
 
 
 def _completed(run: RunRow) -> ExperimentCompleted:

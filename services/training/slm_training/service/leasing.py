@@ -1,19 +1,27 @@
-"""Runs and plans under a lease: claimed, started, failed, lost. Every write carries the epoch of its lease."""
+"""Runs and plans under a lease. `slm_shared.jobs.lifecycle` has what all leased work has in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.delivery import outbox
+from slm_shared.errors import NotFoundError
 from slm_shared.events.catalogue import ExperimentFailed, ExperimentStarted
-from slm_shared.jobs import leases
-from slm_shared.storage.database import database_now
+from slm_shared.jobs import leases, protocol
+from slm_shared.jobs.lifecycle import LeasedWork, LeaseLostError, Queue
+from slm_shared.jobs.protocol import FailureReport, Heartbeat, HeartbeatAnswer
+from slm_shared.storage import manifest
+from slm_shared.storage.database import Database, database_now
+from slm_shared.storage.manifest import ArtifactMismatchError
+from slm_shared.storage.objects import ObjectStore
 from slm_training import store
-from slm_training.domain import KEPT_CHECKPOINTS, LOST, Capabilities, Failure, RunState, halved, judge
-from slm_training.errors import LeaseLostError, RunNotFoundError
-from slm_training.schemas.leases import Checkpoint, Choices, Claim
+from slm_training.domain import KEPT_CHECKPOINTS, Capabilities, Failure, RunState, halved, judge
+from slm_training.errors import RunNotFoundError
+from slm_training.schemas.leases import Checkpoint, Choices, Claim, Completion, PlanReport, Resumption, RunLease
+from slm_training.service import completing
+from slm_training.service.completing import artifact_prefix
 from slm_training.service.control import announce_cancelled
 from slm_training.settings import TrainingSettings
 from slm_training.store import Job
@@ -22,170 +30,198 @@ from slm_training.tables import PlanRow, RunRow
 MAX_LOG_TAIL = 8000
 
 
-def artifact_prefix(job: Job) -> str:
-    """Where the current lease stores its artifact; a stale worker can only fill its own prefix."""
-    return f"runs/{job.id}/e{job.epoch}"
-
-
 def checkpoint_prefix(job: Job) -> str:
     """Where the current lease stores its checkpoints, each in a folder named by its step."""
     return f"runs/{job.id}/checkpoints/e{job.epoch}"
 
 
-async def claim_job(session: AsyncSession, claim: Claim, settings: TrainingSettings) -> dict[str, Any] | None:
-    """Lease the next job to a worker and say everything it needs, or None."""
-    said = claim.capabilities.model_dump() if claim.capabilities else {}
-    await store.note_worker(session, claim.worker, pool=claim.pool, capabilities=said)
-    job = await store.claim(
-        session,
-        pool=claim.pool,
-        worker=claim.worker,
-        claim_id=claim.claim_id,
-        ttl_s=settings.lease_ttl_s,
-        able=Capabilities.of(said),
-    )
-    if isinstance(job, RunRow) and await store.open_attempt(session, job):
-        store.note_transition(session, job)
-    return await _lease(session, job, settings) if job is not None else None
+class LeasedJobs(LeasedWork[Job, Claim, RunLease]):
+    """The runs and plans that trainers lease."""
 
+    lost = protocol.Failure(code="worker_lost", message="The trainer stopped answering.", blame="infra", retry=True)
 
-async def _lease(session: AsyncSession, job: Job, settings: TrainingSettings) -> dict[str, Any]:
-    checkpoints = await store.checkpoints_of(session, job.id) if isinstance(job, RunRow) else []
-    return {
-        "purpose": "train" if isinstance(job, RunRow) else "plan",
-        "run_id": str(job.id),
-        # A plan has no experiment; whatever a trainer says of one goes nowhere.
-        "experiment_id": str(job.experiment_id if isinstance(job, RunRow) else job.id),
-        "epoch": job.epoch,
-        "attempt": job.attempt,
-        "name": job.name,
-        "config": job.config,
-        "base_model": job.base_model,
-        "training_dataset": job.training_dataset,
-        "evaluation_dataset": job.evaluation_dataset,
-        "artifact_prefix": artifact_prefix(job),
-        "checkpoint_prefix": checkpoint_prefix(job),
-        "checkpoints": [
-            {"step": each.step, "prefix": each.prefix, "manifest_sha256": each.manifest_sha256} for each in checkpoints
-        ],
-        "traceparent": job.traceparent,
-        "lease_ttl_s": settings.lease_ttl_s,
-        "heartbeat_s": settings.heartbeat_s,
-    }
+    def __init__(self, settings: TrainingSettings, database: Database, objects: ObjectStore) -> None:
+        super().__init__(store.AT_WORK, lease_ttl_s=settings.lease_ttl_s)
+        self._settings = settings
+        self._database = database
+        self._objects = objects
 
+    def missing(self) -> NotFoundError:
+        """No such run."""
+        return RunNotFoundError("There is no such run.")
 
-async def held(session: AsyncSession, job_id: UUID, epoch: int) -> Job:
-    """The job under this lease, locked. Raises LeaseLostError, or RunNotFoundError for a job that never was."""
-    job = await store.held_job(session, job_id, epoch)
-    if job is not None:
+    def queues(self, claim: Claim) -> Sequence[Queue[Job]]:
+        """Plans first, for somebody waits for them; of each kind what the worker is able to do."""
+        able = Capabilities.of(claim.capabilities.model_dump() if claim.capabilities else {})
+        return [store.queue(kind, pool=claim.pool, able=able) for kind in (PlanRow, RunRow)]
+
+    async def claim(self, session: AsyncSession, claim: Claim) -> RunLease | None:
+        """Lease the next job to a worker, which is noted as connected."""
+        said = claim.capabilities.model_dump() if claim.capabilities else {}
+        await store.note_worker(session, claim.worker, pool=claim.pool, capabilities=said)
+        return await super().claim(session, claim)
+
+    async def grant(self, session: AsyncSession, row: Job) -> RunLease:
+        """What is trained, from what, and where its files go."""
+        if isinstance(row, RunRow) and await store.open_attempt(session, row):
+            store.note_transition(session, row)
+        checkpoints = await store.checkpoints_of(session, row.id) if isinstance(row, RunRow) else []
+        return RunLease.model_validate(
+            {
+                "purpose": "train" if isinstance(row, RunRow) else "plan",
+                "run_id": row.id,
+                # A plan has no experiment; whatever a trainer says of one goes nowhere.
+                "experiment_id": row.experiment_id if isinstance(row, RunRow) else row.id,
+                "epoch": row.epoch,
+                "attempt": row.attempt,
+                "name": row.name,
+                "config": row.config,
+                "base_model": row.base_model,
+                "training_dataset": row.training_dataset,
+                "evaluation_dataset": row.evaluation_dataset,
+                "artifact_prefix": artifact_prefix(row),
+                "checkpoint_prefix": checkpoint_prefix(row),
+                "checkpoints": [
+                    {"step": each.step, "prefix": each.prefix, "manifest_sha256": each.manifest_sha256}
+                    for each in checkpoints
+                ],
+                "lease_ttl_s": self.lease_ttl_s,
+                "heartbeat_s": self._settings.heartbeat_s,
+            }
+        )
+
+    async def started(self, session: AsyncSession, row: Job) -> None:
+        """The experiment is running. Saying it twice is fine.
+
+        A run that a user paused in between goes on pausing: its worker drains, or completes first.
+        """
+        if row.state not in (RunState.LEASED, RunState.PAUSING):
+            return
+        values = {"started_at": row.started_at or await database_now(session)}
+        if isinstance(row, PlanRow):
+            await store.move(session, row, RunState.RUNNING, values=values)
+        elif await store.start_attempt(session, row):
+            await _start_run(session, row, values)
+
+    async def kept(self, session: AsyncSession, row: Job, beat: Heartbeat) -> HeartbeatAnswer:
+        """A user may have cancelled or paused the run since."""
+        if row.worker is not None:
+            await store.note_worker(session, row.worker, pool=row.pool, capabilities={})
+        return HeartbeatAnswer(cancel=row.state == RunState.CANCELLING, drain=row.state == RunState.PAUSING)
+
+    async def held_run(self, session: AsyncSession, run_id: UUID, epoch: int) -> RunRow:
+        """The run under this lease, locked. Raises as `held`, and LeaseLostError for a plan."""
+        job = await self.held(session, run_id, epoch)
+        if not isinstance(job, RunRow):
+            raise LeaseLostError("The lease is that of a plan.")
         return job
-    if await store.find_job(session, job_id) is None:
-        raise RunNotFoundError("There is no such run.")
-    raise LeaseLostError("The lease is not held any more.")
+
+    async def note_choices(self, session: AsyncSession, run_id: UUID, chosen: Choices) -> None:
+        """Keep with the run what the trainer settled by itself, and why."""
+        run = await self.held_run(session, run_id, chosen.epoch)
+        choices = {name: choice.model_dump() for name, choice in chosen.choices.items()}
+        await store.change(session, run, {"chosen": {**(run.chosen or {}), **choices}})
+
+    async def add_checkpoint(self, session: AsyncSession, run_id: UUID, checkpoint: Checkpoint) -> list[str]:
+        """A checkpoint is stored: the next attempt may go on from it. Returns prefixes that nobody needs any more."""
+        run = await self.held_run(session, run_id, checkpoint.epoch)
+        stored = checkpoint.model_dump(include={"step", "epoch", "manifest_sha256", "size_bytes", "metrics"})
+        prefix = f"{checkpoint_prefix(run)}/{checkpoint.step:08d}"
+        await store.add_checkpoint(session, {"run_id": run.id, "prefix": prefix, **stored})
+        # It came further than any attempt before: the count of failures in a row starts anew.
+        await store.reset_failures(session, run)
+        old = (await store.checkpoints_of(session, run.id))[KEPT_CHECKPOINTS:]
+        if old:
+            await store.forget_checkpoints(session, run.id, up_to_step=old[0].step)
+        return [each.prefix for each in old]
+
+    async def resume(self, session: AsyncSession, run_id: UUID, resumption: Resumption) -> None:
+        """The worker goes on from the checkpoint of a step."""
+        await store.note_resumed(session, await self.held_run(session, run_id, resumption.epoch), resumption.step)
+
+    async def complete(self, work_id: UUID, completion: Completion | PlanReport) -> None:
+        """The artifact is stored: read all of it back, and only then call the run succeeded. A plan is its report.
+
+        An artifact that does not match fails the attempt. Raises RunNotFoundError, LeaseLostError, and InvalidError for
+        a manifest that does not lie under the lease's own prefix.
+        """
+        if isinstance(completion, PlanReport):
+            async with self._database.transaction(answering=True) as session:
+                plan = await self.held(session, work_id, completion.epoch)
+                await completing.end_plan(session, plan, completion)
+            return
+        async with self._database.transaction(answering=True) as session:
+            run = await self.begin_completion(session, work_id, completion)
+        if run is None:
+            return
+        prefix = completing.refuse_foreign_manifest(run, completion)
+        try:
+            # No transaction is open meanwhile: reading a large artifact back takes a while.
+            await manifest.verify(self._objects, prefix, completion.manifest_sha256)
+        except ArtifactMismatchError as error:
+            await self._fail_mismatch(work_id, completion.epoch, error.message)
+            return
+        async with self._database.transaction(answering=True) as session:
+            await self.end_completion(session, work_id, completion)
+
+    async def _fail_mismatch(self, run_id: UUID, epoch: int, why: str) -> None:
+        report = FailureReport(epoch=epoch, code="artifact_mismatch", message=why, blame="infra", retry=True)
+        async with self._database.transaction(answering=True) as session:
+            await self.fail(session, run_id, report)
+
+    async def begin_completion(self, session: AsyncSession, run_id: UUID, completion: Completion) -> RunRow | None:
+        """Note that a run is being completed; None when this very completion was accepted before."""
+        if await completing.is_complete(session, run_id, completion):
+            return None
+        run = await self.held_run(session, run_id, completion.epoch)
+        if run.state in (RunState.RUNNING, RunState.PAUSING) and run.started_at is not None:
+            await store.move(session, run, RunState.COMPLETING)
+        return run
+
+    async def end_completion(self, session: AsyncSession, run_id: UUID, completion: Completion) -> None:
+        """The run succeeded. Only this makes the artifact visible to anybody."""
+        await completing.end_run(session, await self.held_run(session, run_id, completion.epoch), completion)
+
+    async def give_back(self, session: AsyncSession, row: Job) -> None:
+        """End a cancelled run, pause a paused one, queue any other; the attempt does not count as a failure."""
+        if isinstance(row, RunRow) and row.state == RunState.CANCELLING:
+            await _end_cancelled(session, row)
+        elif isinstance(row, RunRow) and row.state == RunState.PAUSING:
+            await _end_paused(session, row, outcome="paused")
+        else:
+            await _end_attempt(session, row, outcome="released")
+            await store.requeue(session, row)
+
+    async def end_badly(self, session: AsyncSession, row: Job, failure: protocol.Failure) -> None:
+        """Try again or give up, as the rules say."""
+        outcome = "lost" if failure is self.lost else "failed"
+        if isinstance(row, RunRow) and row.state == RunState.CANCELLING:
+            await _end_cancelled(session, row)
+            return
+        if isinstance(row, RunRow) and row.state == RunState.PAUSING and failure.retry and failure.blame != "user":
+            await _end_paused(session, row, outcome=outcome, code=failure.code)
+            return
+        counts = {"failures": row.failures + 1, "total_failures": row.total_failures + 1}
+        await _end_attempt(session, row, outcome=outcome, code=failure.code)
+        if failure.code == "out_of_memory" and (smaller := _with_smaller_batch(row)) is not None:
+            await store.requeue(session, row, values={**smaller, "total_failures": counts["total_failures"]})
+            return
+        verdict = judge(Failure(failure.code, failure.message, failure.blame, failure.retry), **counts)
+        if verdict.state is RunState.QUEUED:
+            await store.requeue(session, row, after_s=verdict.retry_after_s, values=counts)
+            return
+        await _end_failed(session, row, failure, verdict.state, counts)
 
 
-async def held_run(session: AsyncSession, run_id: UUID, epoch: int) -> RunRow:
-    """The run under this lease, locked. Raises as `held`, and LeaseLostError for a plan."""
-    job = await held(session, run_id, epoch)
-    if not isinstance(job, RunRow):
-        raise LeaseLostError("The lease is that of a plan.")
-    return job
-
-
-async def start_job(session: AsyncSession, job_id: UUID, epoch: int) -> None:
-    """The worker has begun: the experiment is running. Saying it twice is fine.
-
-    A run that a user paused in between goes on pausing: its worker stops at the next checkpoint, or completes first.
-    """
-    job = await held(session, job_id, epoch)
-    if job.state not in (RunState.LEASED, RunState.PAUSING):
-        return
-    values = {"started_at": job.started_at or await database_now(session)}
-    if isinstance(job, PlanRow):
-        await store.move(session, job, RunState.RUNNING, values=values)
-        return
-    if not await store.start_attempt(session, job):
-        return
-    if job.state == RunState.LEASED:
-        await store.move(session, job, RunState.RUNNING, values=values)
+async def _start_run(session: AsyncSession, run: RunRow, values: Mapping[str, Any]) -> None:
+    if run.state == RunState.LEASED:
+        await store.move(session, run, RunState.RUNNING, values=values)
     else:
-        await store.change(session, job, values)
+        await store.change(session, run, values)
     started = ExperimentStarted(
-        experiment_id=job.experiment_id, run_id=job.id, attempt=job.attempt, epoch=epoch, worker=job.worker or ""
+        experiment_id=run.experiment_id, run_id=run.id, attempt=run.attempt, epoch=run.epoch, worker=run.worker or ""
     )
     await outbox.append(session, started)
-
-
-async def keep_lease(session: AsyncSession, job_id: UUID, epoch: int, settings: TrainingSettings) -> RunState:
-    """Renew a lease; returns the state of the job, which may ask the worker to stop."""
-    job = await held(session, job_id, epoch)
-    await leases.renew(session, type(job), job_id, epoch=epoch, ttl_s=settings.lease_ttl_s)
-    if job.worker is not None:
-        await store.note_worker(session, job.worker, pool=job.pool, capabilities={})
-    return RunState(job.state)
-
-
-async def note_choices(session: AsyncSession, run_id: UUID, chosen: Choices) -> None:
-    """Keep with the run what the trainer settled by itself, and why."""
-    run = await held_run(session, run_id, chosen.epoch)
-    choices = {name: choice.model_dump() for name, choice in chosen.choices.items()}
-    await store.change(session, run, {"chosen": {**(run.chosen or {}), **choices}})
-
-
-async def add_checkpoint(session: AsyncSession, run_id: UUID, checkpoint: Checkpoint) -> list[str]:
-    """A checkpoint is stored: the next attempt may go on from it. Returns prefixes that nobody needs any more."""
-    run = await held_run(session, run_id, checkpoint.epoch)
-    stored = checkpoint.model_dump(include={"step", "epoch", "manifest_sha256", "size_bytes", "metrics"})
-    prefix = f"{checkpoint_prefix(run)}/{checkpoint.step:08d}"
-    await store.add_checkpoint(session, {"run_id": run.id, "prefix": prefix, **stored})
-    # It came further than any attempt before: the count of failures in a row starts anew.
-    await store.reset_failures(session, run)
-    old = (await store.checkpoints_of(session, run.id))[KEPT_CHECKPOINTS:]
-    if old:
-        await store.forget_checkpoints(session, run.id, up_to_step=old[0].step)
-    return [each.prefix for each in old]
-
-
-async def resume_run(session: AsyncSession, run_id: UUID, epoch: int, *, step: int) -> None:
-    """The worker goes on from the checkpoint of a step."""
-    await store.note_resumed(session, await held_run(session, run_id, epoch), step)
-
-
-async def fail_attempt(session: AsyncSession, job_id: UUID, epoch: int, failure: Failure) -> None:
-    """The worker reports that its attempt failed: tried again or given up, as the rules say."""
-    await end_badly(session, await held(session, job_id, epoch), failure, outcome="failed")
-
-
-async def release_job(session: AsyncSession, job_id: UUID, epoch: int) -> None:
-    """The worker gives an unfinished job back; the attempt does not count as a failure."""
-    job = await held(session, job_id, epoch)
-    if isinstance(job, RunRow) and job.state == RunState.CANCELLING:
-        await _end_cancelled(session, job)
-    elif isinstance(job, RunRow) and job.state == RunState.PAUSING:
-        await _end_paused(session, job, outcome="paused")
-    else:
-        await _end_attempt(session, job, outcome="released")
-        await store.requeue(session, job)
-
-
-async def end_badly(session: AsyncSession, job: Job, failure: Failure, *, outcome: str) -> None:
-    """End the attempt of a locked job and decide what becomes of the job."""
-    if isinstance(job, RunRow) and job.state == RunState.CANCELLING:
-        await _end_cancelled(session, job)
-        return
-    if isinstance(job, RunRow) and job.state == RunState.PAUSING and failure.retry and failure.blame != "user":
-        await _end_paused(session, job, outcome=outcome, code=failure.code)
-        return
-    counts = {"failures": job.failures + 1, "total_failures": job.total_failures + 1}
-    await _end_attempt(session, job, outcome=outcome, code=failure.code)
-    if failure.code == "out_of_memory" and (smaller := _with_smaller_batch(job)) is not None:
-        await store.requeue(session, job, values={**smaller, "total_failures": counts["total_failures"]})
-        return
-    verdict = judge(failure, **counts)
-    if verdict.state is RunState.QUEUED:
-        await store.requeue(session, job, after_s=verdict.retry_after_s, values=counts)
-        return
-    await _end_failed(session, job, failure, verdict.state, counts)
 
 
 async def _end_attempt(session: AsyncSession, job: Job, *, outcome: str, code: str | None = None) -> None:
@@ -204,14 +240,10 @@ def _with_smaller_batch(job: Job) -> Mapping[str, Any] | None:
 
 
 async def _end_failed(
-    session: AsyncSession, job: Job, failure: Failure, target: RunState, counts: Mapping[str, int]
+    session: AsyncSession, job: Job, failure: protocol.Failure, target: RunState, counts: Mapping[str, int]
 ) -> None:
-    error = {
-        "code": failure.code,
-        "message": failure.message,
-        "blame": failure.blame,
-        "log_tail": failure.log_tail[-MAX_LOG_TAIL:],
-    }
+    error = failure.model_dump(include={"code", "message", "blame"})
+    error["log_tail"] = failure.log_tail[-MAX_LOG_TAIL:]
     ended = {"error": error, "completed_at": await database_now(session), **counts, **leases.released()}
     if await store.move(session, job, target, values=ended) and isinstance(job, RunRow):
         event = ExperimentFailed.model_validate({**error, "experiment_id": job.experiment_id, "run_id": job.id})
@@ -228,17 +260,3 @@ async def _end_cancelled(session: AsyncSession, run: RunRow) -> None:
     now = await database_now(session)
     if await store.move(session, run, RunState.CANCELLED, values={"completed_at": now, **leases.released()}):
         await announce_cancelled(session, run)
-
-
-async def reap(session: AsyncSession) -> int:
-    """Take every lease that ran out from its worker; returns how many."""
-    jobs = await store.expired_jobs(session)
-    for job in jobs:
-        await end_badly(session, job, LOST, outcome="lost")
-    return len(jobs)
-
-
-async def forget_worker(session: AsyncSession, worker: str) -> None:
-    """A worker has restarted: what it held is free at once."""
-    for job in await store.jobs_of_worker(session, worker):
-        await end_badly(session, job, LOST, outcome="lost")

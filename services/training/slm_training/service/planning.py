@@ -6,21 +6,17 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.errors import FieldProblem, UnavailableError
-from slm_shared.jobs import leases
-from slm_shared.storage.database import Database, database_now
+from slm_shared.storage.database import Database
 from slm_training import store
-from slm_training.domain import RunState
 from slm_training.errors import (
     DatasetNotFoundError,
-    LeaseLostError,
     PlanNotFoundError,
     PlanNotReadyError,
     PlanRefusedError,
 )
 from slm_training.schemas.config import RunCreate
-from slm_training.schemas.leases import PlanReport
 from slm_training.schemas.plans import Plan, status_of
-from slm_training.service import launching, leasing, queue
+from slm_training.service import launching, queue
 from slm_training.service.resolving import Inputs, Resolver
 from slm_training.tables import PlanRow, RunRow
 
@@ -35,18 +31,6 @@ FIELD_OF = {
     "no_stop_token": "base_model",
     "row_format_not_trainable": "training_dataset",
 }
-
-
-async def complete_plan(database: Database, plan_id: UUID, found: PlanReport) -> None:
-    """A preflight found that the run can work, and what it takes. Raises LeaseLostError."""
-    async with database.transaction(answering=True) as session:
-        plan = await leasing.held(session, plan_id, found.epoch)
-        if not isinstance(plan, PlanRow):
-            raise LeaseLostError("The run is no plan.")
-        await store.move(session, plan, RunState.COMPLETING)
-        ended = {"completed_at": await database_now(session), "error": None, **leases.released()}
-        if not await store.move(session, plan, RunState.SUCCEEDED, values={"report": found.report, **ended}):
-            raise LeaseLostError("The plan is not being made.")
 
 
 async def plan_run(database: Database, resolver: Resolver, request: RunCreate, *, owner: str, wait_s: float) -> Plan:

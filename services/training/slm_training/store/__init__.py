@@ -14,17 +14,14 @@ from slm_training.store.attempts import (
 )
 from slm_training.store.datasets import find_dataset, forget_dataset, project_dataset
 from slm_training.store.jobs import (
+    AT_WORK,
     Job,
     add,
     change,
-    claim,
-    expired_jobs,
-    find_job,
-    held_job,
     jobs_ahead,
-    jobs_of_worker,
     move,
     note_transition,
+    queue,
     requeue,
 )
 from slm_training.store.listing import cursor_of, list_runs
@@ -50,6 +47,7 @@ from slm_training.store.telemetry import (
 from slm_training.store.workers import list_workers, note_worker, statistics
 
 __all__ = [
+    "AT_WORK",
     "EXTREMES_STEPS",
     "Job",
     "add",
@@ -58,22 +56,17 @@ __all__ = [
     "attempts_of",
     "change",
     "checkpoints_of",
-    "claim",
     "cursor_of",
     "end_attempt",
-    "expired_jobs",
     "extremes_of",
     "find_dataset",
     "find_experiment",
     "find_experiments",
-    "find_job",
     "find_plan",
     "find_run",
     "forget_checkpoints",
     "forget_dataset",
-    "held_job",
     "jobs_ahead",
-    "jobs_of_worker",
     "last_steps",
     "list_runs",
     "list_workers",
@@ -87,6 +80,7 @@ __all__ = [
     "note_worker",
     "open_attempt",
     "project_dataset",
+    "queue",
     "remove_draft",
     "requeue",
     "reset_failures",

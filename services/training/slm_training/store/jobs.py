@@ -1,14 +1,14 @@
 """Jobs, which are runs and plans: queued, leased, moved from state to state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Float, and_, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.jobs import leases
+from slm_shared.jobs.lifecycle import Queue
 from slm_training.domain import WORKING, Capabilities, RunState, states_before
 from slm_training.tables import JobColumns, PlanRow, RunRow, TransitionRow
 
@@ -30,30 +30,17 @@ def note_transition(session: AsyncSession, job: Job) -> None:
         session.add(TransitionRow(run_id=job.id, state=job.state, attempt=job.attempt))
 
 
-async def claim(
-    session: AsyncSession, *, pool: str, worker: str, claim_id: UUID, ttl_s: float, able: Capabilities
-) -> Job | None:
-    """Lease the next job that is due and that a worker with these capabilities can do.
+AT_WORK: dict[type[Job], ColumnElement[bool]] = {kind: kind.state.in_(WORKING) for kind in (RunRow, PlanRow)}
 
-    Plans come first, for somebody waits for them; then the higher priority, then what was queued earlier.
-    """
-    # A claim that is asked again gets what it was granted, even if a plan has come in between.
-    if (again := await session.scalar(select(RunRow).where(RunRow.claim_id == claim_id))) is not None:
-        return again
 
-    async def next_of(kind: type[J]) -> J | None:
-        return await leases.claim(
-            session,
-            kind,
-            where=and_(kind.state == RunState.QUEUED, kind.pool == pool, _can_do(kind, able)),
-            order_by=[kind.priority.desc(), kind.queued_at.asc(), kind.id.asc()],
-            worker=worker,
-            claim_id=claim_id,
-            ttl_s=ttl_s,
-            values={"state": RunState.LEASED},
-        )
-
-    return await next_of(PlanRow) or await next_of(RunRow)
+def queue(kind: type[Job], *, pool: str, able: Capabilities) -> Queue[Job]:
+    """The queued jobs of a pool that a worker with these capabilities can do: by priority, then by when they queued."""
+    return Queue(
+        kind,
+        where=and_(kind.state == RunState.QUEUED, kind.pool == pool, _can_do(kind, able)),
+        order_by=[kind.priority.desc(), kind.queued_at.asc(), kind.id.asc()],
+        values={"state": RunState.LEASED},
+    )
 
 
 def _can_do(kind: type[JobColumns], able: Capabilities) -> ColumnElement[bool]:
@@ -65,37 +52,6 @@ def _can_do(kind: type[JobColumns], able: Capabilities) -> ColumnElement[bool]:
         or_(memory.is_(None), memory <= able.memory_gb),
         or_(processes.is_(None), processes <= able.slots),
     )
-
-
-async def find_job(session: AsyncSession, job_id: UUID) -> Job | None:
-    """A run or a plan by its id."""
-    return await session.get(RunRow, job_id) or await session.get(PlanRow, job_id)
-
-
-async def held_job(session: AsyncSession, job_id: UUID, epoch: int) -> Job | None:
-    """The job, locked, if `epoch` is its newest lease and still held."""
-
-    async def held(kind: type[J]) -> J | None:
-        statement = select(kind).where(leases.held(kind, job_id, epoch)).with_for_update()
-        return await session.scalar(statement.execution_options(populate_existing=True))
-
-    return await held(RunRow) or await held(PlanRow)
-
-
-async def expired_jobs(session: AsyncSession) -> Sequence[Job]:
-    """Jobs at work whose lease ran out, locked."""
-    runs = await leases.expired(session, RunRow, where=RunRow.state.in_(WORKING))
-    return [*runs, *await leases.expired(session, PlanRow, where=PlanRow.state.in_(WORKING))]
-
-
-async def jobs_of_worker(session: AsyncSession, worker: str) -> Sequence[Job]:
-    """Jobs at work that a worker holds, locked."""
-
-    async def mine(kind: type[J]) -> Sequence[J]:
-        statement = select(kind).where(kind.worker == worker, kind.state.in_(WORKING))
-        return (await session.scalars(statement.with_for_update(skip_locked=True))).all()
-
-    return [*await mine(RunRow), *await mine(PlanRow)]
 
 
 async def jobs_ahead(session: AsyncSession, job: Job) -> int:
