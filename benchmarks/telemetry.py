@@ -21,7 +21,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import aiohttp
 import httpx2
@@ -40,11 +39,13 @@ from slm_shared.migrate import create_database, database_name, migrate_database
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
+from slm_shared.storage.objects import ObjectStore
 from slm_testing.apps import running
 from slm_training.app import create_app
 from slm_training.schemas.config import RunCreate
-from slm_training.schemas.leases import Claim
-from slm_training.service import launching, leasing
+from slm_training.schemas.leases import Claim, RunLease
+from slm_training.service import launching
+from slm_training.service.leasing import LeasedJobs
 from slm_training.service.resolving import Inputs
 from slm_training.settings import TrainingSettings
 
@@ -103,28 +104,32 @@ async def _ours(settings: PlatformSettings, folder: Path, *, points: int, series
     return {"points/s": rate, "readable after, ms": 1000 * delay, "p50": drawn[len(drawn) // 2], "p95": p95}
 
 
-async def _lease(database: Database) -> dict[str, Any]:
+async def _lease(database: Database) -> RunLease:
     """A run under a lease, made without the services that a launch would ask."""
-    facts = {"id": str(new_id()), "name": "rows-v1", "sha256": "0" * 64, "rows": 1, "row_format": "text"}
+    dataset: dict[str, Any] = {"id": str(new_id()), "name": "rows-v1", "sha256": "0" * 64, "row_format": "text"}
+    dataset |= {"object_key": "datasets/rows", "mapping": {}, "rows": 1}
+    model = {"id": str(new_id()), "name": "nano-v1", "artifact_prefix": "models/nano", "manifest_key": "m"}
+    inputs = Inputs(model | {"manifest_sha256": "0" * 64}, dataset, None)
     request = RunCreate.model_validate({"name": "Benchmark", "training_dataset": "rows-v1"})
+    jobs = LeasedJobs(TrainingSettings(), database, ObjectStore(PlatformSettings()))
     async with database.transaction() as session:
-        await launching.launch_run(session, request, Inputs(facts, facts, None), owner="benchmark")
+        await launching.launch_run(session, request, inputs, owner="benchmark")
     async with database.transaction() as session:
-        lease = await leasing.claim_job(session, Claim(worker="benchmark", claim_id=new_id()), TrainingSettings())
+        lease = await jobs.claim(session, Claim(worker="benchmark", claim_id=new_id()))
     assert lease is not None
     return lease
 
 
-async def _publish(broker: Broker, lease: dict[str, Any], names: list[str], steps: int) -> None:
+async def _publish(broker: Broker, lease: RunLease, names: list[str], steps: int) -> None:
     """Every series to so many steps, in batches of 1,000 points, several on their way at once."""
     jetstream = await broker.jetstream()
-    experiment_id, now = UUID(lease["experiment_id"]), datetime.now(UTC)
+    experiment_id, now = lease.experiment_id, datetime.now(UTC)
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def send(name: str, start: int, number: int) -> None:
         wanted = range(start, min(start + PER_BATCH, steps))
         points = [MetricPoint(step=step, name=name, value=1 / (1 + step), time=now) for step in wanted]
-        batch = TelemetryBatch(experiment_id=experiment_id, epoch=lease["epoch"], batch=number, points=points)
+        batch = TelemetryBatch(experiment_id=experiment_id, epoch=lease.epoch, batch=number, points=points)
         headers = {MESSAGE_ID: f"{experiment_id}-{name}-{number}"}
         async with limit:
             payload = batch.model_dump_json().encode()
@@ -134,18 +139,18 @@ async def _publish(broker: Broker, lease: dict[str, Any], names: list[str], step
     await asyncio.gather(*(send(name, start, number) for number, (name, start) in enumerate(starts)))
 
 
-async def _readable(client: httpx2.AsyncClient, lease: dict[str, Any], name: str, steps: int) -> None:
+async def _readable(client: httpx2.AsyncClient, lease: RunLease, name: str, steps: int) -> None:
     """Wait until the last step of a series can be read over REST."""
-    path = f"/api/experiments/{lease['experiment_id']}/metrics"
+    path = f"/api/experiments/{lease.experiment_id}/metrics"
     params: dict[str, str | int] = {"name": name, "first_step": steps - 1, "last_step": steps - 1}
     while not (await client.get(path, params=params, timeout=60)).json().get("series"):  # noqa: ASYNC110  another process writes
         await asyncio.sleep(0.005)
 
 
-async def _draw(client: httpx2.AsyncClient, lease: dict[str, Any]) -> float:
+async def _draw(client: httpx2.AsyncClient, lease: RunLease) -> float:
     """Milliseconds to get a whole series in at most 1,000 points."""
     begun = time.perf_counter()
-    path = f"/api/experiments/{lease['experiment_id']}/metrics"
+    path = f"/api/experiments/{lease.experiment_id}/metrics"
     answer = await client.get(path, params={"name": "loss", "points": DRAWN}, timeout=60)
     taken = 1000 * (time.perf_counter() - begun)
     assert 500 < len(answer.json()["series"]["loss"]) <= DRAWN
