@@ -19,6 +19,7 @@ from slm_shared.jobs.protocol import Claim, Failure, FailureReport, Fenced, Forg
 R = TypeVar("R", bound=LeaseColumns)
 C = TypeVar("C", bound=Claim)
 G = TypeVar("G", bound=Grant)
+D = TypeVar("D", bound=Fenced)
 
 log = structlog.get_logger()
 
@@ -42,13 +43,13 @@ class Queue(Generic[R]):
     values: Mapping[str, Any]
 
 
-class LeasedWork(ABC, Generic[R, C, G]):
+class LeasedWork(ABC, Generic[R, C, G, D]):
     """The leased work of a service, in one table or several.
 
     `working` has, for each table, which of its rows a worker works on. A service subclasses this, adds what is its own
-    (the abstract methods, and `complete` for `routes.LeaseService`), and hands it to `routes.lease_routes` and to
-    `reaper.Reaper`. Every method works in the caller's transaction. All that take an id lock the row and raise
-    NotFoundError for work that never was and LeaseLostError for a lease that is not held any more.
+    (the abstract methods), and hands it to `routes.lease_routes` and to `reaper.Reaper`. Every method but `complete` works
+    in the caller's transaction. All that take an id lock the row and raise NotFoundError for work that never was and
+    LeaseLostError for a lease that is not held any more.
     """
 
     lost: ClassVar[Failure] = WORKER_LOST
@@ -81,6 +82,10 @@ class LeasedWork(ABC, Generic[R, C, G]):
     @abstractmethod
     async def kept(self, session: AsyncSession, row: R, beat: Heartbeat) -> HeartbeatAnswer:
         """The lease was renewed: note the progress and say what the worker should do."""
+
+    @abstractmethod
+    async def complete(self, work_id: UUID, completion: D) -> None:
+        """Take the result. Opens its own transactions, for what was stored may have to be read back between them."""
 
     async def started(self, session: AsyncSession, row: R) -> None:
         """The worker has begun. It may say so twice."""

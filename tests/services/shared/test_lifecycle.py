@@ -61,7 +61,7 @@ class Printed(Fenced):
     pages: int
 
 
-class LeasedPrints(LeasedWork[Row, Claim, PrintLease]):
+class LeasedPrints(LeasedWork[Row, Claim, PrintLease, Printed]):
     """Proofs go before prints."""
 
     def __init__(self, database: Database) -> None:

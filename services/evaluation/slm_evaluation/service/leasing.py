@@ -24,7 +24,7 @@ from slm_shared.storage.objects import ObjectStore
 MAX_LOG_TAIL = 8000
 
 
-class LeasedEvaluations(LeasedWork[EvaluationRow, Claim, EvaluationLease]):
+class LeasedEvaluations(LeasedWork[EvaluationRow, Claim, EvaluationLease, Completion]):
     """The evaluations that workers lease."""
 
     lost = Failure(code="worker_lost", message="The evaluation worker stopped answering.", blame="infra", retry=True)

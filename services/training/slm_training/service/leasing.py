@@ -35,7 +35,7 @@ def checkpoint_prefix(job: Job) -> str:
     return f"runs/{job.id}/checkpoints/e{job.epoch}"
 
 
-class LeasedJobs(LeasedWork[Job, Claim, RunLease]):
+class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
     """The runs and plans that trainers lease."""
 
     lost = protocol.Failure(code="worker_lost", message="The trainer stopped answering.", blame="infra", retry=True)
