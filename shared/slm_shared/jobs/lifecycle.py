@@ -47,9 +47,9 @@ class LeasedWork(ABC, Generic[R, C, G, D]):
     """The leased work of a service, in one table or several.
 
     `working` has, for each table, which of its rows a worker works on. A service subclasses this, adds what is its own
-    (the abstract methods), and hands it to `routes.lease_routes` and to `reaper.Reaper`. Every method but `complete` works
-    in the caller's transaction. All that take an id lock the row and raise NotFoundError for work that never was and
-    LeaseLostError for a lease that is not held any more.
+    (the abstract methods), and hands it to `routes.lease_routes` and to `reaper.Reaper`. Every method but `complete`
+    works in the caller's transaction. All that take an id lock the row and raise NotFoundError for work that never was
+    and LeaseLostError for a lease that is not held any more.
     """
 
     lost: ClassVar[Failure] = WORKER_LOST
