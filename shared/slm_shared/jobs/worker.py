@@ -126,7 +126,7 @@ class WakeUps:
             return None
         except (NatsError, OSError, TimeoutError) as error:
             log.warning("worker.no_wakeups", durable=self._durable, error=type(error).__name__)
-            self._pull = None
+            await self._unsubscribe()
             if self._connecting is not None and self._connecting.done():
                 self._connecting = None
             await asyncio.sleep(begun + self._poll_s - asyncio.get_running_loop().time())
@@ -138,6 +138,13 @@ class WakeUps:
         async with asyncio.timeout(self._poll_s):
             jetstream = await asyncio.shield(self._connecting)
         return await jetstream.pull_subscribe_bind(durable=self._durable, stream=EVENTS)
+
+    async def _unsubscribe(self) -> None:
+        """Leave nothing behind that the client would subscribe to again on its next connection."""
+        if self._pull is not None:
+            with contextlib.suppress(NatsError):
+                await self._pull.unsubscribe()
+            self._pull = None
 
 
 class Worker(Generic[G]):

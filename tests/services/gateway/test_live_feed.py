@@ -10,15 +10,17 @@ import httpx2
 import pytest
 
 from slm_gateway.app import create_app
+from slm_gateway.service.live_feed import LiveFeed
 from slm_gateway.settings import GatewaySettings
 from slm_shared.delivery.broker import Broker
 from slm_shared.events.catalogue import DatasetDeleted, ExperimentCancelled
-from slm_shared.events.topology import EVENTS
+from slm_shared.events.topology import EVENTS, migrate_topology
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
 from slm_testing.apps import serving
 from slm_testing.events import EventLog
 from slm_testing.waiting import eventually
+from tests.support.nats_server import own_nats
 
 
 @pytest.fixture
@@ -139,3 +141,30 @@ async def test_too_many_readers_are_told_to_come_later(client: httpx2.AsyncClien
             await opened.enter_async_context(client.stream("GET", "/api/events"))
         assert (await eventually(refused)).headers["retry-after"] == "10"
     await eventually(welcome)
+
+
+async def test_a_reader_that_leaves_without_a_connection_leaves_no_subscription_behind(tmp_path: Path) -> None:
+    async with own_nats(tmp_path) as nats:
+        broker = Broker(nats.url, name="test")
+        await migrate_topology(await broker.jetstream())
+        before = await nats.inboxes()
+        reading = LiveFeed(broker, max_readers=1).read(after=0, subjects=[], follow=True)
+        first = asyncio.ensure_future(anext(reading))
+
+        async def is_reading() -> bool:
+            return len(await nats.inboxes() or ()) > len(before or ())
+
+        async def is_away() -> bool:
+            return not broker.is_connected
+
+        async def is_as_before() -> bool:
+            return await nats.inboxes() == before
+
+        await eventually(is_reading)
+        await nats.stop()
+        await eventually(is_away)
+        first.cancel()
+        await asyncio.wait([first])
+        await nats.start()
+        await eventually(is_as_before, timeout_s=20)
+        await broker.close()

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_shared.delivery.broker import Broker
 from slm_shared.delivery.bus import Bus
 from slm_shared.events.catalogue import DatasetDeleted
-from slm_shared.events.topology import migrate_topology
+from slm_shared.events.topology import TRAINER_WAKE_UP, migrate_topology
+from slm_shared.jobs.worker import WakeUps
 from slm_shared.storage.database import Database
 from slm_testing.waiting import eventually
 from tests.support.nats_server import own_nats
@@ -46,5 +47,16 @@ async def test_a_consumer_that_ends_without_a_connection_leaves_no_subscription_
         await asyncio.wait([consuming])
         await nats.start()
         await eventually(is_back)
+        assert await nats.inboxes() == before
+        await broker.close()
+
+
+async def test_wake_ups_of_a_consumer_that_is_gone_leave_no_subscription_behind(tmp_path: Path) -> None:
+    async with own_nats(tmp_path) as nats:
+        broker = Broker(nats.url, name="test")
+        await (await broker.jetstream()).account_info()
+        before = await nats.inboxes()
+        wakeups = WakeUps(broker, durable=TRAINER_WAKE_UP, poll_s=0.2)
+        assert [await wakeups.wait() for _ in range(3)] == [None] * 3
         assert await nats.inboxes() == before
         await broker.close()

@@ -124,11 +124,11 @@ class LiveFeed:
             forgetting.add_done_callback(self._forgetting.discard)
 
     async def _forget(self, jetstream: JetStreamContext, pull: Pull, consumer: str) -> None:
-        if not self._broker.is_connected:
-            return
         with suppress(NatsError, TimeoutError):
+            # Also without a connection: the client would subscribe again on the next one.
             await pull.unsubscribe()
-            await jetstream.delete_consumer(EVENTS, consumer)
+            if self._broker.is_connected:
+                await jetstream.delete_consumer(EVENTS, consumer)
 
 
 async def _fetch(pull: Pull, pending: int) -> list[Msg]:
