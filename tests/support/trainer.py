@@ -19,6 +19,7 @@ from slm_testing.waiting import eventually
 from slm_training.schemas.leases import Claim, RunLease
 from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor.work import TrainerWork
+from tests.support.lease_service import LeaseService
 
 
 @asynccontextmanager
@@ -62,7 +63,7 @@ def training_child() -> psutil.Process | None:
     return min(children, key=lambda child: child.create_time(), default=None)
 
 
-def said(service: Any, verb: str) -> Callable[[], Awaitable[dict[str, Any] | None]]:
+def said(service: LeaseService, verb: str) -> Callable[[], Awaitable[dict[str, Any] | None]]:
     """For `eventually`: what the worker said with one verb."""
 
     async def check() -> dict[str, Any] | None:
@@ -72,7 +73,7 @@ def said(service: Any, verb: str) -> Callable[[], Awaitable[dict[str, Any] | Non
     return check
 
 
-def progressed(service: Any) -> Callable[[], Awaitable[bool]]:
+def progressed(service: LeaseService) -> Callable[[], Awaitable[bool]]:
     """For `eventually`: a heartbeat told of a step."""
 
     async def check() -> bool:

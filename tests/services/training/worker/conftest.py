@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import files
 from io import BytesIO
@@ -12,13 +11,13 @@ from typing import Any
 
 import polars
 import pytest
-from fastapi import FastAPI, Request, Response
 
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage import manifest
 from slm_shared.storage.ids import new_id
 from slm_shared.storage.objects import ObjectStore
 from slm_testing.apps import serving
+from tests.support.lease_service import LeaseService
 
 NANO = Path(str(files("slm_ml"))) / "builtin" / "nano-v1"
 CONFIG: dict[str, Any] = {
@@ -44,45 +43,6 @@ def command_rows(count: int, *, seed: int = 1) -> list[dict[str, str]]:
         completion = json.dumps({"device": device, "room": room})
         rows.append({"prompt": f"turn on the {device} in the {room}", "completion": completion})
     return rows
-
-
-@dataclass
-class LeaseService:
-    """Speaks the lease API of the training service for one queue of leases and notes everything it is told."""
-
-    leases: list[dict[str, Any]] = field(default_factory=list)
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    refuse: set[str] = field(default_factory=set)
-    unavailable: set[str] = field(default_factory=set)
-    cancel: bool = False
-
-    def said(self, verb: str) -> dict[str, Any] | None:
-        """The last body of one verb, or None."""
-        return next((body for known, body in reversed(self.told) if known == verb), None)
-
-    def answer(self, verb: str, body: dict[str, Any]) -> Response:
-        """What the service would answer."""
-        if verb in self.unavailable:
-            return Response(status_code=503)
-        self.told.append((verb, body))
-        if verb in self.refuse:
-            return Response('{"code": "lease_lost"}', 409, media_type="application/problem+json")
-        if verb == "claim":
-            lease = self.leases.pop(0) if self.leases else None
-            return Response(json.dumps(lease), media_type="application/json") if lease else Response(status_code=204)
-        if verb == "heartbeat":
-            return Response(json.dumps({"cancel": self.cancel, "drain": False}), media_type="application/json")
-        return Response(status_code=204)
-
-    def app(self) -> FastAPI:
-        """The service as an application."""
-        app = FastAPI()
-
-        @app.post("/{path:path}")
-        async def post(request: Request, path: str) -> Response:
-            return self.answer(path.rsplit(":", 1)[1], await request.json())
-
-        return app
 
 
 @pytest.fixture

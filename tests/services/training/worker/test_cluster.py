@@ -22,6 +22,7 @@ from slm_training.worker.cluster.file_transfer import files_below
 from slm_training.worker.cluster.options import ClusterOptions
 from slm_training.worker.job import TrainingJob
 from slm_training.worker.supervisor.warm_child import DRIVER_MODULE, WarmChild
+from tests.support.lease_service import LeaseService
 from tests.support.trainer import said as has_said
 from tests.support.trainer import trainer
 from tests.support.training_jobs import NANO, make_job, train
@@ -240,15 +241,19 @@ async def test_a_cluster_without_room_says_so(cluster: Any, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("events")
 async def test_a_trainer_has_its_runs_trained_by_the_cluster(
-    cluster: Any, lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+    cluster: Any,
+    lease_service: tuple[LeaseService, PlatformSettings],
+    make_lease: MakeLease,
+    store: ObjectStore,
+    tmp_path: Path,
 ) -> None:
     service, platform = lease_service
     lease = await make_lease(rows=96, num_processes=2)
     async with trainer(platform, tmp_path, ray_address=cluster.address, stop_grace_s=0.0):
         service.leases.append(lease)
         done = await eventually(has_said(service, "complete"), timeout_s=180)
-    assert service.said("claim")["capabilities"]["cores"] == 2
-    assert service.said("choose")["choices"]["precision"]["value"] in ("bf16", "fp32")
+    assert dict(service.told)["claim"]["capabilities"]["cores"] == 2
+    assert dict(service.told)["choose"]["choices"]["precision"]["value"] in ("bf16", "fp32")
     assert done["steps"] == 12
     stored = await manifest.verify(store, lease["artifact_prefix"], done["manifest_sha256"])
     assert {"model.safetensors", "tokenizer.json", "training.json"} <= {file.path for file in stored.files}

@@ -21,6 +21,7 @@ from slm_shared.storage.objects import ObjectStore
 from slm_testing.events import EventLog
 from slm_testing.waiting import eventually
 from tests.support.disks import small_disk
+from tests.support.lease_service import LeaseService
 from tests.support.memory import own_memory_group
 from tests.support.trainer import gone, progressed, said, stored_locally, trainer, training_child
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("events")
 
 
 async def test_a_wake_up_leads_to_a_stored_artifact(
-    lease_service: tuple[Any, PlatformSettings],
+    lease_service: tuple[LeaseService, PlatformSettings],
     make_lease: MakeLease,
     store: ObjectStore,
     events: EventLog,
@@ -67,7 +68,7 @@ async def test_a_wake_up_leads_to_a_stored_artifact(
 
 
 async def test_a_killed_child_is_reported_and_the_worker_goes_on(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     lease, next_lease = await make_lease(rows=3000), await make_lease(rows=16)
@@ -85,7 +86,7 @@ async def test_a_killed_child_is_reported_and_the_worker_goes_on(
 
 
 async def test_a_child_that_the_kernel_kills_for_its_memory_is_told_as_such(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     with own_memory_group() as group:
@@ -99,7 +100,7 @@ async def test_a_child_that_the_kernel_kills_for_its_memory_is_told_as_such(
 
 
 async def test_a_lost_lease_stops_the_child_and_stores_nothing(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     lease = await make_lease(rows=3000)
@@ -115,7 +116,7 @@ async def test_a_lost_lease_stops_the_child_and_stores_nothing(
 
 
 async def test_a_cancelled_run_is_given_back_without_its_child(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     lease = await make_lease(rows=3000)
@@ -131,7 +132,7 @@ async def test_a_cancelled_run_is_given_back_without_its_child(
 
 
 async def test_an_unreachable_service_does_not_stop_the_work(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     async with trainer(platform, tmp_path):
@@ -144,7 +145,7 @@ async def test_an_unreachable_service_does_not_stop_the_work(
 
 
 async def test_a_stalled_child_is_killed(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     async with trainer(platform, tmp_path, stall_timeout_s=3.0, stop_grace_s=0.2):
@@ -159,7 +160,7 @@ async def test_a_stalled_child_is_killed(
 
 
 async def test_a_stopped_worker_gives_its_lease_back(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     async with trainer(platform, tmp_path) as (worker, task):
@@ -188,7 +189,7 @@ def place(lease: dict[str, Any], checkpoint: dict[str, Any]) -> str:
 
 
 async def test_a_stopped_worker_leaves_a_checkpoint_from_which_the_next_one_goes_on(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     lease = await make_lease(rows=800)
@@ -197,7 +198,7 @@ async def test_a_stopped_worker_leaves_a_checkpoint_from_which_the_next_one_goes
         await eventually(progressed(service))
         worker.stop()
         await asyncio.wait_for(task, 40)
-    checkpoint = service.said("checkpoint")
+    checkpoint = dict(service.told)["checkpoint"]
     assert [verb for verb, _ in service.told if verb in ("checkpoint", "release")] == ["checkpoint", "release"]
     await manifest.verify(store, place(lease, checkpoint), checkpoint["manifest_sha256"])
     async with trainer(platform, tmp_path / "other"):
@@ -211,7 +212,7 @@ async def test_a_stopped_worker_leaves_a_checkpoint_from_which_the_next_one_goes
 
 
 async def test_a_damaged_checkpoint_is_passed_over(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     lease = await make_lease(rows=800)
@@ -230,7 +231,7 @@ async def test_a_damaged_checkpoint_is_passed_over(
     assert resumed == {"epoch": 2, "step": older["step"]}
 
 
-def several_checkpoints(service: Any) -> Callable[[], Awaitable[bool]]:
+def several_checkpoints(service: LeaseService) -> Callable[[], Awaitable[bool]]:
     """For `eventually`: two checkpoints were registered."""
 
     async def check() -> bool:
@@ -240,7 +241,7 @@ def several_checkpoints(service: Any) -> Callable[[], Awaitable[bool]]:
 
 
 async def test_what_an_attempt_left_in_its_spool_is_sent_by_the_next_worker(
-    lease_service: tuple[Any, PlatformSettings], tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], tmp_path: Path
 ) -> None:
     _, platform = lease_service
     experiment_id = new_id()
@@ -268,7 +269,7 @@ def exists(path: Path) -> Callable[[], Awaitable[bool]]:
 
 
 async def test_damaged_rows_are_not_trained_on(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, store: ObjectStore, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     lease = await make_lease(rows=16)
@@ -280,7 +281,7 @@ async def test_damaged_rows_are_not_trained_on(
 
 
 async def test_a_worker_without_room_says_so(
-    lease_service: tuple[Any, PlatformSettings], make_lease: MakeLease, tmp_path: Path
+    lease_service: tuple[LeaseService, PlatformSettings], make_lease: MakeLease, tmp_path: Path
 ) -> None:
     service, platform = lease_service
     with small_disk(tmp_path / "small", 8):
