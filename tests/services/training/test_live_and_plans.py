@@ -165,7 +165,7 @@ async def test_what_cannot_work_is_refused_by_name(platform: TrainingPlatform) -
     assert answer.json()["errors"] == [{"field": "batch_size", "message": "It needs 99 GB."}]
 
 
-async def test_a_claim_asked_again_is_not_answered_with_a_plan_that_came_in_between(platform: Any) -> None:
+async def test_a_claim_asked_again_is_not_answered_with_a_plan_that_came_in_between(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run, claim_id = await platform.launch(), str(new_id())
     assert (await platform.claim(claim_id=claim_id))["run_id"] == run["id"]
@@ -174,7 +174,7 @@ async def test_a_claim_asked_again_is_not_answered_with_a_plan_that_came_in_betw
     assert (await platform.claim())["run_id"] == plan["id"]
 
 
-async def test_a_plan_whose_worker_dies_is_made_by_another(platform: Any) -> None:
+async def test_a_plan_whose_worker_dies_is_made_by_another(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     plan = await planned(platform)
     lost = await platform.started("trainer-1")
@@ -185,7 +185,9 @@ async def test_a_plan_whose_worker_dies_is_made_by_another(platform: Any) -> Non
     assert (waiting["status"], waiting["queue"]["reason"][:9]) == ("planning", "It failed")
 
 
-async def test_a_plan_cannot_be_completed_as_a_run_nor_a_run_as_a_plan(platform: Any, tmp_path: Path) -> None:
+async def test_a_plan_cannot_be_completed_as_a_run_nor_a_run_as_a_plan(
+    platform: TrainingPlatform, tmp_path: Path
+) -> None:
     await platform.dataset("rows")
     run = await platform.launch()
     of_run = await platform.started("trainer-1")
