@@ -36,6 +36,7 @@ from slm_shared.http.app import spare_garbage_collection
 from slm_shared.identity.keys import SIGNERS
 from slm_shared.identity.principal import generate_keys
 from slm_shared.migrate import create_database, database_name, migrate_database
+from slm_shared.references import DatasetRef, ModelRef
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
@@ -108,8 +109,9 @@ async def _lease(database: Database) -> RunLease:
     """A run under a lease, made without the services that a launch would ask."""
     dataset: dict[str, Any] = {"id": str(new_id()), "name": "rows-v1", "sha256": "0" * 64, "row_format": "text"}
     dataset |= {"object_key": "datasets/rows", "mapping": {}, "rows": 1}
-    model = {"id": str(new_id()), "name": "nano-v1", "artifact_prefix": "models/nano", "manifest_key": "m"}
-    inputs = Inputs(model | {"manifest_sha256": "0" * 64}, dataset, None)
+    model = {"id": str(new_id()), "name": "nano-v1", "artifact_prefix": "m", "manifest_key": "m"}
+    model["manifest_sha256"] = "0" * 64
+    inputs = Inputs(ModelRef.model_validate(model), DatasetRef.model_validate(dataset), None)
     request = RunCreate.model_validate({"name": "Benchmark", "training_dataset": "rows-v1"})
     jobs = LeasedJobs(TrainingSettings(), database, ObjectStore(PlatformSettings()))
     async with database.transaction() as session:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 
 class RunState(StrEnum):
@@ -87,13 +87,11 @@ FIRST_RETRY_S = 10.0
 LONGEST_RETRY_S = 360.0
 
 
-@dataclass(frozen=True)
-class Failure:
-    """How an attempt ended badly."""
+class Failure(Protocol):
+    """How an attempt ended badly, as `slm_shared.jobs.protocol` says it."""
 
     code: str
-    message: str
-    blame: str
+    blame: Any
     retry: bool
 
 

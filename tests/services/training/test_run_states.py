@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from slm_shared.jobs.lifecycle import LeaseLostError
 from slm_shared.jobs.protocol import Failure, FailureReport, Fenced, Forget, Heartbeat
+from slm_shared.references import DatasetRef, ModelRef
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
 from slm_shared.storage.ids import new_id
@@ -102,8 +103,9 @@ class Runs(RuleBasedStateMachine):
         """A user launches a run."""
         dataset: dict[str, Any] = {"id": str(new_id()), "name": "rows-v1", "sha256": "0" * 64, "row_format": "text"}
         dataset |= {"object_key": "datasets/rows", "mapping": {}, "rows": 1}
-        model = {"id": str(new_id()), "name": "nano-v1", "artifact_prefix": "models/nano", "manifest_key": "m"}
-        inputs = Inputs(model | {"manifest_sha256": "0" * 64}, dataset, None)
+        model = {"id": str(new_id()), "name": "nano-v1", "artifact_prefix": "m", "manifest_key": "m"}
+        model["manifest_sha256"] = "0" * 64
+        inputs = Inputs(ModelRef.model_validate(model), DatasetRef.model_validate(dataset), None)
         request = RunCreate.model_validate({"name": "Run", "training_dataset": "rows-v1"})
 
         async def work() -> UUID:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slm_shared.jobs.protocol import Failure
 from slm_training.domain import (
     EDGES,
     LONGEST_RETRY_S,
@@ -13,7 +14,6 @@ from slm_training.domain import (
     WORKING,
     Capabilities,
     ExperimentStatus,
-    Failure,
     RunState,
     family_of,
     halved,
@@ -26,7 +26,7 @@ from slm_training.domain import (
 
 
 def failure(*, code: str = "boom", blame: str = "system", retry: bool = True) -> Failure:
-    return Failure(code, "It broke.", blame, retry)
+    return Failure.model_validate({"code": code, "message": "It broke.", "blame": blame, "retry": retry})
 
 
 def test_every_state_can_be_reached_and_left_for_an_end() -> None:

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from slm_shared.http.provided import provided
+from slm_training.service.leasing import LeasedJobs
 from slm_training.service.resolving import Resolver
-from slm_training.settings import TrainingSettings
 
-Settings = Annotated[TrainingSettings, provided(TrainingSettings)]
 Resolving = Annotated[Resolver, provided(Resolver)]
+Leased = Annotated[LeasedJobs, provided(LeasedJobs)]

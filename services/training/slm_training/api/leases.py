@@ -1,17 +1,13 @@
 """What only trainers report, beside the routes of all leased work. Not reachable through the gateway."""
 
-from typing import Annotated
 from uuid import UUID
 
 from slm_shared.http.access import Worker
-from slm_shared.http.provided import provided
 from slm_shared.http.routing import WriteSession, router
+from slm_training.api.dependencies import Leased
 from slm_training.schemas.leases import Checkpoint, CheckpointAnswer, Choices, Resumption
-from slm_training.service.leasing import LeasedJobs
 
 routes = router(tags=["leases"])
-
-Leased = Annotated[LeasedJobs, provided(LeasedJobs)]
 
 
 @routes.post("/api/leases/{run_id}:choose", status_code=204)

@@ -79,9 +79,7 @@ def _facts(request: RunCreate, inputs: Inputs) -> dict[str, Any]:
         "priority": request.priority,
         "needs": request.needs(),
         "request": request.model_dump(mode="json", exclude_unset=True, exclude={"draft", *FLAT_NAMES, "deployment"}),
-        "base_model": inputs.base_model,
-        "training_dataset": inputs.training_dataset,
-        "evaluation_dataset": inputs.evaluation_dataset,
+        **inputs.kept(),
         "config": request.config(objective=objective_of(request, inputs)),
     }
 

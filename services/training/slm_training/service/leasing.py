@@ -9,15 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_shared.delivery import outbox
 from slm_shared.errors import NotFoundError
 from slm_shared.events.catalogue import ExperimentFailed, ExperimentStarted
-from slm_shared.jobs import leases, protocol
+from slm_shared.jobs import leases
 from slm_shared.jobs.lifecycle import LeasedWork, LeaseLostError, Queue
-from slm_shared.jobs.protocol import FailureReport, Heartbeat, HeartbeatAnswer
+from slm_shared.jobs.protocol import Failure, FailureReport, Heartbeat, HeartbeatAnswer
 from slm_shared.storage import manifest
 from slm_shared.storage.database import Database, database_now
 from slm_shared.storage.manifest import ArtifactMismatchError
 from slm_shared.storage.objects import ObjectStore
 from slm_training import store
-from slm_training.domain import KEPT_CHECKPOINTS, Capabilities, Failure, RunState, halved, judge
+from slm_training.domain import KEPT_CHECKPOINTS, Capabilities, RunState, halved, judge
 from slm_training.errors import RunNotFoundError
 from slm_training.schemas.leases import Checkpoint, Choices, Claim, Completion, PlanReport, Resumption, RunLease
 from slm_training.service import completing
@@ -38,7 +38,7 @@ def checkpoint_prefix(job: Job) -> str:
 class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
     """The runs and plans that trainers lease."""
 
-    lost = protocol.Failure(code="worker_lost", message="The trainer stopped answering.", blame="infra", retry=True)
+    lost = Failure(code="worker_lost", message="The trainer stopped answering.", blame="infra", retry=True)
 
     def __init__(self, settings: TrainingSettings, database: Database, objects: ObjectStore) -> None:
         super().__init__(store.AT_WORK, lease_ttl_s=settings.lease_ttl_s)
@@ -192,7 +192,7 @@ class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
             await _end_attempt(session, row, outcome="released")
             await store.requeue(session, row)
 
-    async def end_badly(self, session: AsyncSession, row: Job, failure: protocol.Failure) -> None:
+    async def end_badly(self, session: AsyncSession, row: Job, failure: Failure) -> None:
         """Try again or give up, as the rules say."""
         outcome = "lost" if failure is self.lost else "failed"
         if isinstance(row, RunRow) and row.state == RunState.CANCELLING:
@@ -206,7 +206,7 @@ class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
         if failure.code == "out_of_memory" and (smaller := _with_smaller_batch(row)) is not None:
             await store.requeue(session, row, values={**smaller, "total_failures": counts["total_failures"]})
             return
-        verdict = judge(Failure(failure.code, failure.message, failure.blame, failure.retry), **counts)
+        verdict = judge(failure, **counts)
         if verdict.state is RunState.QUEUED:
             await store.requeue(session, row, after_s=verdict.retry_after_s, values=counts)
             return
@@ -240,7 +240,7 @@ def _with_smaller_batch(job: Job) -> Mapping[str, Any] | None:
 
 
 async def _end_failed(
-    session: AsyncSession, job: Job, failure: protocol.Failure, target: RunState, counts: Mapping[str, int]
+    session: AsyncSession, job: Job, failure: Failure, target: RunState, counts: Mapping[str, int]
 ) -> None:
     error = failure.model_dump(include={"code", "message", "blame"})
     error["log_tail"] = failure.log_tail[-MAX_LOG_TAIL:]

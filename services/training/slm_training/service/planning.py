@@ -89,9 +89,8 @@ async def launch_plan(session: AsyncSession, plan_id: UUID, *, owner: str) -> Ru
         known = await store.find_dataset(session, dataset["id"])
         if known is not None and known.deleted:
             raise DatasetNotFoundError(f"The dataset {dataset['name']} was deleted after the plan was made.")
-    inputs = Inputs(plan.base_model, plan.training_dataset, plan.evaluation_dataset)
     run = await launching.launch_run(
-        session, launching.parsed(plan.request or {}), inputs, owner=owner, plan_id=plan.id
+        session, launching.parsed(plan.request or {}), Inputs.of(plan), owner=owner, plan_id=plan.id
     )
     await store.change(session, run, {"config": plan.config})
     return run

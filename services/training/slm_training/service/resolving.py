@@ -1,11 +1,14 @@
 """What a request names, found and frozen: models and datasets by content hash."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import JsonValue
 
 from slm_shared.errors import FieldProblem, Hint
 from slm_shared.peers import Peer
+from slm_shared.references import DatasetRef, ModelRef
 from slm_shared.storage.database import Database
 from slm_training import store
 from slm_training.domain import OBJECTIVE_OF, OBJECTIVES_FOR, TRAINABLE_FORMATS, Objective
@@ -18,9 +21,9 @@ from slm_training.errors import (
     ObjectiveNotPossibleError,
 )
 from slm_training.schemas.config import RunCreate
+from slm_training.tables import PlanRow, RunRow
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-DATASET_FIELDS = ("id", "name", "object_key", "sha256", "row_format", "mapping", "rows")
 MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256")
 
 
@@ -28,9 +31,24 @@ MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha25
 class Inputs:
     """What a run works on, as it is at launch: nothing that happens later changes it."""
 
-    base_model: dict[str, Any]
-    training_dataset: dict[str, Any]
-    evaluation_dataset: dict[str, Any] | None
+    base_model: ModelRef
+    training_dataset: DatasetRef
+    evaluation_dataset: DatasetRef | None
+
+    @classmethod
+    def of(cls, job: RunRow | PlanRow) -> "Inputs":
+        """Those of an earlier job."""
+        evaluation = job.evaluation_dataset
+        return cls(
+            ModelRef.model_validate(job.base_model),
+            DatasetRef.model_validate(job.training_dataset),
+            DatasetRef.model_validate(evaluation) if evaluation is not None else None,
+        )
+
+    def kept(self) -> Mapping[str, JsonValue]:
+        """As columns of a job's row."""
+        named = {name: getattr(self, name) for name in ("base_model", "training_dataset", "evaluation_dataset")}
+        return {name: each and each.model_dump(mode="json", exclude_unset=True) for name, each in named.items()}
 
 
 class Resolver:
@@ -50,7 +68,7 @@ class Resolver:
             evaluation_dataset=await self._dataset(evaluation, field="evaluation_dataset") if evaluation else None,
         )
 
-    async def _model(self, reference: str) -> dict[str, Any]:
+    async def _model(self, reference: str) -> ModelRef:
         if not MODEL_NAME.fullmatch(reference):
             raise ModelNotAllowedError(
                 "The base model must be the id or the name of a registered model.",
@@ -60,34 +78,33 @@ class Resolver:
         found = await self._registry.get(f"/api/models/{_quoted(reference)}")
         if found is None:
             raise ModelNotFoundError("There is no such base model.", hint=Hint.LIST_MODELS)
-        return {name: found[name] for name in MODEL_FIELDS}
+        return ModelRef.model_validate({name: found[name] for name in MODEL_FIELDS})
 
-    async def _dataset(self, reference: str, *, field: str) -> dict[str, Any]:
+    async def _dataset(self, reference: str, *, field: str) -> DatasetRef:
         async with self._database.read(answering=True) as session:
             row = await store.find_dataset(session, reference)
         if row is not None and row.deleted:
             raise DatasetNotFoundError(f"The {field} was deleted.")
         if row is not None:
-            found = {name: getattr(row, name) for name in DATASET_FIELDS} | {"id": str(row.id)}
+            found = DatasetRef.model_validate(row, from_attributes=True)
         else:
             found = await self._ask_for_dataset(reference, field=field)
-        if found["row_format"] not in TRAINABLE_FORMATS:
+        if found.row_format not in TRAINABLE_FORMATS:
             raise DatasetNotTrainableError(
-                f"The {field} has rows of the format {found['row_format']}, which cannot be trained on.",
+                f"The {field} has rows of the format {found.row_format}, which cannot be trained on.",
                 hint="Upload it with prompt_column and completion_column, or as prompt/completion, messages or text.",
                 errors=[FieldProblem(field, f"must have rows of one of: {', '.join(TRAINABLE_FORMATS)}")],
             )
         return found
 
-    async def _ask_for_dataset(self, reference: str, *, field: str) -> dict[str, Any]:
+    async def _ask_for_dataset(self, reference: str, *, field: str) -> DatasetRef:
         found = await self._datasets.get(f"/api/datasets/{_quoted(reference)}")
         if found is None:
             raise DatasetNotFoundError(f"There is no such {field}.", hint=Hint.LIST_DATASETS)
         if found["status"] != "processed":
             hint = "Wait until it is processed." if found["status"] == "in_progress" else "Mend and upload it again."
             raise DatasetNotReadyError(f"The {field} is not processed: its status is {found['status']}.", hint=hint)
-        known = {name: found[name] for name in DATASET_FIELDS if name != "sha256"}
-        return known | {"sha256": found["canonical_sha256"]}
+        return DatasetRef.model_validate(found | {"sha256": found["canonical_sha256"]})
 
 
 def _quoted(reference: str) -> str:
@@ -96,7 +113,7 @@ def _quoted(reference: str) -> str:
 
 def objective_of(request: RunCreate, inputs: Inputs) -> Objective:
     """What the run is trained for: as asked, or what the rows are for. Raises ObjectiveNotPossibleError."""
-    row_format = inputs.training_dataset["row_format"]
+    row_format = inputs.training_dataset.row_format
     if request.objective == "auto":
         return OBJECTIVE_OF[row_format]
     objective = Objective(request.objective)

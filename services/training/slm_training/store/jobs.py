@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Float, and_, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +13,6 @@ from slm_training.domain import WORKING, Capabilities, RunState, states_before
 from slm_training.tables import JobColumns, PlanRow, RunRow, TransitionRow
 
 Job = RunRow | PlanRow
-J = TypeVar("J", RunRow, PlanRow)
 
 
 async def add(session: AsyncSession, job: Job) -> None:
