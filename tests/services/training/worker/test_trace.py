@@ -67,8 +67,8 @@ async def test_one_trace_goes_from_the_launch_request_to_the_registered_model(
         "POST /api/runs": None,
         "publish run.launched": "POST /api/runs",
         "run": "POST /api/runs",
-        "POST /api/leases/{run_id}:complete": "run",
-        "publish experiment.completed": "POST /api/leases/{run_id}:complete",
+        "POST /api/leases/{work_id}:complete": "run",
+        "publish experiment.completed": "POST /api/leases/{work_id}:complete",
         "process experiment.completed by registry-experiment-completed": "publish experiment.completed",
         "publish model.registered": "process experiment.completed by registry-experiment-completed",
     }
