@@ -10,7 +10,7 @@ JOBS ?= 3
 # Of each fault under load: acknowledged writes, and times that it happens.
 WRITES ?= 2000
 REPEAT ?= 5
-CI_SCRIPTS := .ci/constraints .ci/examine .ci/extras
+CI_SCRIPTS := .ci/client_alone .ci/constraints .ci/examine .ci/extras
 # One after the other, after everything that is quick.
 WHOLE_STACKS := tests/services/slm_local tests/services/ui tests/e2e
 
@@ -55,7 +55,7 @@ lint: $(INSTALLED) ## Style, format, and the rules of the house
 	$(BIN)/pytest -q tests/architecture
 
 types: $(INSTALLED) ## mypy --strict over everything
-	nice $(BIN)/mypy --scripts-are-modules deploy services shared tests benchmarks scripts $(CI_SCRIPTS)
+	nice $(BIN)/mypy --scripts-are-modules deploy services shared tests benchmarks examples scripts $(CI_SCRIPTS)
 
 extras: $(INSTALLED) ## Prove that each API extra installs alone, without torch
 	$(BIN)/python .ci/extras build/extras

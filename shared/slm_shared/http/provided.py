@@ -3,6 +3,7 @@
 A composition root hands `create_app(provides=[...])` one object of each type; nothing else reads `app.state`.
 """
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -49,6 +50,16 @@ def given(app: Starlette, kind: type[T]) -> T:
     """What `app` offers of a class. Raises KeyError when it offers none."""
     value: T = app.state.offered[kind]
     return value
+
+
+def taken(kind: type[T]) -> Any:
+    """A dependency for `Annotated[kind, taken(kind)]`: an object of a dataclass whose fields are query parameters."""
+
+    async def make(**fields: Any) -> T:
+        return kind(**fields)
+
+    make.__signature__ = inspect.signature(kind)  # type: ignore[attr-defined]  # what FastAPI reads
+    return Depends(make)
 
 
 def provided(kind: type[T]) -> Any:

@@ -3,6 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
+from anyio import to_thread
 from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse, StreamingResponse
@@ -62,9 +63,9 @@ async def compare_evaluations(
 
 
 @routes.get("/api/evaluations:suites")
-def list_suites(settings: Settings, _: Viewer) -> Suites:
+async def list_suites(settings: Settings, _: Viewer) -> Suites:
     """The benchmark suites that may be asked for."""
-    return Suites(items=suites.list_suites(settings.suites_folder))
+    return Suites(items=await to_thread.run_sync(suites.list_suites, settings.suites_folder))
 
 
 @routes.get("/api/evaluations/{evaluation_id}")

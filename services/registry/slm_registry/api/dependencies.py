@@ -11,7 +11,7 @@ from slm_registry.service.artifacts import Artifact, ArtifactReader
 from slm_registry.service.registration import Registrar
 from slm_registry.settings import RegistrySettings
 from slm_registry.tables import ModelRow
-from slm_shared.http.provided import provided
+from slm_shared.http.provided import provided, taken
 from slm_shared.http.routing import Objects, OpenRead
 
 
@@ -32,7 +32,7 @@ async def _artifact(reader: "Reader", model: "ModelToOpen") -> Artifact:
     return await reader.open(model)
 
 
-Filters = Annotated[ModelFilters, Depends()]
+Filters = Annotated[ModelFilters, taken(ModelFilters)]
 PromotionPolicy = Annotated[Policy, Depends(_policy)]
 Registration = Annotated[Registrar, provided(Registrar)]
 Settings = Annotated[RegistrySettings, provided(RegistrySettings)]
