@@ -9,7 +9,7 @@ Row formats are named as TRL names them: https://huggingface.co/docs/trl/dataset
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
@@ -60,14 +60,7 @@ def encode_row(
             example = _encode_answer(row, "chosen", mapping, tokenizer)
         case _:
             raise RowFormatError(f"rows of the format {row_format} cannot be trained on")
-    cut = Example(
-        input_ids=example.input_ids[:max_length],
-        loss_mask=example.loss_mask[:max_length],
-        prompt_ids=example.prompt_ids,
-        prompt=example.prompt,
-        completion=example.completion,
-    )
-    return cut if any(cut.loss_mask[1:]) else None
+    return _cut(example, max_length)
 
 
 def encode_preference(
@@ -79,12 +72,18 @@ def encode_preference(
     """
     pair = []
     for answer in ("chosen", "rejected"):
-        whole = _encode_answer(row, answer, mapping, tokenizer)
-        ids, mask = whole.input_ids[:max_length], whole.loss_mask[:max_length]
-        if not any(mask[1:]):
+        cut = _cut(_encode_answer(row, answer, mapping, tokenizer), max_length)
+        if cut is None:
             return None
-        pair.append(Example(ids, mask, whole.prompt_ids, whole.prompt, whole.completion))
+        pair.append(cut)
     return pair[0], pair[1]
+
+
+def _cut(example: Example, max_length: int) -> Example | None:
+    """The first `max_length` tokens of a row; None when nothing of them is left to be learned."""
+    cut = replace(example, input_ids=example.input_ids[:max_length], loss_mask=example.loss_mask[:max_length])
+    # Nothing comes before the first token that could predict it.
+    return cut if any(cut.loss_mask[1:]) else None
 
 
 def encode_rows(
@@ -96,8 +95,8 @@ def encode_rows(
     max_length: int,
 ) -> list[Example]:
     """Every row that leaves something to be learned, in order. Raises RowFormatError naming the row, from 1."""
-    settings: dict[str, Any] = {"row_format": row_format, "mapping": mapping, "tokenizer": tokenizer}
-    return [example for _, example in encode_numbered(rows, **settings, max_length=max_length)]
+    numbered = encode_numbered(rows, row_format=row_format, mapping=mapping, tokenizer=tokenizer, max_length=max_length)
+    return [example for _, example in numbered]
 
 
 def encode_numbered(
@@ -187,13 +186,7 @@ def _encode_answer(row: Row, answer: str, mapping: dict[str, str], tokenizer: Pr
     example = _encode_messages(messages, tokenizer)
     # Only the last turn is what was preferred or rejected; the ones before are the same in both.
     start = len(example.prompt_ids)
-    return Example(
-        example.input_ids,
-        [0] * start + [1] * (len(example.input_ids) - start),
-        example.prompt_ids,
-        example.prompt,
-        example.completion,
-    )
+    return replace(example, loss_mask=[0] * start + [1] * (len(example.input_ids) - start))
 
 
 def _encode_text(text: str, tokenizer: PreTrainedTokenizerBase) -> Example:

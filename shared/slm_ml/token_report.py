@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from transformers import PreTrainedTokenizerBase
 
-from slm_ml.encoding import MESSAGES, PROMPT_COMPLETION, TRAINABLE_FORMATS, Example, Row, RowFormatError, encode_row
+from slm_ml.encoding import TRAINABLE_FORMATS, Example, Row, RowFormatError, encode_preference, encode_row
 
 PREFERENCE = "chosen/rejected"
 REPORTED_FORMATS = (*TRAINABLE_FORMATS, PREFERENCE)
@@ -146,14 +146,9 @@ def make_token_report(
                 drawn[slot] = (number, outcome, sequences)
         if on_row:
             on_row(number)
-    samples = [
-        _rendered(*each, tokenizer=tokenizer, max_length=max_length) for each in sorted(drawn.values(), key=_row)
-    ]
+    # Rows that one dictionary holds have different numbers, so that sorting never compares further.
+    samples = [_rendered(*each, tokenizer=tokenizer, max_length=max_length) for each in sorted(drawn.values())]
     return _report(tally, samples, tokenizer=tokenizer, max_length=max_length)
-
-
-def _row(drawn: tuple[int, Outcome, list[Example]]) -> int:
-    return drawn[0]
 
 
 def _encode(row: Row, *, row_format: str, mapping: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> list[Example]:
@@ -161,22 +156,8 @@ def _encode(row: Row, *, row_format: str, mapping: dict[str, str], tokenizer: Pr
     if row_format != PREFERENCE:
         example = encode_row(row, row_format=row_format, mapping=mapping, tokenizer=tokenizer, max_length=UNCUT)
         return [example] if example else []
-    examples = [_encode_answer(row, answer, mapping, tokenizer) for answer in ("chosen", "rejected")]
-    return [example for example in examples if example] if all(examples) else []
-
-
-def _encode_answer(
-    row: Row, answer: str, mapping: dict[str, str], tokenizer: PreTrainedTokenizerBase
-) -> Example | None:
-    """One of the two answers of a preference row, behind its prompt or as the conversation that it is."""
-    value = row.get(mapping.get(answer, answer))
-    prompt = row.get(mapping.get("prompt", "prompt"))
-    if isinstance(value, list):
-        turns = [*(prompt if isinstance(prompt, list) else []), *value]
-        row, row_format = {"messages": turns}, MESSAGES
-    else:
-        row, row_format = {"prompt": prompt if prompt is not None else "", "completion": value}, PROMPT_COMPLETION
-    return encode_row(row, row_format=row_format, mapping={}, tokenizer=tokenizer, max_length=UNCUT)
+    pair = encode_preference(row, mapping=mapping, tokenizer=tokenizer, max_length=UNCUT)
+    return list(pair) if pair else []
 
 
 def _count(sequences: Sequence[Example], tally: _Tally, *, max_length: int, stop: int | None) -> Outcome:

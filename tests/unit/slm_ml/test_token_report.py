@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from slm_ml.encoding import MESSAGES, PROMPT_COMPLETION, TEXT, RowFormatError, encode_row, encode_rows
+from slm_ml.encoding import (
+    MESSAGES,
+    PROMPT_COMPLETION,
+    TEXT,
+    RowFormatError,
+    encode_preference,
+    encode_row,
+    encode_rows,
+)
 from slm_ml.token_report import PREFERENCE, TokenReport, histogram, make_token_report, percentile
 
 PAIRS = [{"prompt": "turn on the light", "completion": "light on"} for _ in range(7)]
@@ -96,6 +104,21 @@ def test_preference_rows_count_both_answers(tokenizer: PreTrainedTokenizerBase) 
         for name, text in (("chosen", "good"), ("rejected", "bad one"))
     }
     assert report([talks], tokenizer, PREFERENCE).total_tokens == both.total_tokens
+
+
+def test_of_preferred_conversations_only_the_last_turn_is_trained(tokenizer: PreTrainedTokenizerBase) -> None:
+    before = [
+        {"role": "user", "content": "turn on the light"},
+        {"role": "assistant", "content": "which light"},
+        {"role": "user", "content": "hello"},
+    ]
+    row = {
+        name: [*before, {"role": "assistant", "content": text}]
+        for name, text in (("chosen", "good"), ("rejected", "bad one"))
+    }
+    pair = encode_preference(row, mapping={}, tokenizer=tokenizer, max_length=512)
+    assert pair is not None
+    assert report([row], tokenizer, PREFERENCE).trained_tokens == sum(sum(each.loss_mask) for each in pair)
 
 
 def test_a_preference_row_without_an_answer_is_invalid(tokenizer: PreTrainedTokenizerBase) -> None:
