@@ -109,6 +109,14 @@ class Process:
             if asyncio.get_running_loop().time() > deadline:
                 raise PartError(self.name, f"was not ready within {timeout_s:.0f} s", log_path=self.log_path)
 
+    async def wait_ready_or_stop(self, probe: Probe, *, grace_s: float = 5.0) -> None:
+        """As `wait_ready`, for a process that nobody else knows yet: one that does not become ready is stopped."""
+        try:
+            await self.wait_ready(probe)
+        except BaseException:
+            await self.stop(grace_s=grace_s)
+            raise
+
     def death(self) -> PartError:
         """The error that says how this process, which should be running, ended."""
         if self.exit_code is not None and self.exit_code < 0:

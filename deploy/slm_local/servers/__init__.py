@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
-
-from pydantic import SecretStr
 
 from slm_local.errors import first_error
 from slm_local.process import Process
@@ -30,7 +28,10 @@ S = TypeVar("S", bound=Server)
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Addresses and credentials of running servers; `postgres_url` names no database and carries no password."""
+    """Addresses and credentials of running servers, as the fields of `PlatformSettings` that lead to them.
+
+    `postgres_url` names no database and carries no password.
+    """
 
     nats_url: str
     postgres_url: str
@@ -42,27 +43,12 @@ class Servers:
 
 def environment(servers: Servers) -> dict[str, str]:
     """The variables through which `PlatformSettings` learns of the servers."""
-    return {
-        "SLM_NATS_URL": servers.nats_url,
-        "SLM_POSTGRES_URL": servers.postgres_url,
-        "SLM_POSTGRES_PASSWORD": servers.postgres_password,
-        "SLM_S3_ENDPOINT": servers.s3_endpoint,
-        "SLM_S3_ACCESS_KEY": servers.s3_access_key,
-        "SLM_S3_SECRET_KEY": servers.s3_secret_key,
-    }
+    return {f"SLM_{name.upper()}": value for name, value in asdict(servers).items()}
 
 
 def settings_of(servers: Servers, **more: Any) -> PlatformSettings:
     """Settings that lead to the servers; `more` are further fields."""
-    return PlatformSettings(
-        nats_url=servers.nats_url,
-        postgres_url=servers.postgres_url,
-        postgres_password=SecretStr(servers.postgres_password),
-        s3_endpoint=servers.s3_endpoint,
-        s3_access_key=SecretStr(servers.s3_access_key),
-        s3_secret_key=SecretStr(servers.s3_secret_key),
-        **more,
-    )
+    return PlatformSettings(**asdict(servers), **more)
 
 
 @asynccontextmanager

@@ -29,11 +29,7 @@ async def start_nats(folder: Path, *, logs: Path, port: int | None = None, durab
     write_private(folder / "nats.conf", _configuration(folder, port, monitoring, durable))
     argv = (str(script("nats-server")), "--config", str(folder / "nats.conf"))
     process = await Process.start("nats", argv, log_path=logs / "nats.log")
-    try:
-        await process.wait_ready(lambda: http_ok(f"http://{LOOPBACK}:{monitoring}/healthz"))
-    except BaseException:
-        await process.stop()
-        raise
+    await process.wait_ready_or_stop(lambda: http_ok(f"http://{LOOPBACK}:{monitoring}/healthz"))
     return NatsServer(process, f"nats://{LOOPBACK}:{port}")
 
 

@@ -53,7 +53,9 @@ async def start_postgres(folder: Path, *, logs: Path, port: int | None = None, d
         "postgres",
         (str(postgres_program("postgres")), "-D", str(cluster), "-h", LOOPBACK, "-p", str(port), *options),
         log_path=logs / "postgres.log",
+        # Its fast shutdown ends the sessions; SIGTERM would wait until the clients leave.
         stop_signal=signal.SIGINT,
+        # Its immediate shutdown: the postmaster takes its children with it, which SIGKILL would leave behind.
         orphan_signal=signal.SIGQUIT,
         unprivileged_folder=cluster,
     )
@@ -61,11 +63,7 @@ async def start_postgres(folder: Path, *, logs: Path, port: int | None = None, d
     async def accepts_connections() -> bool:
         return _reported_status(cluster, process.pid) == "ready"
 
-    try:
-        await process.wait_ready(accepts_connections)
-    except BaseException:
-        await process.stop()
-        raise
+    await process.wait_ready_or_stop(accepts_connections)
     return PostgresServer(process, f"postgresql://{USER}@{LOOPBACK}:{port}", password)
 
 

@@ -65,11 +65,7 @@ async def start_s3(folder: Path, *, logs: Path, port: int | None = None) -> S3Se
     )
     process.on_end(lambda _: _remove_sockets(port))
     endpoint = f"http://{LOOPBACK}:{port}"
-    try:
-        await process.wait_ready(lambda: http_ok(f"{endpoint}/readyz"))
-    except BaseException:
-        await process.stop(grace_s=0)
-        raise
+    await process.wait_ready_or_stop(lambda: http_ok(f"{endpoint}/readyz"), grace_s=0)
     return S3Server(process, endpoint, ACCESS_KEY, secret_key)
 
 

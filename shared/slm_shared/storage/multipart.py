@@ -21,8 +21,6 @@ from slm_shared.storage.objects import PART_BYTES, ObjectMissingError, ObjectSto
 
 PARTS_AT_ONCE = 3
 READ_AHEAD_BYTES = 1024 * 1024
-MIN_PART_BYTES = 5 * 1024 * 1024
-"""The least size of a part that is not the last, as S3 wants it."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +75,6 @@ class ObjectParts:
         client, bucket = self._store._client, self._store.bucket
         with contextlib.suppress(ObjectMissingError):
             await self._store._call(lambda: client._abort_multipart_upload(bucket, key, upload_id))
-
-    async def read(self, key: str, *, offset: int, length: int) -> bytes:
-        """Some bytes of an object. Raises ObjectMissingError."""
-        client, bucket = self._store._client, self._store.bucket
-
-        def work() -> bytes:
-            response = client.get_object(bucket, key, offset=offset, length=length)
-            try:
-                return bytes(response.read())
-            finally:
-                response.close()
-                response.release_conn()
-
-        return await self._store._call(work)
 
 
 class PartSigner:
@@ -188,9 +172,9 @@ class ObjectReader(io.RawIOBase):
     Wrap it into `io.BufferedReader` for a look-ahead of a sensible size.
     """
 
-    def __init__(self, parts: ObjectParts, key: str, *, size_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, store: ObjectStore, key: str, *, size_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        self._parts, self._key, self._size, self._loop = parts, key, size_bytes, loop
+        self._store, self._key, self._size, self._loop = store, key, size_bytes, loop
         self._place = 0
 
     def readable(self) -> bool:
@@ -216,7 +200,7 @@ class ObjectReader(io.RawIOBase):
         length = min(len(buffer), self._size - self._place)
         if length <= 0:
             return 0
-        wanted = self._parts.read(self._key, offset=self._place, length=length)
+        wanted = self._store.get_range(self._key, offset=self._place, length=length)
         data = asyncio.run_coroutine_threadsafe(wanted, self._loop).result()
         buffer[: len(data)] = data
         self._place += len(data)
@@ -225,5 +209,5 @@ class ObjectReader(io.RawIOBase):
 
 def open_object(store: ObjectStore, key: str, *, size_bytes: int) -> io.BufferedReader:
     """An object as a buffered file, to be read on a worker thread. Call it on the event loop."""
-    reader = ObjectReader(ObjectParts(store), key, size_bytes=size_bytes, loop=asyncio.get_running_loop())
+    reader = ObjectReader(store, key, size_bytes=size_bytes, loop=asyncio.get_running_loop())
     return io.BufferedReader(reader, READ_AHEAD_BYTES)

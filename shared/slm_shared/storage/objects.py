@@ -97,6 +97,7 @@ class ObjectStore:
             await asyncio.sleep(PING_EVERY_S if self._problem is None else PING_AGAIN_S)
 
     async def _call(self, work: Callable[[], T]) -> T:
+        # Made here and not before: a limiter belongs to the event loop that runs while it is made.
         self._limiter = self._limiter or CapacityLimiter(THREADS)
         return await self._on_thread(work, self._limiter)
 
@@ -147,19 +148,10 @@ class ObjectStore:
 
     async def get_bytes(self, key: str) -> bytes:
         """A small object as a whole. Raises ObjectMissingError."""
-
-        def work() -> bytes:
-            response = self._client.get_object(self.bucket, key)
-            try:
-                return bytes(response.read())
-            finally:
-                response.close()
-                response.release_conn()
-
-        return await self._call(work)
+        return await self.get_range(key, offset=0, length=0)
 
     async def get_range(self, key: str, *, offset: int, length: int) -> bytes:
-        """`length` bytes of an object from `offset` on. Raises ObjectMissingError."""
+        """`length` bytes of an object from `offset` on, all of them if `length` is 0. Raises ObjectMissingError."""
 
         def work() -> bytes:
             response = self._client.get_object(self.bucket, key, offset=offset, length=length)

@@ -137,7 +137,7 @@ class PartedUploads:
             raise ChecksumMismatchError(
                 "The file that arrived does not have the announced size and checksum.", hint="Begin again."
             )
-        head = await self._parts.read(key, offset=0, length=min(uploading.HEAD_BYTES, size_bytes))
+        head = await self._objects.get_range(key, offset=0, length=min(uploading.HEAD_BYTES, size_bytes))
         return uploading.described(upload.file_name, size_bytes=size_bytes, sha256=found, head=head)
 
     async def _tags(self, upload: UploadRow) -> dict[int, str] | None:
