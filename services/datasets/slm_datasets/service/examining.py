@@ -14,7 +14,8 @@ from slm_datasets.schemas import Comparison, Report, TokenReport
 from slm_datasets.service import reading
 from slm_datasets.service.tokenizers import Model
 from slm_datasets.tables import JobRow
-from slm_shared.http.paging import Page, PageRequest, page_of
+from slm_shared.http.paging import Page, PageRequest
+from slm_shared.http.sorting import page_of_sorted
 from slm_shared.storage.database import PUBLISHES
 
 
@@ -57,7 +58,7 @@ async def list_token_reports(session: AsyncSession, reference: str, query: PageR
     """Token reports of a dataset, newest first. Raises DatasetNotFoundError."""
     dataset = await reading.get_dataset(session, reference)
     found = await store.list_jobs(session, query, dataset.id, JobKind.TOKENS)
-    return page_of(found, query, key=lambda row: (row.created_at, row.id), show=_token_report)
+    return page_of_sorted(found, query, store.NEWEST_JOBS_FIRST, key=lambda row: row.id, show=_token_report)
 
 
 async def get_token_report(session: AsyncSession, reference: str, report_id: UUID) -> TokenReport:
@@ -69,7 +70,7 @@ async def list_comparisons(session: AsyncSession, reference: str, query: PageReq
     """Comparisons of a dataset with others, newest first. Raises DatasetNotFoundError."""
     dataset = await reading.get_dataset(session, reference)
     found = await store.list_jobs(session, query, dataset.id, JobKind.COMPARISON)
-    return page_of(found, query, key=lambda row: (row.created_at, row.id), show=_comparison)
+    return page_of_sorted(found, query, store.NEWEST_JOBS_FIRST, key=lambda row: row.id, show=_comparison)
 
 
 async def get_comparison(session: AsyncSession, reference: str, comparison_id: UUID) -> Comparison:

@@ -12,13 +12,14 @@ from slm_datasets.store.datasets import (
     restart_dataset,
     splits_under_way,
 )
-from slm_datasets.store.jobs import find_job, list_jobs, newest_job, request_job
+from slm_datasets.store.jobs import NEWEST_JOBS_FIRST, find_job, list_jobs, newest_job, request_job
 from slm_datasets.store.pages import next_cursor
 from slm_datasets.store.queue import claim, finish, note_progress, release, renew
 from slm_datasets.store.uploads import add_upload, close_upload, count_open_uploads, expire_uploads, find_upload
 from slm_datasets.store.uses import note_run, note_run_end, runs_that_need
 
 __all__ = [
+    "NEWEST_JOBS_FIRST",
     "add_upload",
     "claim",
     "close_upload",

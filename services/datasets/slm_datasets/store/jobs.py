@@ -1,17 +1,21 @@
 """Queries about examinations of datasets."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_datasets.domain.states import JobKind, JobStatus
 from slm_datasets.tables import JobRow
-from slm_shared.http.paging import PageRequest, keyset
+from slm_shared.http.paging import PageRequest
+from slm_shared.http.sorting import Order, Sort, sorted_page
 from slm_shared.storage.ids import new_id
+
+NEWEST_JOBS_FIRST = Order("created_at", Sort(JobRow.created_at.expression, datetime), descending=True)
 
 
 async def request_job(
@@ -41,7 +45,11 @@ async def newest_job(session: AsyncSession, dataset_id: UUID, kind: JobKind) -> 
     return await session.scalar(statement.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(1))
 
 
-async def list_jobs(session: AsyncSession, query: PageRequest, dataset_id: UUID, kind: JobKind) -> Sequence[JobRow]:
-    """One page of examinations (and one more row), newest first."""
+async def list_jobs(
+    session: AsyncSession, query: PageRequest, dataset_id: UUID, kind: JobKind
+) -> Sequence[Row[tuple[JobRow, Any]]]:
+    """One page of examinations (and one more row), newest first, each with its place in the order."""
     statement = select(JobRow).where(JobRow.dataset_id == dataset_id, JobRow.kind == kind)
-    return (await session.scalars(keyset(statement, key=(JobRow.created_at, JobRow.id), query=query))).all()
+    page = sorted_page(statement, NEWEST_JOBS_FIRST, identity=JobRow.id.expression, query=query)
+    rows: Sequence[Row[tuple[JobRow, Any]]] = (await session.execute(page)).all()
+    return rows
