@@ -6,6 +6,4 @@ failed, 2 wrong use or bad input, 3 not found or in conflict, 4 the platform can
 
 from slm_client.cli.main import main
 
-__all__ = [
-    "main",
-]
+__all__ = ["main"]

@@ -7,23 +7,16 @@ import typer
 from slm_client.cli import following
 from slm_client.cli.datasets import Mapping, OnBadRows, Reference, app, mapping_of
 from slm_client.cli.failures import FailedJobError
-from slm_client.cli.options import Gateway, Json
+from slm_client.cli.options import Gateway
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import print_done, print_facts, print_json, print_table, print_text
-from slm_client.models import DatasetComparison, DatasetReport, TokenReport
+from slm_client.cli.terminal import print_facts, print_sentence, print_table, print_text
+from slm_client.models import Dataset, DatasetComparison, DatasetProblems, DatasetReport, TokenReport
 from slm_client.synchronous import SlmClient
 
 __all__ = ["app"]
 
 
-@app.command()
-def problems(dataset: Reference, gateway: Gateway = None, json: Json = False) -> None:
-    """List the problems of a file, each with its place."""
-    with SlmClient(gateway) as client:
-        found = client.datasets.problems(dataset)
-    if json:
-        print_json(found)
-        return
+def _print_problems(found: DatasetProblems) -> None:
     print_table(
         found.items,
         [
@@ -38,89 +31,6 @@ def problems(dataset: Reference, gateway: Gateway = None, json: Json = False) ->
     print_facts(
         [("Problems", f"{found.total} ({counts})" if found.total else "none"), ("Left out", found.skipped_rows)]
     )
-
-
-@app.command()
-def retry(
-    dataset: Reference,
-    mapping: Mapping = None,
-    on_bad_rows: Annotated[
-        OnBadRows | None, typer.Option(help="Reject a file with bad rows, or skip the rows.")
-    ] = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Process a failed dataset again, without uploading it again."""
-    reading: dict[str, Any] = {"mapping": mapping_of(mapping), "on_bad_rows": on_bad_rows and str(on_bad_rows)}
-    with SlmClient(gateway) as client, Stages() as stages:
-        begun = client.datasets.retry(dataset, **{name: value for name, value in reading.items() if value})
-        processed = following.follow_processing(client, stages, begun)
-    told = f"{processed.name}: {processed.rows} rows, {processed.skipped_rows} left out."
-    print_done(told, processed, json=json)
-
-
-@app.command()
-def report(dataset: Reference, gateway: Gateway = None, json: Json = False) -> None:
-    """Show a profile of each column and the quality of the rows."""
-    with SlmClient(gateway) as client:
-        found = client.datasets.wait_for_report(dataset)
-    print_json(found) if json else _print_report(found)
-
-
-@app.command()
-def tokens(
-    dataset: Reference,
-    model: Annotated[str, typer.Option(help="Base model that reads the rows.")] = "nano-v1",
-    max_length: Annotated[int, typer.Option(min=8, help="Longest row in tokens; longer rows are cut.")] = 512,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Show what training sees: rows kept, cut and dropped, token counts, and some rows with the trained text marked."""
-    with SlmClient(gateway) as client:
-        found = client.datasets.token_report(dataset, model=model, max_length=max_length)
-    if json:
-        print_json(found)
-        return
-    if found.report is None:
-        raise FailedJobError(f"The report failed: {following.describe(found.error)}")
-    _print_tokens(found)
-
-
-@app.command()
-def split(
-    dataset: Reference,
-    validation: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of the rows for validation.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random split.")] = 42,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Split a dataset into a training and a validation dataset; equal rows stay together."""
-    with SlmClient(gateway) as client, Stages() as stages:
-        parts = client.datasets.split(dataset, validation_fraction=validation, seed=seed)
-        train = following.follow_processing(client, stages, parts.train, title="Train part")
-        held_out = following.follow_processing(client, stages, parts.validation, title="Validation part")
-    told = f"{train.name}: {train.rows} rows, {held_out.name}: {held_out.rows} rows."
-    print_done(told, {"train": train, "validation": held_out}, json=json)
-
-
-@app.command()
-def compare(
-    dataset: Reference,
-    other: Annotated[str, typer.Argument(help="Dataset to compare with.")],
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Compare two datasets: what changed, and which rows are in both."""
-    with SlmClient(gateway) as client:
-        found = client.datasets.compare(dataset, other=other)
-    print_json(found) if json else _print_comparison(found)
-
-
-@app.command()
-def card(dataset: Reference, gateway: Gateway = None) -> None:
-    """Print the card of a dataset as markdown."""
-    with SlmClient(gateway) as client:
-        print_text(client.datasets.card(dataset))
 
 
 def _print_report(found: DatasetReport) -> None:
@@ -159,7 +69,8 @@ def _scan(scan: dict[str, Any] | None) -> str | None:
 
 def _print_tokens(found: TokenReport) -> None:
     counts = found.report
-    assert counts is not None
+    if counts is None:
+        raise FailedJobError(f"The report failed: {following.describe(found.error)}")
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.dropped_because.items())
     print_facts(
         [
@@ -202,3 +113,79 @@ def _print_comparison(found: DatasetComparison) -> None:
             ("Columns gone", ", ".join(told["schema"]["removed"]) or None),
         ]
     )
+
+
+def _print_parts(parts: dict[str, Dataset]) -> None:
+    told = ", ".join(f"{each.name}: {each.rows} rows" for each in parts.values())
+    print_sentence(f"{told}.")
+
+
+@app.answering(_print_problems)
+def problems(client: SlmClient, dataset: Reference) -> DatasetProblems:
+    """List the problems of a file, each with its place."""
+    return client.datasets.problems(dataset)
+
+
+@app.answering(lambda dataset: print_sentence(f"{dataset.name}: {dataset.rows} rows, {dataset.skipped_rows} left out."))
+def retry(
+    client: SlmClient,
+    dataset: Reference,
+    mapping: Mapping = None,
+    on_bad_rows: Annotated[
+        OnBadRows | None, typer.Option(help="Reject a file with bad rows, or skip the rows.")
+    ] = None,
+) -> Dataset:
+    """Process a failed dataset again, without uploading it again."""
+    reading: dict[str, Any] = {"mapping": mapping_of(mapping), "on_bad_rows": on_bad_rows and str(on_bad_rows)}
+    with Stages() as stages:
+        begun = client.datasets.retry(dataset, **{name: value for name, value in reading.items() if value})
+        return following.follow_processing(client, stages, begun)
+
+
+@app.answering(_print_report)
+def report(client: SlmClient, dataset: Reference) -> DatasetReport:
+    """Show a profile of each column and the quality of the rows."""
+    return client.datasets.wait_for_report(dataset)
+
+
+@app.answering(_print_tokens)
+def tokens(
+    client: SlmClient,
+    dataset: Reference,
+    model: Annotated[str, typer.Option(help="Base model that reads the rows.")] = "nano-v1",
+    max_length: Annotated[int, typer.Option(min=8, help="Longest row in tokens; longer rows are cut.")] = 512,
+) -> TokenReport:
+    """Show what training sees: rows kept, cut and dropped, token counts, and some rows with the trained text marked."""
+    return client.datasets.token_report(dataset, model=model, max_length=max_length)
+
+
+@app.answering(_print_parts)
+def split(
+    client: SlmClient,
+    dataset: Reference,
+    validation: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of the rows for validation.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random split.")] = 42,
+) -> dict[str, Dataset]:
+    """Split a dataset into a training and a validation dataset; equal rows stay together."""
+    with Stages() as stages:
+        parts = client.datasets.split(dataset, validation_fraction=validation, seed=seed)
+        train = following.follow_processing(client, stages, parts.train, title="Train part")
+        held_out = following.follow_processing(client, stages, parts.validation, title="Validation part")
+    return {"train": train, "validation": held_out}
+
+
+@app.answering(_print_comparison)
+def compare(
+    client: SlmClient,
+    dataset: Reference,
+    other: Annotated[str, typer.Argument(help="Dataset to compare with.")],
+) -> DatasetComparison:
+    """Compare two datasets: what changed, and which rows are in both."""
+    return client.datasets.compare(dataset, other=other)
+
+
+@app.command()
+def card(dataset: Reference, gateway: Gateway = None) -> None:
+    """Print the card of a dataset as markdown."""
+    with SlmClient(gateway) as client:
+        print_text(client.datasets.card(dataset))

@@ -10,16 +10,17 @@ import typer
 from slm_client.calls.base import ProgressCallback
 from slm_client.calls.datasets import UploadOptions
 from slm_client.cli import following
+from slm_client.cli.commands import Commands
 from slm_client.cli.failures import BadInputError
 from slm_client.cli.options import Cursor, Gateway, Json, Limit, Search
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import Columns, errors, moment, print_done, print_facts, print_json, print_list, size
+from slm_client.cli.terminal import Columns, errors, moment, print_facts, print_json, print_sentence, print_table, size
 from slm_client.errors import SlmError, UnreachableError
-from slm_client.models import Dataset, UploadState
+from slm_client.models import Dataset, Page, Preview, UploadState
 from slm_client.synchronous import SlmClient
 from slm_client.upload_parts import PARTS_FROM_BYTES, sha256_of
 
-app = typer.Typer(help="Upload, inspect and prepare datasets.", rich_markup_mode=None)
+app = Commands(help="Upload, inspect and prepare datasets.", rich_markup_mode=None)
 
 FILE_HELP = "CSV, TSV, JSON, JSONL, Parquet, plain text, or a zip of images; text forms also as .gz or .zst."
 Reference = Annotated[
@@ -74,8 +75,43 @@ class FileFormat(StrEnum):
     CSV = "csv"
 
 
-@app.command()
+def _print_rows(found: Preview) -> None:
+    names = dict.fromkeys(name for row in found.rows for name in row)
+    print_table(found.rows, [(name, partial(_field, name)) for name in names])
+
+
+def _field(name: str, row: dict[str, Any]) -> object:
+    return row.get(name)
+
+
+def _print_dataset(dataset: Dataset) -> None:
+    columns = ", ".join(f"{column.name} ({column.type})" for column in dataset.columns)
+    mapping = ", ".join(f"{role} = {column}" for role, column in dataset.mapping.items())
+    print_facts(
+        [
+            ("Name", dataset.name),
+            ("Id", dataset.id),
+            ("Usage", dataset.usage),
+            ("Status", dataset.status),
+            ("Error", following.describe(dataset.error) if dataset.error else None),
+            ("Description", dataset.description),
+            ("Rows", dataset.rows),
+            ("Row format", dataset.row_format),
+            ("Columns", columns or None),
+            ("Read as", mapping or None),
+            ("Cannot be trained", dataset.untrainable_because),
+            ("Rows left out", dataset.skipped_rows or None),
+            ("Made from", ", ".join(parent.name for parent in dataset.parents) or None),
+            ("File", f"{dataset.format}, {size(dataset.size_bytes)}"),
+            ("SHA-256", dataset.sha256),
+            ("Created", moment(dataset.created_at)),
+        ]
+    )
+
+
+@app.answering(_print_dataset)
 def upload(
+    client: SlmClient,
     path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=FILE_HELP)],
     usage: Annotated[Usage, typer.Option(help="What the dataset is used for.")] = Usage.TRAINING,
     name: Annotated[str | None, typer.Option(help="Dataset family (default: the file name).")] = None,
@@ -89,9 +125,7 @@ def upload(
     sample_by: Annotated[SampleBy, typer.Option(help="What counts as one row of plain text.")] = SampleBy.LINE,
     resume: Annotated[str | None, typer.Option(help="Continue this upload, by its id.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the dataset is processed.")] = True,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> Dataset:
     """Upload a file as a new dataset version and wait until it is processed. Large files are sent in parts."""
     options = UploadOptions(
         usage=usage,
@@ -103,11 +137,9 @@ def upload(
         on_bad_rows=on_bad_rows if on_bad_rows is not OnBadRows.FAIL else None,
         sample_by=sample_by if sample_by is not SampleBy.LINE else None,
     )
-    with SlmClient(gateway) as client, Stages() as stages:
+    with Stages() as stages:
         dataset = upload_file(client, stages, path, options, resume=resume)
-        if wait:
-            dataset = following.follow_processing(client, stages, dataset)
-    print_json(dataset) if json else _print_dataset(dataset)
+        return following.follow_processing(client, stages, dataset) if wait else dataset
 
 
 def mapping_of(given: list[str] | None) -> dict[str, str]:
@@ -165,8 +197,9 @@ def _upload_in_parts(
         raise
 
 
-@app.command("list")
+@app.answering(lambda found: print_table(found.items, COLUMNS), "list")
 def list_datasets(
+    client: SlmClient,
     usage: Annotated[Usage | None, typer.Option(help="Only those with this usage.")] = None,
     status: Annotated[
         str | None, typer.Option(help="Only those with this status: in_progress, processed or error.")
@@ -177,48 +210,37 @@ def list_datasets(
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> Page[Dataset]:
     """List datasets, by default the newest first."""
-    with SlmClient(gateway) as client:
-        page = client.datasets.list(usage=usage, status=status, q=q, sort=sort, limit=limit, cursor=cursor)
-    print_list(page, page.items, COLUMNS, json=json)
+    return client.datasets.list(usage=usage, status=status, q=q, sort=sort, limit=limit, cursor=cursor)
 
 
-@app.command()
-def show(dataset: Reference, gateway: Gateway = None, json: Json = False) -> None:
+@app.answering(_print_dataset)
+def show(client: SlmClient, dataset: Reference) -> Dataset:
     """Show one dataset version."""
-    with SlmClient(gateway) as client:
-        found = client.datasets.get(dataset)
-    print_json(found) if json else _print_dataset(found)
+    return client.datasets.get(dataset)
 
 
-@app.command()
+@app.answering(_print_rows)
 def preview(
+    client: SlmClient,
     dataset: Reference,
     limit: Limit = 10,
     offset: Annotated[int, typer.Option(min=0, help="Number of rows to skip.")] = 0,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> Preview:
     """Show the first rows of a dataset."""
-    with SlmClient(gateway) as client:
-        found = client.datasets.preview(dataset, offset=offset, limit=limit)
-    names = dict.fromkeys(name for row in found.rows for name in row)
-    print_list(found, found.rows, [(name, partial(_field, name)) for name in names], json=json)
+    return client.datasets.preview(dataset, offset=offset, limit=limit)
 
 
-@app.command()
+@app.answering(lambda saved: print_sentence(saved["path"]))
 def download(
+    client: SlmClient,
     dataset: Reference,
     to: Annotated[Path | None, typer.Option("--to", "-o", help="File to write.")] = None,
     file_format: Annotated[FileFormat, typer.Option("--format", help="Format of the file.")] = FileFormat.RAW,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> dict[str, object]:
     """Save a dataset as a file."""
-    with SlmClient(gateway) as client, Stages() as stages:
+    with Stages() as stages:
         found = client.datasets.get(dataset)
         target = to or Path(found.name + (_suffix_of(found) if file_format is FileFormat.RAW else f".{file_format}"))
         stage = stages.stage("Download")
@@ -230,7 +252,7 @@ def download(
             on_progress=lambda count: stage.advance_bytes(count, total=total),
         )
         stage.done(f"{target}, {size(written)}")
-    print_done(str(target), {"path": str(target), "size_bytes": written}, json=json)
+    return {"path": str(target), "size_bytes": written}
 
 
 @app.command()
@@ -246,39 +268,11 @@ def delete(
         if not yes and not json:
             typer.confirm(f"Delete {found.name} ({found.rows} rows)?", abort=True, err=True)
         client.datasets.delete(found.id)
-    print_done(f"Deleted {found.name}.", {"id": found.id, "name": found.name, "deleted": True}, json=json)
+    done = {"id": found.id, "name": found.name, "deleted": True}
+    print_json(done) if json else print_sentence(f"Deleted {found.name}.")
 
 
 def _suffix_of(dataset: Dataset) -> str:
     """The suffixes of the file as it was uploaded."""
     name = Path(dataset.file_name or f"x.{dataset.format}")
     return "".join(name.suffixes[-2:]) if dataset.compression else name.suffix
-
-
-def _field(name: str, row: dict[str, Any]) -> object:
-    return row.get(name)
-
-
-def _print_dataset(dataset: Dataset) -> None:
-    columns = ", ".join(f"{column.name} ({column.type})" for column in dataset.columns)
-    mapping = ", ".join(f"{role} = {column}" for role, column in dataset.mapping.items())
-    print_facts(
-        [
-            ("Name", dataset.name),
-            ("Id", dataset.id),
-            ("Usage", dataset.usage),
-            ("Status", dataset.status),
-            ("Error", following.describe(dataset.error) if dataset.error else None),
-            ("Description", dataset.description),
-            ("Rows", dataset.rows),
-            ("Row format", dataset.row_format),
-            ("Columns", columns or None),
-            ("Read as", mapping or None),
-            ("Cannot be trained", dataset.untrainable_because),
-            ("Rows left out", dataset.skipped_rows or None),
-            ("Made from", ", ".join(parent.name for parent in dataset.parents) or None),
-            ("File", f"{dataset.format}, {size(dataset.size_bytes)}"),
-            ("SHA-256", dataset.sha256),
-            ("Created", moment(dataset.created_at)),
-        ]
-    )

@@ -5,14 +5,24 @@ from typing import Annotated
 
 import typer
 
+from slm_client.cli.commands import Commands
 from slm_client.cli.following import describe
 from slm_client.cli.options import Cursor, Follow, Gateway, Json, Limit, Status
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import Columns, moment, number, output, print_facts, print_json, print_list, print_table
-from slm_client.models import ComparedMetric, Evaluation, Sample, Suite, SuiteTask
+from slm_client.cli.terminal import (
+    Columns,
+    moment,
+    number,
+    output,
+    print_facts,
+    print_json,
+    print_sentence,
+    print_table,
+)
+from slm_client.models import ComparedMetric, Evaluation, EvaluationComparison, Page, Sample, Suite, Suites, SuiteTask
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Evaluate models and inspect their scores.", rich_markup_mode=None)
+app = Commands(help="Evaluate models and inspect their scores.", rich_markup_mode=None)
 
 
 COLUMNS: Columns[Evaluation] = [
@@ -47,111 +57,7 @@ SUITE_COLUMNS: Columns[Suite] = [
 Id = Annotated[str, typer.Argument(metavar="EVALUATION", help="Id of the evaluation.")]
 
 
-@app.command("list")
-def list_evaluations(
-    model: Annotated[str | None, typer.Option(help="Only evaluations of this model (id or name).")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only evaluations on this dataset (id or name).")] = None,
-    experiment: Annotated[str | None, typer.Option(help="Only evaluations of this experiment (id).")] = None,
-    status: Status = None,
-    since: Annotated[str | None, typer.Option(help="Only those created since then, e.g. 2026-01-31T12:00:00Z.")] = None,
-    until: Annotated[str | None, typer.Option(help="Only those created before then.")] = None,
-    sort: Annotated[str | None, typer.Option(help="A column, e.g. loss; -quality_score sorts descending.")] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """List evaluations, by default the newest first."""
-    with SlmClient(gateway) as client:
-        page = client.evaluations.list(
-            model_id=client.models.get(model).id if model else None,
-            dataset_id=client.datasets.get(dataset).id if dataset else None,
-            experiment_id=experiment,
-            status=status,
-            since=since,
-            until=until,
-            sort=sort,
-            limit=limit,
-            cursor=cursor,
-        )
-    print_list(page, page.items, COLUMNS, json=json)
-
-
-@app.command()
-def show(
-    evaluation: Id,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Show one evaluation with its metrics and sample generations."""
-    with SlmClient(gateway) as client:
-        found = client.evaluations.get(evaluation)
-    print_json(found) if json else _print_evaluation(found)
-
-
-@app.command()
-def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Id, name, family or family@alias.")],
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id, name or family.")],
-    metric: Annotated[list[str] | None, typer.Option(help="Measure only this metric; may be repeated.")] = None,
-    generations: Annotated[int | None, typer.Option(help="Number of rows to generate answers for.")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Maximum length of an answer in tokens.")] = None,
-    suite: Annotated[str | None, typer.Option(help="Run this benchmark suite instead of single metrics.")] = None,
-    follow: Follow = False,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Evaluate a model on a dataset."""
-    with SlmClient(gateway) as client:
-        found = client.evaluations.create(
-            model, dataset, metrics=metric, generations=generations, max_new_tokens=max_new_tokens, suite=suite
-        )
-        if follow:
-            with Stages() as stages:
-                stage = stages.stage("Evaluation")
-                found = client.evaluations.wait(
-                    found.id, on_change=lambda each: stage.show(each.status, completed=each.progress, total=1.0)
-                )
-                stage.done(found.status)
-    print_json(found) if json else _print_evaluation(found)
-
-
-@app.command()
-def suites(gateway: Gateway = None, json: Json = False) -> None:
-    """List the benchmark suites for `slm evaluations run --suite`."""
-    with SlmClient(gateway) as client:
-        found = client.evaluations.suites()
-    print_list(found, found.items, SUITE_COLUMNS, json=json)
-
-
-@app.command()
-def cancel(evaluation: Id, gateway: Gateway = None) -> None:
-    """Cancel a queued or running evaluation."""
-    with SlmClient(gateway) as client:
-        found = client.evaluations.cancel(evaluation)
-    output.print(
-        "The evaluation is cancelled." if found.is_finished else "The evaluation stops within seconds.", markup=False
-    )
-
-
-@app.command()
-def retry(evaluation: Id, gateway: Gateway = None) -> None:
-    """Queue a failed or cancelled evaluation again."""
-    with SlmClient(gateway) as client:
-        client.evaluations.retry(evaluation)
-    output.print("The evaluation is queued again.", markup=False)
-
-
-@app.command()
-def compare(
-    first: Annotated[str, typer.Argument(metavar="FIRST", help="Id of one evaluation.")],
-    second: Annotated[str, typer.Argument(metavar="SECOND", help="Id of another evaluation of the same rows.")],
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Compare two evaluations of the same rows."""
-    with SlmClient(gateway) as client:
-        found = client.evaluations.compare(first, second)
+def _print_comparison(found: EvaluationComparison) -> None:
     columns: Columns[ComparedMetric] = [
         ("METRIC", lambda each: each.name),
         (found.first.model.name, lambda each: number(each.first)),
@@ -160,27 +66,7 @@ def compare(
         ("95 % INTERVAL", lambda each: None if each.low is None else f"{number(each.low)} to {number(each.high)}"),
         ("", lambda each: each.verdict),
     ]
-    print_list(found, found.metrics, columns, json=json)
-
-
-@app.command()
-def predictions(
-    evaluation: Id,
-    sort: Annotated[str, typer.Option(help="row, loss or a metric; -loss sorts descending.")] = "-loss",
-    offset: Annotated[int, typer.Option(min=0, help="Number of rows to skip.")] = 0,
-    limit: Limit = 20,
-    to: Annotated[Path | None, typer.Option("--to", "-o", help="Save all answers to this file as JSON lines.")] = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Show the answers of a model, by default the worst first, or save them all."""
-    with SlmClient(gateway) as client:
-        if to is not None:
-            client.evaluations.download_predictions(evaluation, to)
-            output.print(str(to), markup=False)
-            return
-        page = client.evaluations.predictions(evaluation, sort=sort, offset=offset, limit=limit)
-    print_list(page, page.items, SAMPLE_COLUMNS, json=json)
+    print_table(found.metrics, columns)
 
 
 def _title(metric: str) -> str:
@@ -211,3 +97,116 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.samples:
         output.print()
         print_table(evaluation.samples, SAMPLE_COLUMNS)
+
+
+@app.answering(lambda found: print_table(found.items, COLUMNS), "list")
+def list_evaluations(
+    client: SlmClient,
+    model: Annotated[str | None, typer.Option(help="Only evaluations of this model (id or name).")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only evaluations on this dataset (id or name).")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Only evaluations of this experiment (id).")] = None,
+    status: Status = None,
+    since: Annotated[str | None, typer.Option(help="Only those created since then, e.g. 2026-01-31T12:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only those created before then.")] = None,
+    sort: Annotated[str | None, typer.Option(help="A column, e.g. loss; -quality_score sorts descending.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Evaluation]:
+    """List evaluations, by default the newest first."""
+    return client.evaluations.list(
+        model_id=client.models.get(model).id if model else None,
+        dataset_id=client.datasets.get(dataset).id if dataset else None,
+        experiment_id=experiment,
+        status=status,
+        since=since,
+        until=until,
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
+    )
+
+
+@app.answering(_print_evaluation)
+def show(
+    client: SlmClient,
+    evaluation: Id,
+) -> Evaluation:
+    """Show one evaluation with its metrics and sample generations."""
+    return client.evaluations.get(evaluation)
+
+
+@app.answering(_print_evaluation)
+def run(
+    client: SlmClient,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Id, name, family or family@alias.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id, name or family.")],
+    metric: Annotated[list[str] | None, typer.Option(help="Measure only this metric; may be repeated.")] = None,
+    generations: Annotated[int | None, typer.Option(help="Number of rows to generate answers for.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Maximum length of an answer in tokens.")] = None,
+    suite: Annotated[str | None, typer.Option(help="Run this benchmark suite instead of single metrics.")] = None,
+    follow: Follow = False,
+) -> Evaluation:
+    """Evaluate a model on a dataset."""
+    found = client.evaluations.create(
+        model, dataset, metrics=metric, generations=generations, max_new_tokens=max_new_tokens, suite=suite
+    )
+    if follow:
+        with Stages() as stages:
+            stage = stages.stage("Evaluation")
+            found = client.evaluations.wait(
+                found.id, on_change=lambda each: stage.show(each.status, completed=each.progress, total=1.0)
+            )
+            stage.done(found.status)
+    return found
+
+
+@app.answering(lambda found: print_table(found.items, SUITE_COLUMNS))
+def suites(client: SlmClient) -> Suites:
+    """List the benchmark suites for `slm evaluations run --suite`."""
+    return client.evaluations.suites()
+
+
+@app.command()
+def cancel(evaluation: Id, gateway: Gateway = None) -> None:
+    """Cancel a queued or running evaluation."""
+    with SlmClient(gateway) as client:
+        found = client.evaluations.cancel(evaluation)
+    print_sentence("The evaluation is cancelled." if found.is_finished else "The evaluation stops within seconds.")
+
+
+@app.command()
+def retry(evaluation: Id, gateway: Gateway = None) -> None:
+    """Queue a failed or cancelled evaluation again."""
+    with SlmClient(gateway) as client:
+        client.evaluations.retry(evaluation)
+    print_sentence("The evaluation is queued again.")
+
+
+@app.answering(_print_comparison)
+def compare(
+    client: SlmClient,
+    first: Annotated[str, typer.Argument(metavar="FIRST", help="Id of one evaluation.")],
+    second: Annotated[str, typer.Argument(metavar="SECOND", help="Id of another evaluation of the same rows.")],
+) -> EvaluationComparison:
+    """Compare two evaluations of the same rows."""
+    return client.evaluations.compare(first, second)
+
+
+@app.command()
+def predictions(
+    evaluation: Id,
+    sort: Annotated[str, typer.Option(help="row, loss or a metric; -loss sorts descending.")] = "-loss",
+    offset: Annotated[int, typer.Option(min=0, help="Number of rows to skip.")] = 0,
+    limit: Limit = 20,
+    to: Annotated[Path | None, typer.Option("--to", "-o", help="Save all answers to this file as JSON lines.")] = None,
+    gateway: Gateway = None,
+    json: Json = False,
+) -> None:
+    """Show the answers of a model, by default the worst first, or save them all."""
+    with SlmClient(gateway) as client:
+        if to is not None:
+            client.evaluations.download_predictions(evaluation, to)
+            print_sentence(str(to))
+            return
+        page = client.evaluations.predictions(evaluation, sort=sort, offset=offset, limit=limit)
+    print_json(page) if json else print_table(page.items, SAMPLE_COLUMNS)

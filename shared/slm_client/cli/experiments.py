@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
+from slm_client.cli.commands import Commands
 from slm_client.cli.following import describe, follow_experiment
 from slm_client.cli.options import Cursor, Gateway, Json, Limit, Search, Status, patient_client
 from slm_client.cli.progress import Stages
-from slm_client.cli.terminal import Columns, moment, number, print_facts, print_json, print_list, print_text
-from slm_client.models import Checkpoint, Experiment
+from slm_client.cli.terminal import Columns, moment, number, print_facts, print_json, print_table, print_text
+from slm_client.models import Checkpoint, Checkpoints, Comparison, Drift, Experiment, Log, Page
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Watch training runs and inspect their results.", rich_markup_mode=None)
+app = Commands(help="Watch training runs and inspect their results.", rich_markup_mode=None)
 
 ExperimentId = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Id of the experiment.")]
 
@@ -35,72 +36,12 @@ CHECKPOINT_COLUMNS: Columns[Checkpoint] = [
 ]
 
 
-@app.command("list")
-def list_experiments(
-    status: Status = None,
-    q: Search = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """List experiments, newest first."""
-    with SlmClient(gateway) as client:
-        page = client.experiments.list(status=status, q=q, limit=limit, cursor=cursor)
-    print_list(page, page.items, COLUMNS, json=json)
-
-
-@app.command()
-def show(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
-    """Show one experiment."""
-    with SlmClient(gateway) as client:
-        found = client.experiments.get(experiment)
-    print_json(found) if json else print_experiment(found)
-
-
-@app.command()
-def watch(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
-    """Show progress until the training ends; exit code 1 if it does not complete."""
-    with patient_client(gateway) as client, Stages() as stages:
-        found = follow_experiment(client, stages, experiment)
-    print_json(found) if json else print_experiment(found)
-
-
-@app.command()
-def log(
-    experiment: ExperimentId,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of lines.")] = 200,
-    level: Annotated[list[str] | None, typer.Option(help="Only lines of this level; may be repeated.")] = None,
-    q: Annotated[str | None, typer.Option("--search", "-q", help="Only lines with this text.")] = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Print the last lines of the trainer's log."""
-    with SlmClient(gateway) as client:
-        found = client.experiments.log(experiment, limit=limit, levels=level or (), q=q)
-    if json:
-        print_json(found)
-        return
+def _print_log(found: Log) -> None:
     for line in found.lines:
         print_text(f"{moment(line.time) or ''} {line.level:<8}{line.message}".strip())
 
 
-@app.command()
-def checkpoints(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
-    """List the checkpoints from which training can resume."""
-    with SlmClient(gateway) as client:
-        found = client.experiments.checkpoints(experiment)
-    print_list(found, found.items, CHECKPOINT_COLUMNS, json=json)
-
-
-@app.command()
-def drift(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
-    """Show how a reproduction differs from the original experiment."""
-    with SlmClient(gateway) as client:
-        found = client.experiments.drift(experiment)
-    if json:
-        print_json(found)
-        return
+def _print_drift(found: Drift) -> None:
     shown = {name: values.get("difference") for name, values in found.metrics.items()}
     facts = [(f"Difference of {name}", str(value)) for name, value in shown.items() if value is not None]
     identical = "yes, to the last bit" if found.identical else "no"
@@ -109,15 +50,7 @@ def drift(experiment: ExperimentId, gateway: Gateway = None, json: Json = False)
     )
 
 
-@app.command()
-def compare(
-    experiments: Annotated[list[str], typer.Argument(metavar="EXPERIMENT...", help="Ids of experiments.")],
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Compare experiments: the options in which they differ, and their losses."""
-    with SlmClient(gateway) as client:
-        found = client.experiments.compare(experiments)
+def _print_comparison(found: Comparison) -> None:
     columns: Columns[Experiment] = [
         ("NAME", lambda each: each.name),
         ("STATUS", lambda each: each.status),
@@ -125,7 +58,7 @@ def compare(
         ("TRAIN LOSS", lambda each: number(each.train_loss)),
         ("EVAL LOSS", lambda each: number(each.eval_loss)),
     ]
-    print_list(found, found.experiments, columns, json=json)
+    print_table(found.experiments, columns)
 
 
 def _option_of(values: Mapping[str, object], experiment: Experiment) -> object:
@@ -160,3 +93,58 @@ def _step(experiment: Experiment) -> str | None:
     if experiment.progress is None or experiment.steps is not None:
         return str(experiment.steps) if experiment.steps is not None else None
     return f"{experiment.progress.step or 0}/{experiment.progress.total_steps or '?'}"
+
+
+@app.answering(lambda found: print_table(found.items, COLUMNS), "list")
+def list_experiments(
+    client: SlmClient, status: Status = None, q: Search = None, limit: Limit = 50, cursor: Cursor = None
+) -> Page[Experiment]:
+    """List experiments, newest first."""
+    return client.experiments.list(status=status, q=q, limit=limit, cursor=cursor)
+
+
+@app.answering(print_experiment)
+def show(client: SlmClient, experiment: ExperimentId) -> Experiment:
+    """Show one experiment."""
+    return client.experiments.get(experiment)
+
+
+@app.command()
+def watch(experiment: ExperimentId, gateway: Gateway = None, json: Json = False) -> None:
+    """Show progress until the training ends; exit code 1 if it does not complete."""
+    with patient_client(gateway) as client, Stages() as stages:
+        found = follow_experiment(client, stages, experiment)
+    print_json(found) if json else print_experiment(found)
+
+
+@app.answering(_print_log)
+def log(
+    client: SlmClient,
+    experiment: ExperimentId,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of lines.")] = 200,
+    level: Annotated[list[str] | None, typer.Option(help="Only lines of this level; may be repeated.")] = None,
+    q: Annotated[str | None, typer.Option("--search", "-q", help="Only lines with this text.")] = None,
+) -> Log:
+    """Print the last lines of the trainer's log."""
+    return client.experiments.log(experiment, limit=limit, levels=level or (), q=q)
+
+
+@app.answering(lambda found: print_table(found.items, CHECKPOINT_COLUMNS))
+def checkpoints(client: SlmClient, experiment: ExperimentId) -> Checkpoints:
+    """List the checkpoints from which training can resume."""
+    return client.experiments.checkpoints(experiment)
+
+
+@app.answering(_print_drift)
+def drift(client: SlmClient, experiment: ExperimentId) -> Drift:
+    """Show how a reproduction differs from the original experiment."""
+    return client.experiments.drift(experiment)
+
+
+@app.answering(_print_comparison)
+def compare(
+    client: SlmClient,
+    experiments: Annotated[list[str], typer.Argument(metavar="EXPERIMENT...", help="Ids of experiments.")],
+) -> Comparison:
+    """Compare experiments: the options in which they differ, and their losses."""
+    return client.experiments.compare(experiments)

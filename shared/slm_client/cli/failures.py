@@ -25,8 +25,7 @@ class FailedJobError(Exception):
 class BadInputError(SlmError):
     """The input cannot be used; found before anything was sent."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message, code="bad_input", status=422, hint=hint)
+    code, status = "bad_input", 422
 
 
 def exit_code_of(error: BaseException) -> int:

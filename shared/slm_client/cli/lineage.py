@@ -8,8 +8,17 @@ import typer
 from slm_client.cli.models import Reference
 from slm_client.cli.models import app as app
 from slm_client.cli.options import Gateway, Json, Limit
-from slm_client.cli.terminal import Columns, moment, output, print_done, print_json, print_list, print_table, print_text
-from slm_client.models import Lineage, Model, PromotionCheck, TimelineEntry, Verification
+from slm_client.cli.terminal import Columns, moment, output, print_json, print_sentence, print_table, print_text
+from slm_client.models import (
+    ContainingModels,
+    Lineage,
+    Model,
+    PromotionCheck,
+    Reproduction,
+    Timeline,
+    TimelineEntry,
+    Verification,
+)
 from slm_client.synchronous import SlmClient
 
 AsOf = Annotated[
@@ -54,25 +63,20 @@ def lineage(
     print_json(found) if json else _print_lineage(found)
 
 
-@app.command()
+@app.answering(lambda found: print_table(found.models, CONTAINING_COLUMNS))
 def contains(
+    client: SlmClient,
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id or name of a dataset version.")],
     as_of: AsOf = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> ContainingModels:
     """List all models trained on a dataset version, directly or through their base model."""
-    with SlmClient(gateway) as client:
-        found = client.models.containing(dataset, as_of=as_of)
-    print_list(found, found.models, CONTAINING_COLUMNS, json=json)
+    return client.models.containing(dataset, as_of=as_of)
 
 
-@app.command()
-def timeline(model: Reference, limit: Limit = 50, gateway: Gateway = None, json: Json = False) -> None:
+@app.answering(lambda found: print_table(found.items, TIMELINE_COLUMNS))
+def timeline(client: SlmClient, model: Reference, limit: Limit = 50) -> Timeline:
     """Show what happened to a model, newest first."""
-    with SlmClient(gateway) as client:
-        found = client.models.timeline(model, limit=limit)
-    print_list(found, found.items, TIMELINE_COLUMNS, json=json)
+    return client.models.timeline(model, limit=limit)
 
 
 @app.command()
@@ -103,7 +107,7 @@ def _print_promotion(found: PromotionCheck, *, promoted: bool) -> None:
         ],
     )
     verdict = "is champion" if promoted else "may become champion" if found.allowed else "may not become champion"
-    output.print(f"{found.model} {verdict}.", markup=False)
+    print_sentence(f"{found.model} {verdict}.")
 
 
 @app.command()
@@ -111,11 +115,12 @@ def rollback(model: Reference, gateway: Gateway = None) -> None:
     """Point champion of a model's family back to the previous model."""
     with SlmClient(gateway) as client:
         found = client.models.roll_back(model)
-    output.print(f"{found.family}@champion points to {found.name} again.", markup=False)
+    print_sentence(f"{found.family}@champion points to {found.name} again.")
 
 
-@app.command()
+@app.answering(lambda model: print_sentence(f"{model.name} is registered."))
 def register(
+    client: SlmClient,
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="Folder as written by save_pretrained, or a tar file of it.")
     ],
@@ -123,13 +128,9 @@ def register(
     base: Annotated[str | None, typer.Option(help="Base model, if this one is fine-tuned.")] = None,
     description: Annotated[str | None, typer.Option(help="Text that describes the model.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Tag; may be repeated.")] = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> Model:
     """Register an external model from its safetensors, configuration and tokenizer."""
-    with SlmClient(gateway) as client:
-        found = client.models.register(path, family, base_model=base, description=description, tags=tag or ())
-    print_done(f"{found.name} is registered.", found, json=json)
+    return client.models.register(path, family, base_model=base, description=description, tags=tag or ())
 
 
 @app.command()
@@ -154,18 +155,16 @@ def _print_verification(found: Verification, *, json: bool) -> int:
         print_json(found)
     else:
         for problem in found.problems:
-            output.print(problem, markup=False)
+            print_sentence(problem)
         signed = "signed" if found.signed else "not signed"
         output.print(f"{found.model}: {found.files} files, {signed}, {'intact' if found.intact else 'NOT intact'}.")
     return 0 if found.intact else 1
 
 
-@app.command()
-def reproduce(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
+@app.answering(lambda found: print_text(found.config_yaml))
+def reproduce(client: SlmClient, model: Reference) -> Reproduction:
     """Print the configuration that reproduces a model with `slm train`; --json adds hashes and versions."""
-    with SlmClient(gateway) as client:
-        found = client.models.reproduce(model)
-    print_json(found) if json else print_text(found.config_yaml)
+    return client.models.reproduce(model)
 
 
 def _print_lineage(lineage: Lineage) -> None:

@@ -42,10 +42,8 @@ app.command("status", context_settings=local.PASSED_ON)(local.status)
 app.command("down", context_settings=local.PASSED_ON)(local.down)
 app.command("train")(training.train)
 app.command("demo")(demo.demo)
-app.command("overview")(platform.overview)
-app.command("events")(platform.events)
-app.command("workers")(platform.workers)
-app.command("statistics")(platform.statistics)
+# Without a name: its commands are commands of `slm` itself.
+app.add_typer(platform.app)
 
 
 @app.callback(invoke_without_command=True)

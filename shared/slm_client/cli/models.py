@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from slm_client.calls.base import UNSET
+from slm_client.cli.commands import Commands
 from slm_client.cli.options import Cursor, Gateway, Json, Limit
 from slm_client.cli.progress import Stages
 from slm_client.cli.terminal import (
@@ -14,18 +15,17 @@ from slm_client.cli.terminal import (
     moment,
     number,
     output,
-    print_done,
     print_facts,
     print_json,
-    print_list,
+    print_sentence,
     print_table,
     print_text,
     size,
 )
-from slm_client.models import AliasMove, ComparedFact, Model, Use
+from slm_client.models import Aliases, AliasMove, ComparedFact, Model, Page, Usage, Use
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="Inspect models, their cards and their lineage.", rich_markup_mode=None)
+app = Commands(help="Inspect models, their cards and their lineage.", rich_markup_mode=None)
 
 Reference = Annotated[str, typer.Argument(metavar="MODEL", help="Id, name, family or family@alias, e.g. commands-v1.")]
 
@@ -56,52 +56,6 @@ USE_COLUMNS: Columns[Use] = [
 ]
 
 
-@app.command("list")
-def list_models(
-    kind: Annotated[str | None, typer.Option(help="Only models of this kind: base or fine_tuned.")] = None,
-    family: Annotated[str | None, typer.Option(help="Only models of this family.")] = None,
-    base: Annotated[str | None, typer.Option(help="Only models trained from this model (id or name).")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only models trained or evaluated on this dataset.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only models with this tag.")] = None,
-    alias: Annotated[str | None, typer.Option(help="Only models with this alias, e.g. champion.")] = None,
-    latest: Annotated[
-        bool | None, typer.Option("--latest/--not-latest", help="Only latest versions, or only older ones.")
-    ] = None,
-    sort: Annotated[str | None, typer.Option(help="A column, e.g. eval_loss; -size_bytes sorts descending.")] = None,
-    q: Annotated[
-        str | None, typer.Option("--search", "-q", help="Part of the name, or words of the description.")
-    ] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """List models, by default the newest first."""
-    with SlmClient(gateway) as client:
-        page = client.models.list(
-            kind=kind,
-            family=family,
-            base_model=base,
-            dataset=dataset,
-            tag=tag,
-            alias=alias,
-            latest=latest,
-            sort=sort,
-            q=q,
-            limit=limit,
-            cursor=cursor,
-        )
-    print_list(page, page.items, COLUMNS, json=json)
-
-
-@app.command()
-def show(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
-    """Show one model version."""
-    with SlmClient(gateway) as client:
-        found = client.models.get(model)
-    print_json(found) if json else _print_model(found)
-
-
 def _print_model(found: Model) -> None:
     print_facts(
         [
@@ -125,23 +79,68 @@ def _print_model(found: Model) -> None:
     )
 
 
-@app.command("import")
+def _print_aliases(found: Aliases) -> None:
+    print_facts([(f"{found.family}@{each.name}", each.model) for each in found.aliases])
+    output.print()
+    print_table(found.history, MOVE_COLUMNS)
+
+
+@app.answering(lambda found: print_table(found.items, COLUMNS), "list")
+def list_models(
+    client: SlmClient,
+    kind: Annotated[str | None, typer.Option(help="Only models of this kind: base or fine_tuned.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only models of this family.")] = None,
+    base: Annotated[str | None, typer.Option(help="Only models trained from this model (id or name).")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only models trained or evaluated on this dataset.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only models with this tag.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Only models with this alias, e.g. champion.")] = None,
+    latest: Annotated[
+        bool | None, typer.Option("--latest/--not-latest", help="Only latest versions, or only older ones.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="A column, e.g. eval_loss; -size_bytes sorts descending.")] = None,
+    q: Annotated[
+        str | None, typer.Option("--search", "-q", help="Part of the name, or words of the description.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Model]:
+    """List models, by default the newest first."""
+    return client.models.list(
+        kind=kind,
+        family=family,
+        base_model=base,
+        dataset=dataset,
+        tag=tag,
+        alias=alias,
+        latest=latest,
+        sort=sort,
+        q=q,
+        limit=limit,
+        cursor=cursor,
+    )
+
+
+@app.answering(_print_model)
+def show(client: SlmClient, model: Reference) -> Model:
+    """Show one model version."""
+    return client.models.get(model)
+
+
+@app.answering(lambda model: print_sentence(model.name), "import")
 def import_model(
+    client: SlmClient,
     source: Annotated[
         str, typer.Argument(help="A folder, a tar file, or owner/name[@revision] on the Hugging Face hub.")
     ],
     family: Annotated[str | None, typer.Option(help="Model family (default: derived from the name).")] = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> Model:
     """Register an external base model; only its safetensors and text files are taken, never code."""
-    model = bring_model(source, family, gateway=gateway)
-    print_done(model.name, model, json=json)
+    return bring_model(client, source, family)
 
 
-def bring_model(source: str, family: str | None = None, *, gateway: str | None) -> Model:
+def bring_model(client: SlmClient, source: str, family: str | None = None) -> Model:
     """A base model from a folder, a tar file or the hub, registered if it is not yet."""
-    with SlmClient(gateway) as client, Stages() as stages:
+    with Stages() as stages:
         stage = stages.stage("Base model")
         sent = 0
 
@@ -155,26 +154,23 @@ def bring_model(source: str, family: str | None = None, *, gateway: str | None) 
     return model
 
 
-@app.command()
+@app.answering(lambda model: print_sentence(f"{model.name} is now revision {model.revision}."))
 def edit(
+    client: SlmClient,
     model: Reference,
     description: Annotated[str | None, typer.Option(help="New description; an empty text removes it.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="New tag, in place of all tags; may be repeated.")] = None,
     no_tags: Annotated[bool, typer.Option("--no-tags", help="Remove all tags.")] = False,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> Model:
     """Change the description or the tags of a model."""
     tags = [] if no_tags else tag
-    with SlmClient(gateway) as client:
-        found = client.models.get(model)
-        changed = client.models.edit(
-            found.id,
-            revision=found.revision,
-            description=UNSET if description is None else description or None,
-            tags=UNSET if tags is None else tags,
-        )
-    print_done(f"{changed.name} is now revision {changed.revision}.", changed, json=json)
+    found = client.models.get(model)
+    return client.models.edit(
+        found.id,
+        revision=found.revision,
+        description=UNSET if description is None else description or None,
+        tags=UNSET if tags is None else tags,
+    )
 
 
 @app.command()
@@ -183,7 +179,7 @@ def delete(model: Reference, gateway: Gateway = None) -> None:
     with SlmClient(gateway) as client:
         found = client.models.get(model)
         client.models.delete(found.id)
-    output.print(f"{found.name} is deleted.", markup=False)
+    print_sentence(f"{found.name} is deleted.")
 
 
 @app.command()
@@ -201,24 +197,17 @@ def compare(
         ("", lambda row: row.name),
         *[(model.name, _value_at(index)) for index, model in enumerate(found.models)],
     ]
-    print_list(found, rows, columns, json=json)
+    print_json(found) if json else print_table(rows, columns)
 
 
 def _value_at(index: int) -> Callable[[ComparedFact], object]:
     return lambda row: number(row.values[index], 6) if isinstance(row.values[index], float) else row.values[index]
 
 
-@app.command()
-def aliases(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
+@app.answering(_print_aliases)
+def aliases(client: SlmClient, model: Reference) -> Aliases:
     """Show the aliases of a model's family, and how they moved."""
-    with SlmClient(gateway) as client:
-        found = client.models.aliases(model)
-    if json:
-        print_json(found)
-        return
-    print_facts([(f"{found.family}@{each.name}", each.model) for each in found.aliases])
-    output.print()
-    print_table(found.history, MOVE_COLUMNS)
+    return client.models.aliases(model)
 
 
 @app.command()
@@ -236,15 +225,13 @@ def alias(
         else:
             client.models.point_alias(found.id, name)
     told = "is removed" if remove else f"points to {found.name}"
-    output.print(f"{found.family}@{name} {told}.", markup=False)
+    print_sentence(f"{found.family}@{name} {told}.")
 
 
-@app.command()
-def usage(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
+@app.answering(lambda found: print_table(found.uses, USE_COLUMNS))
+def usage(client: SlmClient, model: Reference) -> Usage:
     """Show what a model was used for."""
-    with SlmClient(gateway) as client:
-        found = client.models.usage(model)
-    print_list(found, found.uses, USE_COLUMNS, json=json)
+    return client.models.usage(model)
 
 
 @app.command()
@@ -257,16 +244,15 @@ def card(model: Reference, gateway: Gateway = None, json: Json = False) -> None:
             print_text(client.models.card_markdown(model))
 
 
-@app.command()
+@app.answering(lambda saved: print_sentence(saved["path"]))
 def download(
+    client: SlmClient,
     model: Reference,
     to: Annotated[Path | None, typer.Option("--to", "-o", help="File to write.")] = None,
     part: Annotated[str, typer.Option(help="Which files: all, merged (no LoRA adapter) or adapter.")] = "all",
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
+) -> dict[str, object]:
     """Save the files of a model as one tar archive; transformers loads the unpacked folder."""
-    with SlmClient(gateway) as client, Stages() as stages:
+    with Stages() as stages:
         found = client.models.get(model)
         target = to or Path(f"{found.name}.tar" if part == "all" else f"{found.name}-{part}.tar")
         total = found.size_bytes or 1
@@ -275,4 +261,4 @@ def download(
             found.id, target, part=part, on_progress=lambda count: stage.advance_bytes(count, total=total)
         )
         stage.done(f"{target}, {size(written)}")
-    print_done(str(target), {"path": str(target), "size_bytes": written}, json=json)
+    return {"path": str(target), "size_bytes": written}

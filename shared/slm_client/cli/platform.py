@@ -6,20 +6,21 @@ from typing import Annotated
 import typer
 
 from slm_client.cli import experiments
+from slm_client.cli.commands import Commands
 from slm_client.cli.options import Gateway, Json
 from slm_client.cli.terminal import (
     Columns,
     moment,
     output,
     print_facts,
-    print_json,
     print_json_line,
-    print_list,
     print_table,
     print_text,
 )
-from slm_client.models import Count, LiveEvent, Worker
+from slm_client.models import Count, LiveEvent, Overview, Statistics, Worker, Workers
 from slm_client.synchronous import SlmClient
+
+app = Commands()
 
 WORTH_SHOWING = ("name", "run_name", "model_name", "dataset_name", "code", "worker")
 WORKER_COLUMNS: Columns[Worker] = [
@@ -33,13 +34,7 @@ WORKER_COLUMNS: Columns[Worker] = [
 ]
 
 
-def overview(gateway: Gateway = None, json: Json = False) -> None:
-    """Show how many datasets, experiments and models there are, and the latest experiments."""
-    with SlmClient(gateway) as client:
-        found = client.overview()
-    if json:
-        print_json(found)
-        return
+def _print_overview(found: Overview) -> None:
     print_facts(
         [
             ("Datasets", _told(found.datasets)),
@@ -53,24 +48,7 @@ def overview(gateway: Gateway = None, json: Json = False) -> None:
         print_table(found.recent_experiments, experiments.COLUMNS)
 
 
-def workers(gateway: Gateway = None, json: Json = False) -> None:
-    """List the connected trainers and what each is doing."""
-    with SlmClient(gateway) as client:
-        found = client.workers()
-    print_list(found, found.items, WORKER_COLUMNS, json=json)
-
-
-def statistics(
-    since: Annotated[str | None, typer.Option(help="Only runs since then, e.g. 2026-11-01T00:00:00Z.")] = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Show training statistics."""
-    with SlmClient(gateway) as client:
-        found = client.statistics(since=since)
-    if json:
-        print_json(found)
-        return
+def _print_statistics(found: Statistics) -> None:
     print_facts(
         [
             ("Runs", ", ".join(f"{count} {status}" for status, count in found.by_status.items()) or "none"),
@@ -83,6 +61,28 @@ def statistics(
     )
 
 
+@app.answering(_print_overview)
+def overview(client: SlmClient) -> Overview:
+    """Show how many datasets, experiments and models there are, and the latest experiments."""
+    return client.overview()
+
+
+@app.answering(lambda found: print_table(found.items, WORKER_COLUMNS))
+def workers(client: SlmClient) -> Workers:
+    """List the connected trainers and what each is doing."""
+    return client.workers()
+
+
+@app.answering(_print_statistics)
+def statistics(
+    client: SlmClient,
+    since: Annotated[str | None, typer.Option(help="Only runs since then, e.g. 2026-11-01T00:00:00Z.")] = None,
+) -> Statistics:
+    """Show training statistics."""
+    return client.statistics(since=since)
+
+
+@app.command()
 def events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Also show new events as they happen.")] = False,
     types: Annotated[str | None, typer.Option(help="Only these types, e.g. run.launched,model.registered.")] = None,

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
+from slm_client.cli.commands import Commands
 from slm_client.cli.following import describe
-from slm_client.cli.options import Cursor, Gateway, Json, Limit, Search, Status
-from slm_client.cli.terminal import Columns, moment, print_done, print_facts, print_json, print_list
+from slm_client.cli.options import Cursor, Gateway, Limit, Search, Status
+from slm_client.cli.terminal import Columns, moment, print_facts, print_json, print_sentence, print_table
 from slm_client.config_file import read_config
-from slm_client.models import Plan, Run
+from slm_client.models import Page, Plan, Run
 from slm_client.synchronous import SlmClient
 
-app = typer.Typer(help="List, inspect and control runs.", rich_markup_mode=None)
+app = Commands(help="List, inspect and control runs.", rich_markup_mode=None)
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
@@ -28,113 +29,9 @@ COLUMNS: Columns[Run] = [
 ]
 
 
-@app.command("list")
-def list_runs(
-    status: Status = None,
-    q: Search = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """List runs, newest first."""
-    with SlmClient(gateway) as client:
-        page = client.runs.list(status=status, q=q, limit=limit, cursor=cursor)
-    print_list(page, page.items, COLUMNS, json=json)
-
-
-@app.command()
-def show(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Show one run."""
-    with SlmClient(gateway) as client:
-        found = client.runs.get(run)
-    print_json(found) if json else print_run(found)
-
-
-@app.command()
-def cancel(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Cancel a run; its trainer stops within seconds."""
-    _control(gateway, json, lambda client: client.runs.cancel(run), "is being cancelled")
-
-
-@app.command()
-def start(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Start a draft."""
-    _control(gateway, json, lambda client: client.runs.start(run), "is queued")
-
-
-@app.command()
-def pause(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Pause a run at a checkpoint, to resume it later."""
-    _control(gateway, json, lambda client: client.runs.pause(run), "is being paused")
-
-
-@app.command()
-def resume(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Resume a paused run from its newest checkpoint."""
-    _control(gateway, json, lambda client: client.runs.resume(run), "is queued")
-
-
-@app.command()
-def reproduce(run: RunId, gateway: Gateway = None, json: Json = False) -> None:
-    """Run exactly the same again; `slm experiments drift` shows what differs."""
-    _control(gateway, json, lambda client: client.runs.reproduce(run), "is queued")
-
-
-@app.command()
-def clone(
-    run: RunId,
-    config: Annotated[
-        Path | None, typer.Argument(exists=True, dir_okay=False, help="YAML file with changed settings.")
-    ] = None,
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Launch a copy of a run, with the changes in a file."""
-    changes = read_config(config) if config else {}
-    _control(gateway, json, lambda client: client.runs.clone(run, changes), "is queued")
-
-
-@app.command()
-def remove(run: RunId, gateway: Gateway = None) -> None:
-    """Delete a draft."""
-    with SlmClient(gateway) as client:
-        client.runs.remove(run)
-
-
-@app.command()
-def priority(
-    run: RunId,
-    value: Annotated[int, typer.Argument(min=-100, max=100, help="Runs with a higher priority start first.")],
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Set the priority of a queued run."""
-    _control(gateway, json, lambda client: client.runs.set_priority(run, value), f"has priority {value}")
-
-
-@app.command()
-def schema(gateway: Gateway = None) -> None:
-    """Print the JSON Schema of a configuration file."""
-    with SlmClient(gateway) as client:
-        print_json(client.runs.schema())
-
-
-@app.command("launch-plan")
-def launch_plan(
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Id of the plan.")],
-    gateway: Gateway = None,
-    json: Json = False,
-) -> None:
-    """Launch the run that a plan describes."""
-    _control(gateway, json, lambda client: client.runs.launch_plan(plan), "is queued")
-
-
-def _control(gateway: str | None, json: bool, act: Callable[[SlmClient], Run], what: str) -> None:
-    """Do something with a run, and print that the run `what`."""
-    with SlmClient(gateway) as client:
-        found = act(client)
-    print_done(f"Run {found.name} ({found.id}) {what}; it is {found.state} now.", found, json=json)
+def _told(what: str) -> Callable[[Run], None]:
+    """Print what happened to a run; `what` may have fields of the run, e.g. `{run.priority}`."""
+    return lambda run: print_sentence(f"Run {run.name} ({run.id}) {what.format(run=run)}; it is {run.state} now.")
 
 
 def print_plan(plan: Plan) -> None:
@@ -180,3 +77,89 @@ def print_run(run: Run) -> None:
             ("Created", moment(run.created_at)),
         ]
     )
+
+
+@app.answering(lambda found: print_table(found.items, COLUMNS), "list")
+def list_runs(
+    client: SlmClient, status: Status = None, q: Search = None, limit: Limit = 50, cursor: Cursor = None
+) -> Page[Run]:
+    """List runs, newest first."""
+    return client.runs.list(status=status, q=q, limit=limit, cursor=cursor)
+
+
+@app.answering(print_run)
+def show(client: SlmClient, run: RunId) -> Run:
+    """Show one run."""
+    return client.runs.get(run)
+
+
+@app.answering(_told("is being cancelled"))
+def cancel(client: SlmClient, run: RunId) -> Run:
+    """Cancel a run; its trainer stops within seconds."""
+    return client.runs.cancel(run)
+
+
+@app.answering(_told("is queued"))
+def start(client: SlmClient, run: RunId) -> Run:
+    """Start a draft."""
+    return client.runs.start(run)
+
+
+@app.answering(_told("is being paused"))
+def pause(client: SlmClient, run: RunId) -> Run:
+    """Pause a run at a checkpoint, to resume it later."""
+    return client.runs.pause(run)
+
+
+@app.answering(_told("is queued"))
+def resume(client: SlmClient, run: RunId) -> Run:
+    """Resume a paused run from its newest checkpoint."""
+    return client.runs.resume(run)
+
+
+@app.answering(_told("is queued"))
+def reproduce(client: SlmClient, run: RunId) -> Run:
+    """Run exactly the same again; `slm experiments drift` shows what differs."""
+    return client.runs.reproduce(run)
+
+
+@app.answering(_told("is queued"))
+def clone(
+    client: SlmClient,
+    run: RunId,
+    config: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="YAML file with changed settings.")
+    ] = None,
+) -> Run:
+    """Launch a copy of a run, with the changes in a file."""
+    return client.runs.clone(run, read_config(config) if config else {})
+
+
+@app.command()
+def remove(run: RunId, gateway: Gateway = None) -> None:
+    """Delete a draft."""
+    with SlmClient(gateway) as client:
+        client.runs.remove(run)
+
+
+@app.answering(_told("has priority {run.priority}"))
+def priority(
+    client: SlmClient,
+    run: RunId,
+    value: Annotated[int, typer.Argument(min=-100, max=100, help="Runs with a higher priority start first.")],
+) -> Run:
+    """Set the priority of a queued run."""
+    return client.runs.set_priority(run, value)
+
+
+@app.command()
+def schema(gateway: Gateway = None) -> None:
+    """Print the JSON Schema of a configuration file."""
+    with SlmClient(gateway) as client:
+        print_json(client.runs.schema())
+
+
+@app.answering(_told("is queued"), "launch-plan")
+def launch_plan(client: SlmClient, plan: Annotated[str, typer.Argument(metavar="PLAN", help="Id of the plan.")]) -> Run:
+    """Launch the run that a plan describes."""
+    return client.runs.launch_plan(plan)

@@ -73,14 +73,9 @@ def print_table(items: Iterable[T], columns: Columns[T]) -> None:
     output.print(table if rows else "None yet.")
 
 
-def print_list(answer: BaseModel, items: Iterable[T], columns: Columns[T], *, json: bool) -> None:
-    """Print the items of an answer as a table, or the answer as JSON."""
-    print_json(answer) if json else print_table(items, columns)
-
-
-def print_done(sentence: str, result: BaseModel | Mapping[str, Any], *, json: bool) -> None:
-    """Print a sentence that says what was done, or its result as JSON."""
-    print_json(result) if json else output.print(sentence, markup=False)
+def print_sentence(sentence: str) -> None:
+    """Print one sentence for people."""
+    output.print(sentence, markup=False)
 
 
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:

@@ -16,7 +16,7 @@ from slm_client.cli.models import bring_model
 from slm_client.cli.options import Follow, Gateway, Json, patient_client
 from slm_client.cli.progress import Stages
 from slm_client.cli.runs import print_plan, print_run
-from slm_client.cli.terminal import output, print_json
+from slm_client.cli.terminal import print_json, print_sentence
 from slm_client.config_file import data_file, name_of, names_dataset, overridden, read_config
 from slm_client.pipeline import dataset_named
 from slm_client.synchronous import SlmClient
@@ -84,7 +84,8 @@ def _completed(settings: dict[str, Any], config: Path | None, *, gateway: str | 
     if file is not None:
         settings = _uploaded(settings, file, gateway=gateway)
     if is_external(base := base_model_of(settings)):
-        settings = overridden(settings, {"base_model": bring_model(str(base), gateway=gateway).name})
+        with SlmClient(gateway) as client:
+            settings = overridden(settings, {"base_model": bring_model(client, str(base)).name})
     if not names_dataset(settings):
         raise BadInputError(
             "No training dataset is named.", hint="give --dataset NAME, or training_dataset in the file"
@@ -113,7 +114,7 @@ def _launch(settings: dict[str, Any], *, follow: bool, gateway: str | None, json
     if not follow:
         print_json(run) if json else print_run(run)
         if not json:
-            output.print(f"\nWatch it: slm experiments watch {run.experiment_id}", markup=False)
+            print_sentence(f"\nWatch it: slm experiments watch {run.experiment_id}")
         return
     with patient_client(gateway) as client, Stages() as stages:
         experiment = follow_experiment(client, stages, run.experiment_id)
