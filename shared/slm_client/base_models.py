@@ -26,8 +26,7 @@ FAMILY_LENGTH = 80
 class BaseModelError(SlmError):
     """An external base model cannot be read or fetched."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message, code="base_model_unavailable", status=422, hint=hint)
+    code, status = "base_model_unavailable", 422
 
 
 @dataclass(frozen=True)

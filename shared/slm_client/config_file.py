@@ -29,8 +29,7 @@ OTHER_NAMES = {
 class ConfigFileError(SlmError):
     """The file cannot be read as a configuration."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message, code="config_invalid", status=422, hint=hint)
+    code, status = "config_invalid", 422
 
 
 class _Loader(yaml.SafeLoader):

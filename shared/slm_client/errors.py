@@ -17,15 +17,19 @@ class SlmError(Exception):
     """A refused or failed request.
 
     `status` is the HTTP status (0 when no answer came), `code` the platform's stable name for the error, `hint` says
-    what to do, `request_id` finds the request in the platform's logs.
+    what to do, `request_id` finds the request in the platform's logs. Subclasses may have a code and a status of their
+    own.
     """
+
+    code = "error"
+    status = 0
 
     def __init__(
         self,
         message: str,
         *,
-        code: str = "error",
-        status: int = 0,
+        code: str | None = None,
+        status: int | None = None,
         hint: str | None = None,
         hint_code: str | None = None,
         request_id: str | None = None,
@@ -33,8 +37,8 @@ class SlmError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.code = code
-        self.status = status
+        self.code = self.code if code is None else code
+        self.status = self.status if status is None else status
         self.hint = hint
         self.hint_code = hint_code
         self.request_id = request_id

@@ -1,9 +1,9 @@
 """Live streams: which request opens or continues one, and what each server-sent event means."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import httpx2
 
@@ -11,48 +11,46 @@ from slm_client import calls
 from slm_client.calls.base import Call, Nothing
 from slm_client.models import LiveEvent, LiveMessage
 
-M_co = TypeVar("M_co", covariant=True)
+M = TypeVar("M")
 
 
-class StreamPosition(Protocol[M_co]):
-    """How far a live stream was read. `ends` says whether the stream is over when its connection closes."""
+class StreamPosition(ABC, Generic[M]):
+    """How far a live stream was read: up to and with the place `after`; None means "from now on".
 
-    what: str
+    `what` names the stream in errors, `ends` says whether it is over when its connection closes.
+    """
 
-    @property
-    def ends(self) -> bool: ...
+    what: ClassVar[str]
+    after: int | None
+    ends: bool
 
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the request; `Last-Event-ID` is how server-sent events are continued."""
+        position = {} if self.after is None else {"Last-Event-ID": str(self.after)}
+        return {"Accept": "text/event-stream", **position}
+
+    @abstractmethod
     def call(self) -> Call[Nothing]:
         """The request that opens or continues the stream."""
 
-    def headers(self) -> Mapping[str, str]:
-        """Its headers; `Last-Event-ID` is how server-sent events are continued."""
-
-    def take(self, event: httpx2.ServerSentEvent) -> M_co | None:
+    @abstractmethod
+    def take(self, event: httpx2.ServerSentEvent) -> M | None:
         """Move past this event and return its message; None if it only carries a position or is not the platform's."""
 
 
-@dataclass
-class FeedPosition:
-    """The place in the live feed after which it continues; None means "from now on"."""
+class FeedPosition(StreamPosition[LiveEvent]):
+    """A place in the live feed: the stream sequence of an event. Without `follow` the past events are all."""
 
-    types: tuple[str, ...]
-    after: int | None
-    follow: bool
-    what: str = "The live feed"
+    what = "The live feed"
 
-    @property
-    def ends(self) -> bool:
-        """Whether past events are all that was asked for."""
-        return not self.follow
+    def __init__(self, types: tuple[str, ...], *, after: int | None, follow: bool) -> None:
+        self._types = types
+        self.after = after
+        self.ends = not follow
 
     def call(self) -> Call[Nothing]:
         """The request that opens or continues the feed."""
-        return calls.platform.events(types=self.types, follow=self.follow)
-
-    def headers(self) -> Mapping[str, str]:
-        """Its headers."""
-        return _headers(self.after)
+        return calls.platform.events(types=self._types, follow=not self.ends)
 
     def take(self, event: httpx2.ServerSentEvent) -> LiveEvent | None:
         """Move past this event and return it."""
@@ -65,22 +63,19 @@ class FeedPosition:
         return LiveEvent.model_validate({**body, "sequence": self.after, "type": event.event})
 
 
-@dataclass
-class ExperimentPosition:
-    """The line of an experiment's log after which its live view continues."""
+class ExperimentPosition(StreamPosition[LiveMessage]):
+    """A place in the live view of an experiment: a line of its log."""
 
-    experiment_id: object
-    after: int
-    what: str = "The live view"
-    ends: bool = True
+    what = "The live view"
+    ends = True
+
+    def __init__(self, experiment_id: object, *, after: int) -> None:
+        self._experiment_id = experiment_id
+        self.after = after
 
     def call(self) -> Call[Nothing]:
         """The request that opens or continues the live view."""
-        return calls.experiments.live(self.experiment_id)
-
-    def headers(self) -> Mapping[str, str]:
-        """Its headers."""
-        return _headers(self.after)
+        return calls.experiments.live(self._experiment_id)
 
     def take(self, event: httpx2.ServerSentEvent) -> LiveMessage | None:
         """Move past this event and return its message."""
@@ -89,11 +84,6 @@ class ExperimentPosition:
             return None
         self.after = int(event.id) if event.id.isdecimal() else 0
         return LiveMessage(event=event.event, id=self.after, data=body)
-
-
-def _headers(after: int | None) -> Mapping[str, str]:
-    position = {} if after is None else {"Last-Event-ID": str(after)}
-    return {"Accept": "text/event-stream", **position}
 
 
 def _object_in(event: httpx2.ServerSentEvent) -> dict[str, Any] | None:

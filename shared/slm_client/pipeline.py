@@ -15,8 +15,7 @@ REGISTRATION_TIMEOUT_S = 600.0
 class PipelineError(SlmError):
     """A stage of the pipeline failed."""
 
-    def __init__(self, message: str, *, code: str, hint: str | None = None) -> None:
-        super().__init__(message, code=code, status=409, hint=hint)
+    status = 409
 
 
 def prepared(config: Mapping[str, Any] | Path | str, model_version: str | None) -> tuple[dict[str, Any], Path | None]:

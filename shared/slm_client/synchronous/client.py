@@ -81,7 +81,7 @@ class SlmClient(Connection):
 
     def feed_position(self) -> int:
         """The stream sequence of the latest event, from which `events(after=…)` can go back or on."""
-        position = FeedPosition(types=(), after=None, follow=True)
+        position = FeedPosition((), after=None, follow=True)
         with self._response(position.call(), headers=position.headers()) as response:
             for event in httpx2.EventSource(response):
                 position.take(event)
@@ -95,7 +95,7 @@ class SlmClient(Connection):
 
         A broken connection is taken up again where it broke; with `follow=False` the feed ends with the latest event.
         """
-        return self._stream(FeedPosition(types=types, after=after, follow=follow))
+        return self._stream(FeedPosition(types, after=after, follow=follow))
 
     def follow(self, experiment_id: object, *, after: int = 0) -> Iterator[LiveMessage]:
         """What happens to an experiment until it ends: progress, and log lines after the line `after`.
