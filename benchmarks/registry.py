@@ -38,8 +38,8 @@ from slm_shared.errors import UnavailableError
 from slm_shared.events.catalogue import ExperimentCompleted
 from slm_shared.events.topology import migrate_topology
 from slm_shared.http.app import spare_garbage_collection
-from slm_shared.identity.keys import SIGNERS
-from slm_shared.identity.principal import HEADER, Principal, Role, Signer, generate_keys
+from slm_shared.identity.keys import generate_keys
+from slm_shared.identity.principal import HEADER, Principal, Role, Signer
 from slm_shared.migrate import create_database, migrate_database
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.database import Database
@@ -232,7 +232,7 @@ async def registrations(settings: RegistrySettings, asker: Asker, base: str) -> 
 async def measure(folder: Path, requests: int) -> None:
     """Everything, on servers of its own; each table as soon as it is there."""
     console = Console(width=110)
-    generate_keys(folder / "keys", dict(SIGNERS))
+    generate_keys(folder / "keys")
     async with embedded_servers(folder / "servers", durable=True) as servers:
         platform = PlatformSettings.model_validate(
             {

@@ -33,8 +33,7 @@ from slm_shared.events.catalogue import MetricPoint, TelemetryBatch, telemetry_s
 from slm_shared.events.cloudevents import MESSAGE_ID
 from slm_shared.events.topology import TELEMETRY, migrate_topology
 from slm_shared.http.app import spare_garbage_collection
-from slm_shared.identity.keys import SIGNERS
-from slm_shared.identity.principal import generate_keys
+from slm_shared.identity.keys import generate_keys
 from slm_shared.migrate import create_database, database_name, migrate_database
 from slm_shared.references import DatasetRef, ModelRef
 from slm_shared.settings import PlatformSettings
@@ -75,7 +74,7 @@ async def main() -> None:
 
 
 def _settings(servers: Servers, folder: Path) -> PlatformSettings:
-    generate_keys(folder, dict(SIGNERS))
+    generate_keys(folder)
     return settings_of(servers, principal_keys=folder / "principals.json", signing_key=folder / "service.json")
 
 

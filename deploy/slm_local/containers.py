@@ -10,8 +10,7 @@ import shutil
 from pathlib import Path
 
 from slm_local.files import read_or_make_secret
-from slm_shared.identity.keys import SIGNERS
-from slm_shared.identity.principal import generate_keys
+from slm_shared.identity.keys import generate_keys
 
 # The user of our own images, of NATS and of SeaweedFS; PostgreSQL starts as root and reads everything.
 USER_ID = 10001
@@ -28,7 +27,7 @@ ROLES = {
 def prepare(folder: Path) -> None:
     """Make all secrets in the folder `all`, and copy to each role what it needs."""
     everything = folder / "all"
-    generate_keys(everything, dict(SIGNERS))
+    generate_keys(everything)
     for name in ("slm_postgres_password", *S3):
         read_or_make_secret(everything / name)
     for role, names in ROLES.items():

@@ -3,15 +3,14 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from slm_local.servers import embedded_servers, settings_of
 from slm_shared.delivery.broker import Broker
 from slm_shared.events.topology import migrate_topology
-from slm_shared.identity.keys import SIGNERS
-from slm_shared.identity.principal import generate_keys
+from slm_shared.identity.keys import generate_keys
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import ObjectStore
 from slm_testing.containers import servers_in_containers
@@ -31,7 +30,7 @@ async def servers_for_tests(folder: Path, *, in_containers: bool = False) -> Asy
     when they are to run in containers and no container engine answers.
     """
     keys = folder / "keys"
-    generate_keys(keys, dict(SIGNERS))
+    generate_keys(keys)
     async with _source(folder, in_containers) as found:
         settings = found.model_copy(
             update={
@@ -44,32 +43,21 @@ async def servers_for_tests(folder: Path, *, in_containers: bool = False) -> Asy
         yield settings
 
 
-def _source(folder: Path, in_containers: bool) -> AbstractAsyncContextManager[PlatformSettings]:
+@asynccontextmanager
+async def _source(folder: Path, in_containers: bool) -> AsyncIterator[PlatformSettings]:
     if os.environ.get("SLM_TEST_NATS_URL"):
-        return _given()
-    return _containers() if in_containers else _embedded(folder)
-
-
-@asynccontextmanager
-async def _given() -> AsyncIterator[PlatformSettings]:
-    yield PlatformSettings(
-        nats_url=os.environ["SLM_TEST_NATS_URL"],
-        postgres_url=os.environ["SLM_TEST_POSTGRES_URL"],
-        s3_endpoint=os.environ["SLM_TEST_S3_ENDPOINT"],
-    )
-
-
-@asynccontextmanager
-async def _containers() -> AsyncIterator[PlatformSettings]:
-    async with servers_in_containers() as servers:
-        yield settings_of(servers)
-
-
-@asynccontextmanager
-async def _embedded(folder: Path) -> AsyncIterator[PlatformSettings]:
-    with _quick(folder):
-        async with embedded_servers(folder, durable=False) as servers:
+        yield PlatformSettings(
+            nats_url=os.environ["SLM_TEST_NATS_URL"],
+            postgres_url=os.environ["SLM_TEST_POSTGRES_URL"],
+            s3_endpoint=os.environ["SLM_TEST_S3_ENDPOINT"],
+        )
+    elif in_containers:
+        async with servers_in_containers() as servers:
             yield settings_of(servers)
+    else:
+        with _quick(folder):
+            async with embedded_servers(folder, durable=False) as servers:
+                yield settings_of(servers)
 
 
 @contextmanager

@@ -18,8 +18,7 @@ from slm_local.process import Process
 from slm_local.servers.nats import start_nats
 from slm_local.servers.postgres import start_postgres
 from slm_local.servers.s3 import claim_s3, start_s3
-from slm_shared.identity.keys import SIGNERS
-from slm_shared.identity.principal import generate_keys
+from slm_shared.identity.keys import generate_keys
 from slm_shared.settings import PlatformSettings
 from tests.support.proxy import Proxy
 
@@ -82,7 +81,7 @@ class Cluster:
 
     async def start(self) -> None:
         """Start everything; returns when all are ready."""
-        generate_keys(keys_folder(self.data_dir), dict(SIGNERS))
+        generate_keys(keys_folder(self.data_dir))
         (self.data_dir / "run").mkdir(parents=True, exist_ok=True)
         for proxy in self.proxies.values():
             await proxy.start()

@@ -9,7 +9,6 @@ import base64
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +22,9 @@ from slm_shared.errors import UnauthenticatedError
 HEADER = "SLM-Principal"
 ALGORITHM = "Ed25519"
 LIFETIME_S = 60
+# Half of a life: who gets a token has the other half to use it.
 REUSE_S = 30
+# What the clocks of two machines may differ.
 CLOCK_LEEWAY_S = 5
 CACHE_SIZE = 1024
 
@@ -81,6 +82,7 @@ class Signer:
             "exp": int(now) + LIFETIME_S,
         }
         token = jwt.encode({"alg": ALGORITHM, "kid": self._kid}, claims, self._key, algorithms=[ALGORITHM])
+        # Full: most of it has expired, and what has not is signed again in a fraction of a millisecond.
         if len(self._cache) >= CACHE_SIZE:
             self._cache.clear()
         self._cache[(audience, principal)] = (now + REUSE_S, token)
@@ -103,6 +105,7 @@ class Verifier:
     def verify(self, token: str) -> Principal:
         """The principal the token speaks for. Raises UnauthenticatedError for anything but a valid token."""
         now = time.time()
+        # A caller reuses its token: its signature is checked once, its expiry each time.
         known = self._verified.get(token)
         if known is not None:
             expires_at, principal = known
@@ -143,19 +146,3 @@ def _key_id(token: str) -> str:
     if not isinstance(kid, str):
         raise TypeError("kid")
     return kid
-
-
-def generate_keys(folder: Path, signers: dict[str, Iterable[Role]]) -> None:
-    """Make a private key file per signer (mode 0600) and `principals.json` with the public ones, unless there."""
-    public = folder / "principals.json"
-    if public.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    entries: dict[str, object] = {}
-    for kid, roles in signers.items():
-        key = OKPKey.generate_key("Ed25519")
-        private = folder / f"{kid}.json"
-        private.touch(mode=0o600)
-        private.write_text(json.dumps({"kid": kid, "key": key.as_dict(private=True)}))
-        entries[kid] = {"key": key.as_dict(private=False), "roles": sorted(map(str, roles))}
-    public.write_text(json.dumps({"keys": entries}, indent=2))

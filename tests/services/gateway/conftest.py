@@ -9,8 +9,8 @@ import pytest
 
 from slm_gateway.app import create_app
 from slm_gateway.settings import GatewaySettings
-from slm_shared.identity.keys import SIGNERS
-from slm_shared.identity.principal import Verifier, generate_keys
+from slm_shared.identity.keys import generate_keys
+from slm_shared.identity.principal import Verifier
 from slm_shared.settings import PlatformSettings
 from slm_testing.apps import serving
 from tests.support.gateway import Gateway, RecordingService
@@ -22,7 +22,7 @@ NOBODY = "http://127.0.0.1:9"
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of signing keys."""
     folder = tmp_path_factory.mktemp("gateway-keys")
-    generate_keys(folder, dict(SIGNERS))
+    generate_keys(folder)
     return folder
 
 

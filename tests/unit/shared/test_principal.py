@@ -9,15 +9,15 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from slm_shared.errors import UnauthenticatedError
-from slm_shared.identity.keys import SIGNERS
-from slm_shared.identity.principal import Principal, Role, Signer, Verifier, generate_keys
+from slm_shared.identity.keys import SIGNERS, generate_keys
+from slm_shared.identity.principal import Principal, Role, Signer, Verifier
 
 ADMIN = Principal("alice", Role.ADMIN)
 
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
-    generate_keys(tmp_path, dict(SIGNERS))
+    generate_keys(tmp_path)
     return tmp_path
 
 
@@ -78,5 +78,5 @@ def test_private_keys_are_readable_by_their_owner_only(keys: Path) -> None:
 
 def test_existing_keys_are_kept(keys: Path) -> None:
     before = (keys / "principals.json").read_bytes()
-    generate_keys(keys, dict(SIGNERS))
+    generate_keys(keys)
     assert (keys / "principals.json").read_bytes() == before
