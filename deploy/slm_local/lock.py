@@ -23,6 +23,7 @@ class AlreadyRunningError(StackError):
 def locked(data_dir: Path) -> Iterator[None]:
     """Hold the folder while the block runs; the kernel lets go of it when this process ends, however it ends."""
     data_dir.mkdir(parents=True, exist_ok=True)
+    # Not "w", which would empty the file of a launcher that holds it.
     with (data_dir / "lock").open("a+") as stream:
         stream.seek(0)
         try:

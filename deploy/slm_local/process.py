@@ -97,6 +97,7 @@ class Process:
 
     async def wait(self) -> int:
         """Wait for its end; the exit code."""
+        # Whoever stops waiting must not cancel the one task that learns of the end.
         return await asyncio.shield(self._ended)
 
     async def wait_ready(self, probe: Probe, *, timeout_s: float = READY_TIMEOUT_S) -> None:

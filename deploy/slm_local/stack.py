@@ -174,6 +174,7 @@ class Stack:
         self._stopping = True
         for layer in (self._workers, self._services, self._servers):
             await asyncio.gather(*(process.stop(grace_s=STOP_GRACE_S) for process in layer))
+        # Nobody waits there any more; this closes the pipes.
         for gate in self._gates:
             gate.open()
         remove_record(self._data_dir)

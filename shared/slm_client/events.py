@@ -83,6 +83,7 @@ __all__ = [
 log = structlog.get_logger()
 
 NAME = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
+# A third of `Consumer.ack_wait_s`: one of them may get lost.
 STILL_WORKING_EVERY_S = 20.0
 DEFAULTS: dict[str, Any] = {
     "max_reconnect_attempts": -1,

@@ -20,6 +20,7 @@ GATEWAY_VARIABLE = "SLM_GATEWAY_URL"
 LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 60.0
+# The answer to an upload comes only when the whole file is stored.
 UPLOAD_READ_TIMEOUT_S = 600.0
 
 T = TypeVar("T")

@@ -67,6 +67,7 @@ def _total(rows: Sequence[RowScore]) -> Scores:
         raise ValueError("no token to score")
     loss = math.fsum(row.loss for row in rows) / tokens
     right = sum(row.right for row in rows)
+    # `exp` overflows at 710.
     return Scores(loss, math.exp(min(loss, 700.0)), right / tokens, tokens, tuple(rows))
 
 

@@ -1,4 +1,4 @@
-"""What a dataset becomes in front of one base model: rows kept, cut and dropped, tokens, and what is learned of them.
+"""The tokens of a dataset for one base model: rows kept, cut and dropped, token counts, and which tokens are trained.
 
 The rows go through `slm_ml.encoding`, the one way the trainer and the evaluator encode them, so that the numbers are
 those of the training itself. `chosen/rejected` rows, which DPO trains on, count as two sequences that share a prompt.

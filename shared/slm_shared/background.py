@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 log = structlog.get_logger()
+# A task that crashes at once must not keep a core busy.
 RESTART_DELAY_S = 1.0
 # Longer than a task may take to finish what it has begun.
 CANCEL_AGAIN_S = 12.0
@@ -26,7 +27,8 @@ class BackgroundTask(Protocol):
         """Work until cancelled."""
 
     def problem(self) -> str | None:
-        """Why this task is not ready, or None."""
+        """Why this task is not ready, or None. Nothing depends at any one moment on a task that does not say more."""
+        return None
 
 
 async def _keep_running(task: BackgroundTask) -> None:

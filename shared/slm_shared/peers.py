@@ -1,11 +1,13 @@
 """Asking another service's REST, with a signed principal and within a second or two."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from slm_shared.errors import UnavailableError
+from slm_shared.errors import UnavailableError, is_disk_full
 from slm_shared.identity.principal import HEADER, Principal, Role, Signer
 from slm_shared.observability.tracing import current_traceparent
 from slm_shared.settings import PlatformSettings
@@ -47,46 +49,47 @@ class Peer:
         timeout_s: float = TIMEOUT_S,
     ) -> tuple[int, dict[str, Any] | None]:
         """Status and JSON body (None for an empty one) of one request; a status of 5xx raises UnavailableError."""
-        session = self._session = self._session or aiohttp.ClientSession()
-        try:
-            async with session.request(
-                method,
-                self._base + path,
-                params=params,
-                json=json,
-                headers=self._headers(),
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-            ) as response:
-                if response.status >= 500:
-                    raise UnavailableError(f"The {self.service} service cannot answer now.")
-                is_json = response.content_type.endswith("json")
-                return response.status, await response.json(content_type=None) if is_json else None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnavailableError(f"The {self.service} service does not answer.") from error
+        async with self._response(method, path, timeout_s=timeout_s, params=params, json=json) as response:
+            is_json = response.content_type.endswith("json")
+            return response.status, await response.json(content_type=None) if is_json else None
 
     async def download(self, path: str, target: Path, *, max_bytes: int, timeout_s: float = DOWNLOAD_TIMEOUT_S) -> bool:
         """Save what is under `path` as a file; False when the service answers 404.
 
         Raises UnavailableError when it does not answer in time, answers anything else, or sends more than `max_bytes`.
         """
-        session = self._session = self._session or aiohttp.ClientSession()
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
-        try:
-            async with session.get(self._base + path, headers=self._headers(), timeout=timeout) as response:
-                if response.status == 404:
-                    return False
-                if response.status != 200:
-                    raise UnavailableError(f"The {self.service} service cannot answer now.")
-                size = 0
-                with target.open("wb") as file:
-                    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-                        size += len(chunk)
-                        if size > max_bytes:
-                            raise UnavailableError(f"The {self.service} service sent more than {max_bytes} bytes.")
-                        file.write(chunk)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnavailableError(f"The {self.service} service does not answer.") from error
+        async with self._response("GET", path, timeout_s=timeout_s) as response:
+            if response.status == 404:
+                return False
+            if response.status != 200:
+                raise UnavailableError(f"The {self.service} service cannot answer now.")
+            size = 0
+            with target.open("wb") as file:
+                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise UnavailableError(f"The {self.service} service sent more than {max_bytes} bytes.")
+                    file.write(chunk)
         return True
+
+    @asynccontextmanager
+    async def _response(
+        self, method: str, path: str, *, timeout_s: float, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An open response. Raises UnavailableError, also for a connection that breaks while the block reads it."""
+        # Made by the first request: aiohttp wants a running event loop for it.
+        self._session = self._session or aiohttp.ClientSession()
+        request = {"headers": self._headers(), "timeout": aiohttp.ClientTimeout(total=timeout_s), **options}
+        try:
+            async with self._session.request(method, self._base + path, **request) as response:
+                if response.status >= 500:
+                    raise UnavailableError(f"The {self.service} service cannot answer now.")
+                yield response
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if is_disk_full(error):
+                # Ours, where a download is saved.
+                raise
+            raise UnavailableError(f"The {self.service} service does not answer.") from error
 
     async def close(self) -> None:
         """Close the connections."""

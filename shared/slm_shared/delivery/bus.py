@@ -174,9 +174,10 @@ class Bus:
                 raise UnhandledError(f"given up after {deliveries} deliveries")
             await self._subscribers[durable].process_message(message)
             failpoint("handled-before-ack")
+            # Only now, when the effect is committed: a death before this costs a redelivery, not the effect.
             await self._acknowledge(message)
         except UnhandledError as error:
-            await self._bury(durable, message, str(error), deliveries)
+            await self._bury(durable, message, str(error))
         except (RetryLater, UnavailableError) as error:
             log.info("bus.retry_later", durable=durable, deliveries=deliveries, why=str(error))
             await give_back(message)
@@ -207,21 +208,11 @@ class Bus:
             # The effect is committed; if this is lost too, the inbox makes the redelivery harmless.
             await message.ack()
 
-    async def _bury(self, durable: str, message: Msg, error: str, deliveries: int) -> None:
-        headers = dict(message.headers or {})
-        event_id = headers.get("ce-id") or f"stream-seq-{message.metadata.sequence.stream}"
+    async def _bury(self, durable: str, message: Msg, error: str) -> None:
+        event_id = (message.headers or {}).get("ce-id") or f"stream-seq-{message.metadata.sequence.stream}"
         try:
             async with self._database.transaction() as session:
-                await inbox.bury(
-                    session,
-                    consumer=durable,
-                    event_id=event_id,
-                    subject=message.subject,
-                    headers=headers,
-                    body=message.data,
-                    error=error,
-                    deliveries=deliveries,
-                )
+                await inbox.bury(session, message, consumer=durable, event_id=event_id, error=error)
             log.error("bus.dead_letter", durable=durable, event_id=event_id, error=error)
             await self._acknowledge(message)
         except UnavailableError:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from nats.aio.msg import Msg
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,25 +27,15 @@ async def missing(session: AsyncSession, consumer: str, event_ids: Sequence[UUID
     return [event_id for event_id in event_ids if event_id not in done and str(event_id) not in dead]
 
 
-async def bury(
-    session: AsyncSession,
-    *,
-    consumer: str,
-    event_id: str,
-    subject: str,
-    headers: dict[str, str],
-    body: bytes,
-    error: str,
-    deliveries: int,
-) -> None:
+async def bury(session: AsyncSession, message: Msg, *, consumer: str, event_id: str, error: str) -> None:
     """Keep a message that cannot be handled, for an operator to look at; burying it twice keeps the first."""
     statement = insert(dead_letter_table).values(
         consumer=consumer,
         event_id=event_id,
-        subject=subject,
-        headers=headers,
-        body=body,
+        subject=message.subject,
+        headers=dict(message.headers or {}),
+        body=message.data,
         error=error,
-        deliveries=deliveries,
+        deliveries=message.metadata.num_delivered,
     )
     await session.execute(statement.on_conflict_do_nothing())

@@ -1,14 +1,14 @@
 """From a committed transaction to JetStream.
 
-`append` writes the event beside the change it tells of; the relay publishes what was committed, with the event id as
-`Nats-Msg-Id`, for as long as it takes. Losing the broker costs latency, never an event.
+`append` writes an event in the transaction of the change that it reports; the relay publishes what was committed, with
+the event id as `Nats-Msg-Id`, for as long as it takes. Losing the broker costs latency, never an event.
 Pattern: transactional outbox, https://microservices.io/patterns/data/transactional-outbox.html
 """
 
 import asyncio
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -33,6 +33,7 @@ from slm_shared.storage.ids import new_id
 log = structlog.get_logger()
 
 BATCH = 100
+# Longer than a batch takes while the broker answers; what a relay that died had claimed waits for so long.
 CLAIM_TTL = timedelta(seconds=30)
 POLL_S = 0.5
 MAX_BACKOFF_S = 5.0
@@ -98,6 +99,7 @@ class Relay:
                 failures, connection = failures + 1, None
                 self._problem = "cannot publish events"
                 log.warning("outbox.publish_failed", error=type(error).__name__, failures=failures)
+                # At random, so that not all services come back at the same moment.
                 await asyncio.sleep(min(MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
 
     async def _wait_for_work(self, timeout_s: float) -> None:
@@ -122,6 +124,7 @@ class Relay:
             row.position: ack for row, ack in zip(rows, results, strict=True) if not isinstance(ack, BaseException)
         }
         failpoint("published-before-mark")
+        # Also when some failed: what was published must not be published again in half a minute.
         await self._mark_published(token, published)
         if len(published) < len(rows):
             await self._give_back(token)
@@ -146,18 +149,12 @@ class Relay:
             update(outbox_table)
             .where(outbox_table.c.position.in_(select(free.c.position)))
             .values(claim_token=token, claim_expires_at=func.clock_timestamp() + CLAIM_TTL)
-            .returning(
-                outbox_table.c.position,
-                outbox_table.c.event_id,
-                outbox_table.c.subject,
-                outbox_table.c.aggregate_id,
-                outbox_table.c.payload,
-                outbox_table.c.traceparent,
-                outbox_table.c.created_at,
-            )
+            .returning(*(outbox_table.c[field.name] for field in fields(_Claimed)))
         )
+        # `read` commits each statement by itself, which is all that a claim needs.
         async with self._database.read() as session:
             rows = (await session.execute(statement)).all()
+        # An UPDATE returns rows in any order.
         return sorted((_Claimed(*row) for row in rows), key=lambda row: row.position)
 
     async def _publish(self, jetstream: JetStreamContext, row: _Claimed) -> int:

@@ -1,4 +1,4 @@
-"""The loop that pulls one durable consumer for ever, and knows why it does not.
+"""The loop that pulls messages from one durable consumer, and says why when it cannot.
 
 It takes the place of FastStream's own loop, which hides a deleted consumer and a closed connection and then asks again
 without a pause (ADR 0008).
@@ -23,8 +23,10 @@ BATCH = 4
 FETCH_TIMEOUT_S = 5.0
 CHECK_EVERY_S = 20.0
 RETRY_DELAYS_S = (1, 5, 30, 120, 600, 1800, 3600)
-MAX_DELIVERIES = 8
+# The first and one after each delay; the last comes 1.7 hours after the first.
+MAX_DELIVERIES = len(RETRY_DELAYS_S) + 1
 REBIND_DELAY_S = 0.5
+# Less than `background.CANCEL_AGAIN_S`: the second cancellation must not meet a handler that still works.
 DRAIN_TIMEOUT_S = 10.0
 
 Check = Callable[[JetStreamContext, Consumer], Awaitable[None]]

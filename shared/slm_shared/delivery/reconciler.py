@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import func, select, update
 
+from slm_shared.background import BackgroundTask
 from slm_shared.errors import UnavailableError
 from slm_shared.events.topology import Consumer, consumers_of
 from slm_shared.peers import Peer
@@ -27,7 +28,7 @@ OLDEST = timedelta(hours=2)
 BATCH = 1000
 
 
-class Reconciler:
+class Reconciler(BackgroundTask):
     """The reconciler of one service's events."""
 
     name = "reconciler"
@@ -36,10 +37,6 @@ class Reconciler:
         self._database = database
         self._consumers = consumers_of(source)
         self._peers = {each.service: Peer(platform, service=each.service) for each in self._consumers}
-
-    def problem(self) -> str | None:
-        """Nothing depends on the reconciler at any one moment."""
-        return None
 
     async def run(self) -> None:
         """Reconcile every hour until cancelled; a consumer that does not answer is asked next time."""

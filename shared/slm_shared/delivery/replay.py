@@ -1,4 +1,4 @@
-"""What a stream has lost comes again out of the outbox.
+"""Publishes again, from the outbox, what the stream has lost.
 
 JetStream may come back with less than it acknowledged: a deleted folder, a restored copy, a torn file. The outbox has
 every event of the last days and the place in the stream that it was given, so each service finds out by itself what of

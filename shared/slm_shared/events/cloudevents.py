@@ -18,8 +18,6 @@ class Envelope:
 
     event_id: str
     type: str
-    source: str
-    traceparent: str | None
 
 
 def headers_of(
@@ -47,4 +45,4 @@ def envelope_of(headers: Mapping[str, str] | None) -> Envelope | None:
     event_id, kind = headers.get("ce-id"), headers.get("ce-type")
     if headers.get("ce-specversion") != SPEC_VERSION or not event_id or not kind:
         return None
-    return Envelope(event_id, kind, headers.get("ce-source", ""), headers.get("traceparent"))
+    return Envelope(event_id, kind)

@@ -1,4 +1,4 @@
-"""Every stream and durable consumer of the platform, and the step that makes the server agree.
+"""Every stream and durable consumer of the platform, and the step that creates or updates them.
 
 Services never create or change them at start: a durable that exists is not updated by subscribing to it, so one
 explicit step (`python -m slm_shared.migrate`) owns all of it.
@@ -38,6 +38,7 @@ from slm_shared.events.catalogue import (
 EVENTS = "EVENTS"
 TELEMETRY = "TELEMETRY"
 TRAINER_WAKE_UP = "trainer-default"
+# More than `pulling.MAX_DELIVERIES`: the bus gives a message up first, for the server would keep no dead letter.
 MAX_DELIVER = 12
 MAX_ACK_PENDING = 256
 CHECKED_SETTINGS = (
@@ -78,6 +79,7 @@ class Consumer:
             durable_name=self.durable,
             filter_subject=self.subject,
             ack_policy=AckPolicy.EXPLICIT,
+            # A consumer that is made anew begins with the oldest event; the inbox knows which were handled.
             deliver_policy=DeliverPolicy.ALL,
             ack_wait=self.ack_wait_s,
             max_deliver=MAX_DELIVER,
@@ -93,28 +95,16 @@ class Consumer:
         return None
 
 
-def _consumes(service: str, event: type[Event]) -> Consumer:
-    return Consumer(durable_name(service, event), event.subject)
+def _consumers(service: str, *events: type[Event]) -> list[Consumer]:
+    return [Consumer(durable_name(service, event), event.subject) for event in events]
 
 
 CONSUMERS = (
-    _consumes("datasets", RunLaunched),
-    _consumes("datasets", ExperimentCompleted),
-    _consumes("datasets", ExperimentFailed),
-    _consumes("datasets", ExperimentCancelled),
-    _consumes("training", DatasetProcessed),
-    _consumes("training", DatasetDeleted),
-    _consumes("registry", DatasetProcessed),
-    _consumes("registry", ExperimentCompleted),
-    _consumes("registry", EvaluationCompleted),
-    _consumes("registry", EvaluationFailed),
-    _consumes("registry", EvaluationRegressed),
-    _consumes("registry", RunLaunched),
-    _consumes("registry", ExperimentStarted),
-    _consumes("registry", ExperimentFailed),
-    _consumes("evaluation", ModelRegistered),
-    _consumes("evaluation", ModelDeleted),
-    _consumes("evaluation", DatasetProcessed),
+    *_consumers("datasets", RunLaunched, ExperimentCompleted, ExperimentFailed, ExperimentCancelled),
+    *_consumers("training", DatasetProcessed, DatasetDeleted),
+    *_consumers("registry", DatasetProcessed, ExperimentCompleted, ExperimentStarted, ExperimentFailed, RunLaunched),
+    *_consumers("registry", EvaluationCompleted, EvaluationFailed, EvaluationRegressed),
+    *_consumers("evaluation", ModelRegistered, ModelDeleted, DatasetProcessed),
     Consumer(TRAINER_WAKE_UP, RunLaunched.subject, ack_wait_s=30.0),
     Consumer("training-telemetry", "telemetry.*", stream=TELEMETRY),
 )
@@ -125,10 +115,12 @@ STREAMS = (
         subjects=sorted(CATALOGUE),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
+        # Full, it refuses new events, which wait in their outboxes; dropping old ones could lose what nobody has read.
         discard=DiscardPolicy.NEW,
         max_age=EVENTS_MAX_AGE_S,
         max_bytes=4 * 1024**3,
         max_msg_size=64 * 1024,
+        # For so long it drops what a relay publishes twice, having died before it noted the first time.
         duplicate_window=600.0,
         deny_delete=True,
         allow_direct=True,
@@ -138,6 +130,7 @@ STREAMS = (
         subjects=["telemetry.*"],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
+        # The newest points of a curve are worth more than those of last night.
         discard=DiscardPolicy.OLD,
         max_age=2 * DAY_S,
         max_bytes=1024**3,

@@ -1,7 +1,7 @@
 """Access policies: every endpoint says by a parameter who may call it.
 
 `principal: Viewer`, `Member`, `Admin` or `Worker`; `_: Public` for what anybody may see. A route that says nothing
-stops the service from starting, so an unguarded route cannot be forgotten into existence.
+stops the service from starting, so that nobody can forget to protect one.
 """
 
 from typing import Annotated

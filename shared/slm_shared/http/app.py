@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 HEALTH = ("/healthz", "/readyz")
 GRACEFUL_SHUTDOWN_S = 5
+# Longer than the callers keep an idle connection (aiohttp: 15 s): a server that closes first loses the request that is
+# just being sent.
 KEEP_ALIVE_S = 75
 # Allocations between collections of the young, and of those that are left; 700, 10, 10 by default.
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -83,6 +85,7 @@ def create_app(
         app.include_router(each)
     if undeclared := missing_policies(app):
         raise RuntimeError(f"routes without an access policy: {', '.join(undeclared)}")
+    # Last, and so around everything else: also what other middlewares raise gets a request id and a problem document.
     app.add_middleware(RequestContext)
     return app
 
@@ -121,6 +124,7 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with running_in_background(background):
             yield
+        # Only now: the background tasks used these until their end.
         for close in closers:
             await close()
         if database is not None:

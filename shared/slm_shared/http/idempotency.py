@@ -95,7 +95,8 @@ class Once:
         return hashlib.sha256(f"{self._route}\n{of}".encode()).hexdigest()
 
     async def _is_first(self, session: AsyncSession, fingerprint: str) -> bool:
-        # A concurrent request with the same key makes this insert wait for the other transaction.
+        # A concurrent request with the same key makes this insert wait for the other transaction: for less than
+        # `answer_within_s`, so that the client hears "in flight" and not "unavailable".
         await session.execute(text("SET LOCAL lock_timeout = '1s'"))
         statement = insert(idempotency_table).values(principal=self._principal, key=self._key, fingerprint=fingerprint)
         try:
@@ -104,6 +105,7 @@ class Once:
             if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
                 raise InFlightError("The first request with this key is still running.", retry_after_s=1) from error
             raise
+        # The work itself may wait for rows as long as any other request.
         await session.execute(text("SET LOCAL lock_timeout = 0"))
         return added.first() is not None
 
@@ -119,6 +121,7 @@ def _stored_answer(row: Row[Any] | None, fingerprint: str) -> JSONResponse:
     return JSONResponse(row.body, status_code=row.status, headers={**(row.headers or {}), REPLAYED: "true"})
 
 
+# Not the class itself: FastAPI calls what is not a coroutine function in a thread.
 async def _once(request: Request) -> Once:
     return Once(request)
 

@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 # Before the name of the module that a child is.
 RUN_MODULE = (sys.executable, "-m", "slm_shared.jobs.run_module")
+# A line may carry a whole report; asyncio's own limit is 64 KiB.
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 LOG_TAIL_BYTES = 16 * 1024
 LOG_TAIL_LINES = 40

@@ -49,7 +49,7 @@ class NoContactError(Exception):
 
 
 class RefusedError(UnavailableError):
-    """The service does not take these words, and never will: saying them again is no use."""
+    """The service refuses this request and always will: do not repeat it."""
 
 
 class JobFailedError(Exception):
@@ -186,7 +186,7 @@ class LeaseClient(Generic[G]):
             raise LeaseLostError(path)
         if status >= 400:
             why = f"The {self._peer.service} service refused {path}: {status} {(answer or {}).get('code', '')}."
-            # Credentials can be mended while we wait; what we say cannot.
+            # Somebody may correct the credentials while we wait; the request itself stays wrong.
             raise UnavailableError(why) if status in (401, 403) else RefusedError(why)
         return answer
 

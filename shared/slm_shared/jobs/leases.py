@@ -61,6 +61,7 @@ async def claim(
     if again is not None:
         return again
     # Rows that others are about to claim or to change are skipped, so that claims never wait for each other.
+    # `clock_timestamp` is the time now; `now` would be that at which the transaction began.
     due = or_(row.retry_at.is_(None), row.retry_at <= func.clock_timestamp())
     first = select(row.id).where(where, due).order_by(*order_by).limit(1).with_for_update(skip_locked=True)
     statement = (
@@ -76,6 +77,7 @@ async def claim(
             **values,
         )
         .returning(row)
+        # Else a row that the session has seen before would keep its old values.
         .execution_options(populate_existing=True)
     )
     return (await session.execute(statement)).scalar_one_or_none()

@@ -129,6 +129,7 @@ class LeasedWork(ABC, Generic[R, C, G, D]):
         for kind in self._working:
             if (row := await leases.held_row(session, kind, work_id, epoch)) is not None:
                 return row
+        # A list: `any` takes no asynchronous generator.
         if not any([await session.get(kind, work_id) for kind in self._working]):
             raise self.missing()
         raise LeaseLostError("The lease is not held any more.")

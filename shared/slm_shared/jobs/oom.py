@@ -1,4 +1,4 @@
-"""How a kill for want of memory is told from any other: the kernel counts them, for each memory control group."""
+"""Tells an out-of-memory kill from any other: the kernel counts them, for each memory control group."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ MACHINE = Path("/proc/vmstat")
 
 
 class OomKills:
-    """The kernel's kills for want of memory in this process's own control group, from now on.
+    """The out-of-memory kills in this process's own control group, from now on.
 
     What happens in other containers of the machine is not counted, unless the kernel tells of the machine only.
     """

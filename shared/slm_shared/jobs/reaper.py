@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from slm_shared.background import BackgroundTask
 from slm_shared.errors import UnavailableError
 from slm_shared.storage.database import Database
 
 log = structlog.get_logger()
 
 
-class Reaper:
+class Reaper(BackgroundTask):
     """Calls `take(session)`, which ends every lease that ran out and returns how many, every `interval_s`.
 
     After a start it first waits as long as a lease lives, and so it does after the database was away: an outage of ours
@@ -33,10 +34,6 @@ class Reaper:
         self._take = take
         self._lease_ttl_s = lease_ttl_s
         self._interval_s = interval_s
-
-    def problem(self) -> str | None:
-        """Nothing depends on the reaper at any one moment."""
-        return None
 
     async def run(self) -> None:
         """Reap until cancelled."""

@@ -71,7 +71,7 @@ async def _death(child: Child, watch: Watch) -> JobFailedError:
 
 def _reported(message: dict[str, Any], child: Child) -> JobFailedError:
     blame: Blame = message["blame"]
-    # What the user has to mend is said in full; a stack trace would only hide it.
+    # The message tells a user all that they can correct; a stack trace would only hide it.
     tail = "" if blame == "user" else child.log_tail()
     retry = message.get("retry", blame != "user")
     return JobFailedError(message["code"], message["message"], blame=blame, retry=retry, log_tail=tail)

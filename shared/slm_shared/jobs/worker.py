@@ -38,8 +38,10 @@ from slm_shared.settings import SECRETS_DIR, PlatformSettings
 
 log = structlog.get_logger()
 
+# EX_TEMPFAIL of sysexits.h: whoever started this process may start it again.
 EXIT_NO_CONTACT = 75
 GIVE_UP_S = 10.0
+# Short: the service often starts beside the worker, and its first job waits for this.
 FORGET_PAUSE_S = 0.3
 
 T = TypeVar("T")
@@ -135,6 +137,7 @@ class WakeUps:
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._broker.jetstream())
+        # Connecting goes on however long it takes; only this wait for it ends.
         async with asyncio.timeout(self._poll_s):
             jetstream = await asyncio.shield(self._connecting)
         return await jetstream.pull_subscribe_bind(durable=self._durable, stream=EVENTS)

@@ -113,6 +113,7 @@ def _messaging(operation: str, subject: str, event_id: str) -> dict[str, str | i
 
 def _new_span_context() -> trace.SpanContext:
     return trace.SpanContext(
+        # Zero is no valid id.
         trace_id=secrets.randbits(128) | 1,
         span_id=secrets.randbits(64) | 1,
         is_remote=False,

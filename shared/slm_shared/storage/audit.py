@@ -1,8 +1,8 @@
 """Who did what: one row per change, written in the transaction of the change, chained by hashes.
 
 The chain makes an edited, deleted, reordered or cut-off row show: each hash covers the row and the hash before it, and
-the head (one locked row) knows the last. The tables refuse UPDATE, DELETE and TRUNCATE; the chain is for whoever gets
-around that. Pattern: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-intro.html
+the head (one locked row) knows the last. The tables refuse UPDATE, DELETE and TRUNCATE; the chain shows the changes of
+somebody who got around that. Pattern: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-intro.html
 """
 
 import json

@@ -37,6 +37,7 @@ POOL_SIZE = 10
 ANSWER_MARGIN_S = 0.25
 CLOSE_TIMEOUT_S = 0.2
 STATEMENT_TIMEOUT_MS = 10_000
+# A process that hangs, or that the network has cut off, would keep its locks for ever.
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 # Failures of the moment as PostgreSQL classes them: 08 connection, 53 resources, 57P shutdown, 57014 statement timeout,
 # 40 serialisation.
@@ -127,6 +128,7 @@ class Database:
         self._engine = create_async_engine(
             url,
             pool_size=pool_size,
+            # The server's 200 connections are for all processes together.
             max_overflow=0,
             pool_timeout=answer_within_s - ANSWER_MARGIN_S,
             connect_args={
@@ -135,6 +137,7 @@ class Database:
                 "server_settings": {
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+                    # To compile a query takes longer than any of ours runs.
                     "jit": "off",
                     "plan_cache_mode": "force_custom_plan" if plans_each_time else "auto",
                 },
@@ -153,6 +156,7 @@ class Database:
         async with (
             _translated(),
             asyncio.timeout(self._answer_within_s if answering else None),
+            # Rows are still shown after the commit, when nothing could load them again.
             AsyncSession(self._engine, expire_on_commit=False) as session,
             session.begin(),
         ):

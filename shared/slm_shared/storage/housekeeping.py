@@ -1,4 +1,4 @@
-"""Forgets what delivery needs no longer: answers to repeated requests, and the ids of events long handled.
+"""Removes what delivery no longer needs: answers to repeated requests, and the ids of events long handled.
 
 The outbox is kept: it is a service's journal, from which its events can be told again.
 """
@@ -9,12 +9,14 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
 
+from slm_shared.background import BackgroundTask
 from slm_shared.errors import UnavailableError
 from slm_shared.storage.database import Database, idempotency_table, inbox_table
 
 log = structlog.get_logger()
 
 EVERY_S = 3600.0
+# So that no transaction holds its locks for long.
 BATCH = 5000
 # As long as clients are told that a key is remembered.
 KEYS_KEPT = timedelta(hours=72)
@@ -22,17 +24,13 @@ KEYS_KEPT = timedelta(hours=72)
 INBOX_KEPT = timedelta(days=30)
 
 
-class Housekeeper:
+class Housekeeper(BackgroundTask):
     """Removes old rows of one service every hour, a few thousand per transaction."""
 
     name = "housekeeper"
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def problem(self) -> str | None:
-        """Nothing depends on the housekeeper at any one moment."""
-        return None
 
     async def run(self) -> None:
         """Clean until cancelled."""

@@ -14,7 +14,6 @@ from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = "slm-manifest/1"
-CHUNK_BYTES = 1024 * 1024
 
 
 class ArtifactMismatchError(PlatformError):
@@ -84,11 +83,8 @@ def build_manifest(folder: Path) -> Manifest:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a local file."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 async def upload(store: ObjectStore, folder: Path, prefix: str) -> Manifest:

@@ -19,6 +19,7 @@ from minio.datatypes import Part
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.objects import PART_BYTES, ObjectMissingError, ObjectStore
 
+# Each is held in memory until it is stored.
 PARTS_AT_ONCE = 3
 READ_AHEAD_BYTES = 1024 * 1024
 
@@ -101,7 +102,7 @@ class PartSigner:
 class ObjectWriter:
     """Writes an object of unknown size as it arrives, hashing it on the way; a few parts are under way at a time.
 
-    Small objects are put at once. Use it as a context manager: an object that was not closed is forgotten.
+    Small objects are put at once. Use it as a context manager: an upload that was not closed is aborted.
     """
 
     def __init__(self, store: ObjectStore, key: str, *, part_bytes: int = PART_BYTES) -> None:
@@ -152,6 +153,7 @@ class ObjectWriter:
     async def _send(self, part: bytes) -> None:
         self._upload_id = self._upload_id or await self._parts.begin(self._key)
         await self._free.acquire()
+        # A part that failed ends the upload now, and not after everything else was sent.
         for task in self._tasks:
             if task.done():
                 task.result()

@@ -57,6 +57,7 @@ def _client(settings: PlatformSettings, http: urllib3.PoolManager) -> Minio:
         secret_key=settings.s3_secret_key.get_secret_value(),
         secure=endpoint.scheme == "https",
         http_client=http,
+        # Any will do; without one the client would ask the server before its first request.
         region="us-east-1",
     )
 
