@@ -169,11 +169,6 @@ def answer_of(call: Call[T], response: httpx2.Response) -> T:
         raise UnexpectedAnswerError(f"{call.method} {call.path}", status=response.status_code) from error
 
 
-def host_of(url: str) -> str:
-    """The host of an address, without whatever was signed into it."""
-    return httpx2.URL(url).host
-
-
 def raise_unless_stored(response: httpx2.Response) -> None:
     """Raise SlmError when an object store rejected what was sent."""
     if not response.is_success:

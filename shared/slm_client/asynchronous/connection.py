@@ -96,7 +96,9 @@ class AsyncConnection:
     async def put(self, url: str, data: bytes) -> None:
         """Send bytes to an address that was signed for them, without any header of this client."""
         async with httpx2.AsyncClient(timeout=wire.UPLOAD_READ_TIMEOUT_S) as http:
-            response = await self._send_patiently(lambda: http.put(url, content=data), address=wire.host_of(url))
+            # An error names the host only: the signature in the address is a secret.
+            host = httpx2.URL(url).host
+            response = await self._send_patiently(lambda: http.put(url, content=data), address=host)
         wire.raise_unless_stored(response)
 
     async def _stream(self, position: StreamPosition[T]) -> AsyncIterator[T]:

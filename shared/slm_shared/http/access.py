@@ -11,8 +11,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from slm_shared.errors import ForbiddenError, UnauthenticatedError
 from slm_shared.http.provided import Service, given
-from slm_shared.identity.principal import HEADER, Principal, Role, Verifier
-from slm_shared.settings import PlatformSettings
+from slm_shared.identity.principal import HEADER, Principal, Role
 
 
 class Policy:
@@ -41,11 +40,6 @@ Viewer = Annotated[Principal, Depends(Policy(Role.VIEWER))]
 Member = Annotated[Principal, Depends(Policy(Role.MEMBER))]
 Admin = Annotated[Principal, Depends(Policy(Role.ADMIN))]
 Worker = Annotated[Principal, Depends(Policy(Role.WORKER))]
-
-
-def verifier_for(settings: PlatformSettings, *, audience: str) -> Verifier | None:
-    """The verifier of a service, or None without keys (then only public routes answer)."""
-    return Verifier(settings.principal_keys, audience=audience) if settings.principal_keys else None
 
 
 def policy_of(route: APIRoute) -> Policy | None:

@@ -22,11 +22,12 @@ from starlette.responses import JSONResponse
 from slm_shared.background import BackgroundTask, running_in_background
 from slm_shared.delivery.dead_letters import Redriver
 from slm_shared.errors import UnavailableError
-from slm_shared.http.access import Public, missing_policies, verifier_for
+from slm_shared.http.access import Public, missing_policies
 from slm_shared.http.operations import operations_router
 from slm_shared.http.problems import install_problem_handlers
 from slm_shared.http.provided import Service, provide, provided
 from slm_shared.http.requests import RequestContext
+from slm_shared.identity.principal import Verifier
 from slm_shared.observability import exporting
 from slm_shared.observability.logging import configure_logging
 from slm_shared.observability.tracing import span_provider
@@ -107,13 +108,15 @@ def _telemetry() -> TelemetryConfig:
 def _service(
     name: str, settings: ServiceSettings, database: Database | None, background: Sequence[BackgroundTask]
 ) -> Service:
+    keys = settings.platform.principal_keys
     return Service(
         name=name,
         max_json_body_bytes=settings.max_json_body_bytes,
         background=tuple(background),
         database=database,
         bus=next((task for task in background if isinstance(task, Redriver)), None),
-        verifier=verifier_for(settings.platform, audience=name),
+        # Without keys only public routes answer.
+        verifier=Verifier(keys, audience=name) if keys else None,
     )
 
 

@@ -11,7 +11,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.delivery import dead_letters, inbox
 from slm_shared.delivery.dead_letters import DeadLetter, DeadLetterNotFoundError
@@ -61,7 +60,15 @@ class HandledAnswer(BaseModel):
 
 async def show_operations(service: OwnService, _: Viewer, session: ReadSession) -> Health:
     """Whether anything waits or was given up."""
-    return await _health(session, service)
+    waiting = select(func.count(), func.min(outbox_table.c.created_at)).where(outbox_table.c.published_at.is_(None))
+    count, oldest = (await session.execute(waiting)).one()
+    return Health(
+        service=service.name,
+        unpublished_events=count,
+        oldest_unpublished_at=oldest,
+        dead_letters=await dead_letters.count(session),
+        problems={task.name: problem for task in service.background if (problem := task.problem())},
+    )
 
 
 async def list_dead_letters(_: Admin, session: ReadSession, limit: Limit = DEFAULT_LIMIT) -> list[DeadLetter]:
@@ -123,16 +130,3 @@ def operations_router(service: str) -> APIRouter:
         name = f"{service}_{endpoint.__name__}"
         routes.add_api_route(path, endpoint, methods=[method], status_code=status, name=name)
     return routes
-
-
-async def _health(session: AsyncSession, service: Service) -> Health:
-    waiting = select(func.count(), func.min(outbox_table.c.created_at)).where(outbox_table.c.published_at.is_(None))
-    count, oldest = (await session.execute(waiting)).one()
-    problems = {task.name: problem for task in service.background if (problem := task.problem())}
-    return Health(
-        service=service.name,
-        unpublished_events=count,
-        oldest_unpublished_at=oldest,
-        dead_letters=await dead_letters.count(session),
-        problems=problems,
-    )

@@ -1,9 +1,12 @@
 """Pages of lists, as requests ask for them and answers give them; `sorting` makes them."""
 
+from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
-from fastapi import Depends, Query
+from fastapi import Query
 from pydantic import BaseModel
+
+from slm_shared.http.provided import taken
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
@@ -18,18 +21,12 @@ class Page(BaseModel, Generic[T]):
     next_cursor: str | None = None
 
 
-class PageRequest(BaseModel):
+@dataclass(frozen=True)
+class PageRequest:
     """The `limit` (1 to 100) and `cursor` of a list request."""
 
-    limit: int = DEFAULT_LIMIT
-    cursor: str | None = None
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items per page.")] = DEFAULT_LIMIT
+    cursor: Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")] = None
 
 
-async def _page_request(
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items per page.")] = DEFAULT_LIMIT,
-    cursor: Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")] = None,
-) -> PageRequest:
-    return PageRequest(limit=limit, cursor=cursor)
-
-
-PageQuery = Annotated[PageRequest, Depends(_page_request)]
+PageQuery = Annotated[PageRequest, taken(PageRequest)]
