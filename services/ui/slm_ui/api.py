@@ -15,6 +15,7 @@ PATIENCE = RetryPolicy(attempts=2, first_delay_s=0.15, max_delay_s=0.15)
 # A gateway that hangs; one that works says within two seconds what is away.
 ANSWER_WITHIN_S = 10.0
 AWAY = {502, 503, 504}
+# For all sessions of the process together.
 MAX_AT_ONCE = 16
 
 T = TypeVar("T")

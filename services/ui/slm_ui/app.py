@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from slm_ui.downloads import download_routes
-from slm_ui.preloading import Preloads
-from slm_ui.security import SecurityHeaders
+from slm_ui.preloading import later_scripts
+from slm_ui.security import ResponseHeaders
 from slm_ui.settings import UiSettings
 from slm_ui.theme import theme_options
 
@@ -20,10 +20,11 @@ SCRIPT = Path(__file__).parent / "console.py"
 
 def create_app(settings: UiSettings) -> st.App:
     """The console as one ASGI application; it begins no connection before somebody asks."""
+    headers = Middleware(ResponseHeaders, allowed_hosts=settings.allowed_hosts, preloaded=later_scripts())
     return st.App(
         SCRIPT,
         routes=[Route("/readyz", _ready), *download_routes(settings.gateway_url)],
-        middleware=[Middleware(SecurityHeaders, allowed_hosts=settings.allowed_hosts), Middleware(Preloads)],
+        middleware=[headers],
     )
 
 
@@ -33,14 +34,17 @@ def options(settings: UiSettings) -> dict[str, Any]:
         "server.address": settings.host,
         "server.port": settings.port,
         "server.headless": True,
+        # Nobody edits the code of a console that runs.
         "server.fileWatcherType": "none",
         "server.runOnSave": False,
         "server.maxUploadSize": settings.max_upload_mb,
         "server.allowedHosts": settings.allowed_hosts,
+        # A laptop that sleeps for a moment finds its session again; an uploaded file is not held for longer.
         "server.disconnectedSessionTTL": 60,
         "browser.gatherUsageStats": False,
         "browser.serverAddress": "127.0.0.1",
         "client.toolbarMode": "minimal",
+        # A trace would show paths and settings of the server to whoever made it fail.
         "client.showErrorDetails": "none",
         "client.showErrorLinks": False,
         "runner.magicEnabled": False,

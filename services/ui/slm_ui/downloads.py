@@ -88,6 +88,7 @@ async def _passed_on(gateway_url: str, call: Call[Nothing], *, name: str | None 
     """What the platform sends; `name` is that of the file where the platform gives none."""
     stack = AsyncExitStack()
     try:
+        # A client of its own: those of the pages belong to other threads and event loops.
         client = await stack.enter_async_context(AsyncSlmClient(gateway_url))
         download = await stack.enter_async_context(client.open(call))
     except SlmError as error:

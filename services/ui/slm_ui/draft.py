@@ -71,12 +71,12 @@ class Field:
         """The value of a text. Raises ValueError with a reason for people."""
         value = self._parsed(text.strip())
         if value not in self.rules.get("enum", [value]):
-            raise ValueError(f"is one of {', '.join(self.rules['enum'])}")
+            raise ValueError(f"must be one of {', '.join(self.rules['enum'])}")
         for rule, (holds, words) in LIMITS.items():
             if rule in self.rules and not holds(value, self.rules[rule]):
-                raise ValueError(f"is {words} {self.rules[rule]:,}")
+                raise ValueError(f"must be {words} {self.rules[rule]:,}")
         if self.max_length is not None and len(value) > self.max_length:
-            raise ValueError(f"has at most {self.max_length:,} characters")
+            raise ValueError(f"must have at most {self.max_length:,} characters")
         return value
 
     def _parsed(self, text: str) -> Any:
@@ -84,7 +84,7 @@ class Field:
             return self.kind(text)
         except ValueError:
             kind = "a whole number" if self.kind is int else "a number"
-            raise ValueError(f"is {kind}") from None
+            raise ValueError(f"must be {kind}") from None
 
 
 FIELDS = {name: Field.of(name) for name in (*ABOUT, *OPTIONS)} | {MORE: Field(str, {"maxLength": 4000})}
@@ -111,7 +111,7 @@ class Draft:
         self._read_more()
         for name in REQUIRED:
             if name not in self._texts:
-                self.problems[name] = "is needed"
+                self.problems[name] = "is required"
 
     def _read_more(self) -> None:
         text = self.values.pop(MORE)

@@ -7,16 +7,19 @@ from slm_ui.navigation import PLACES, href
 TITLES = {place.name: place.title for place in PLACES}
 # A sentence, and the page that it is about.
 HINTS = {
-    "list_datasets": ("{} shows which there are.", "datasets"),
-    "list_models": ("{} shows which there are.", "models"),
-    "list_runs": ("{} shows which there are.", "runs"),
-    "list_experiments": ("{} shows which there are.", "experiments"),
-    "list_evaluations": ("{} shows which there are.", "evaluations"),
-    "list_suites": ("Whoever runs the platform can list the benchmark suites.", "evaluations"),
-    "list_aliases": ("{}: the page of the model shows where its aliases lead.", "models"),
-    "reproduce_run": ("{}: the page of an experiment can reproduce it.", "experiments"),
-    "upload_in_parts": ("{} sends big files in parts; or split the file.", "datasets"),
-    "check_address": ("{} tells what runs. The console asks the gateway at SLM_GATEWAY_URL.", "system"),
+    "list_datasets": ("The page {} lists them.", "datasets"),
+    "list_models": ("The page {} lists them.", "models"),
+    "list_runs": ("The page {} lists them.", "runs"),
+    "list_experiments": ("The page {} lists them.", "experiments"),
+    "list_evaluations": ("The page {} lists them.", "evaluations"),
+    "list_suites": ("Ask the administrator of the platform which benchmark suites there are.", "evaluations"),
+    "list_aliases": ("Open the model under {}: its page shows the aliases.", "models"),
+    "reproduce_run": ("Open the experiment under {}: its page has a button to reproduce it.", "experiments"),
+    "upload_in_parts": ("Upload it under {}, which sends big files in parts, or split the file.", "datasets"),
+    "check_address": (
+        "The page {} shows which services answer. The console asks the gateway at SLM_GATEWAY_URL.",
+        "system",
+    ),
 }
 
 

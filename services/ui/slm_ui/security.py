@@ -1,4 +1,4 @@
-"""What every answer of the console tells a browser, and whom it does not answer at all."""
+"""Which headers every answer of the console has, and which requests it refuses."""
 
 import base64
 import hashlib
@@ -46,12 +46,16 @@ HEADERS = {
 }
 
 
-class SecurityHeaders:
-    """Adds `HEADERS`; refuses requests under a name that is not allowed (DNS rebinding)."""
+class ResponseHeaders:
+    """Adds `HEADERS`, and to pages a `Link` to the scripts in `preloaded`; refuses requests under a name that is not
+    allowed (DNS rebinding).
+    """
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str], preloaded: Sequence[str]) -> None:
         self._app = app
         self._allowed = frozenset(allowed_hosts)
+        # https://html.spec.whatwg.org/multipage/links.html#link-type-modulepreload
+        self._link = ", ".join(f"<./static/js/{name}>; rel=modulepreload" for name in preloaded)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -68,6 +72,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if self._link and headers.get("content-type", "").startswith("text/html"):
+                    headers["link"] = self._link
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -91,7 +91,7 @@ def test_the_wizard_has_six_steps_and_launches_only_what_is_valid(things: Things
     assert Page("train", step="6").app.button(key="launch").disabled
     wrong = Page("train", step="5", epochs="many")
     assert wrong.app.button(key="next").disabled
-    assert "Epochs is a number" in wrong.text
+    assert "Epochs must be a number" in wrong.text
 
 
 def test_status_is_asked_for_at_least_every_ten_seconds() -> None:

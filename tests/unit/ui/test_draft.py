@@ -20,7 +20,7 @@ def test_examples_in_docstrings_hold(name: str) -> None:
 
 
 def test_an_empty_draft_names_what_is_needed() -> None:
-    assert Draft({}).problems == dict.fromkeys(NEEDED, "is needed")
+    assert Draft({}).problems == dict.fromkeys(NEEDED, "is required")
 
 
 def test_a_draft_says_everything_it_shows() -> None:
@@ -45,11 +45,11 @@ def test_what_concerns_lora_is_asked_for_only_with_it() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("epochs", "many", "is a number"),
-        ("batch_size", "1.5", "is a whole number"),
-        ("batch_size", "0", "is at least 1"),
-        ("learning_rate", "2", "is at most 1"),
-        ("method", "magic", "is one of full, lora"),
+        ("epochs", "many", "must be a number"),
+        ("batch_size", "1.5", "must be a whole number"),
+        ("batch_size", "0", "must be at least 1"),
+        ("learning_rate", "2", "must be at most 1"),
+        ("method", "magic", "must be one of full, lora"),
         ("more", "a: [", "is not YAML: line 1: "),
         ("more", "epochs: 3", "has a field of its own for epochs"),
     ],

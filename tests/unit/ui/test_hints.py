@@ -9,7 +9,7 @@ from slm_ui.hints import hint_of, linked_hint_of
 @pytest.mark.parametrize(
     ("code", "text", "markdown"),
     [
-        ("list_runs", "Training runs shows which there are.", "[Training runs](runs) shows which there are."),
+        ("list_runs", "The page Training runs lists them.", "The page [Training runs](runs) lists them."),
         ("of_a_newer_platform", "Do [so](x).", r"Do \[so\]\(x\)\."),
         (None, "Do [so](x).", r"Do \[so\]\(x\)\."),
     ],

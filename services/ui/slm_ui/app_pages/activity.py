@@ -19,12 +19,12 @@ GOOD = ("completed", "processed", "registered", "promoted")
 PAGES = {f"{kind}_id": kind for kind in KINDS}
 # Of all the ids of an event, this one tells what it is about.
 NAMED_BY = ("name", "run_name", "model_name", "dataset_name")
-COLUMNS = (cells.column("When"), cells.column("Event"), cells.column("What"), cells.column("Also"))
+COLUMNS = ("When", "Event", "What", "Related")
 
 
 def main() -> None:
     """The page."""
-    panels.head("Activity", text="What happens on the platform, newest first. The page follows by itself.")
+    panels.head("Activity", text="What happens on the platform, newest first. The page updates by itself.")
     kind = st.segmented_control(
         "Kind", KINDS, format_func=str.capitalize, label_visibility="collapsed", **bound("kind", among=KINDS)
     )
@@ -58,10 +58,13 @@ def _row(event: LiveEvent) -> dict[str, Any]:
     name = next((str(event.data[key]) for key in NAMED_BY if event.data.get(key)), subject)
     what = cells.link(name, subject, id=about) if about and subject in KINDS else name
     also = [cells.link(page, page, id=identity) for page, identity in ids.items()]
-    return {
-        "id": str(event.sequence),
-        "cells": [cells.moment(event.time), cells.badge(event.type, tone=_tone(event.type)), what, also or None],
-    }
+    return cells.row(
+        str(event.sequence),
+        cells.moment(event.time),
+        cells.badge(event.type, tone=_tone(event.type)),
+        what,
+        also or None,
+    )
 
 
 def _tone(name: str) -> str:

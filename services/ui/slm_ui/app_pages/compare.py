@@ -51,7 +51,7 @@ def _curves(comparison: Comparison, names: list[str]) -> None:
 
 def _table(comparison: Comparison, names: list[str]) -> None:
     found = comparison.experiments
-    head = [cells.column(""), *(cells.column(name) for name in names)]
+    head = ["", *names]
     facts: list[tuple[str, list[cells.Cell]]] = [
         ("Experiment", [cells.link(name, "experiment", id=item.id) for name, item in zip(names, found, strict=True)]),
         ("Status", [tables.experiment_status(item) for item in found]),
@@ -67,7 +67,7 @@ def _table(comparison: Comparison, names: list[str]) -> None:
         values = [story.asked_for(item.config).get(name) for item in found]
         same = name not in comparison.differences
         facts.append((formatting.words(name).capitalize(), cells.side_by_side(values, same=same)))
-    rows: list[dict[str, Any]] = [{"id": label, "cells": [label, *shown]} for label, shown in facts]
+    rows: list[dict[str, Any]] = [cells.row(label, label, *shown) for label, shown in facts]
     draw(cells.table("Comparison", head, rows), key="compare:table")
 
 

@@ -67,7 +67,8 @@ def _show_error(dataset: Dataset, error: Problem) -> None:
     lines += [f"Where: {formatting.plain(where)}"] if where else []
     lines += [formatting.plain(error.hint)] if error.hint else []
     st.error("\n\n".join(lines), title="This file cannot be used yet", icon=":material/error:")
-    st.caption(f"Mend the file and upload it again as “{formatting.plain(dataset.family)}”, or read it differently.")
+    family = formatting.plain(dataset.family)
+    st.caption(f"Correct the file and upload it again as “{family}”, or read it with other options.")
 
 
 def _facts(dataset: Dataset) -> None:
@@ -78,8 +79,8 @@ def _facts(dataset: Dataset) -> None:
             ("File", dataset.file_name),
             ("Format", dataset.format),
             ("Type", dataset.data_type),
-            ("Rows are", dataset.row_format),
-            ("Cannot be trained on", cells.long(dataset.untrainable_because)),
+            ("Row format", dataset.row_format),
+            ("Not trainable because", cells.long(dataset.untrainable_because)),
             ("Rows left out", formatting.count(dataset.skipped_rows) if dataset.skipped_rows else None),
             ("Origin", dataset.origin),
             ("Made from", [cells.link(parent.name, "dataset", id=parent.id) for parent in dataset.parents] or None),
@@ -95,10 +96,10 @@ def _facts(dataset: Dataset) -> None:
     if dataset.columns:
         used = {column: field for field, column in dataset.mapping.items()}
         rows = [
-            {"id": column.name, "cells": [cells.mono(column.name), cells.mono(column.type), used.get(column.name)]}
+            cells.row(column.name, cells.mono(column.name), cells.mono(column.type), used.get(column.name))
             for column in dataset.columns
         ]
-        head = [cells.column("Column"), cells.column("Type"), cells.column("Used as")]
+        head = ["Column", "Type", "Used as"]
         draw(cells.table("Columns", head, rows), key="columns")
     _files(dataset)
 
@@ -124,10 +125,8 @@ def _rows(dataset: Dataset) -> None:
         number = st.pagination(pages, key="rows:page")
     preview = api.client().datasets.preview(dataset.id, offset=(number - 1) * PREVIEW_ROWS, limit=PREVIEW_ROWS)
     names = [column.name for column in dataset.columns] or list(preview.rows[0] if preview.rows else ())
-    rows = [
-        {"id": str(index), "cells": [_cell(row.get(name)) for name in names]} for index, row in enumerate(preview.rows)
-    ]
-    draw(cells.table("Rows", [cells.column(name) for name in names], rows), key="rows")
+    rows = [cells.row(str(index), *(_cell(row.get(name)) for name in names)) for index, row in enumerate(preview.rows)]
+    draw(cells.table("Rows", names, rows), key="rows")
     first = (number - 1) * PREVIEW_ROWS
     st.caption(f"Rows {first + 1:,} to {first + len(rows):,} of {total:,}")
 
@@ -140,23 +139,19 @@ def _cell(value: object) -> cells.Cell:
 
 
 def _versions(dataset: Dataset) -> None:
-    found = api.client().datasets.list(q=dataset.family, limit=100)
+    found = api.client().datasets.list(family=dataset.family, limit=100)
     rows = [
-        {
-            "id": item.id,
-            "cells": [
-                f"{item.name} (this one)" if item.id == dataset.id else cells.link(item.name, "dataset", id=item.id),
-                cells.status(item.status),
-                formatting.count(item.rows),
-                formatting.size(item.size_bytes),
-                cells.moment(item.created_at),
-            ],
-        }
+        cells.row(
+            item.id,
+            f"{item.name} (this one)" if item.id == dataset.id else cells.link(item.name, "dataset", id=item.id),
+            cells.status(item.status),
+            formatting.count(item.rows),
+            formatting.size(item.size_bytes),
+            cells.moment(item.created_at),
+        )
         for item in found.items
-        if item.family == dataset.family
     ]
-    head = [cells.column("Version"), cells.column("Status"), cells.column("Rows", align="right"),
-            cells.column("Size", align="right"), cells.column("Added")]  # fmt: skip
+    head = ["Version", "Status", cells.column("Rows", align="right"), cells.column("Size", align="right"), "Added"]
     draw(cells.table("Versions", head, rows), key="versions")
 
 

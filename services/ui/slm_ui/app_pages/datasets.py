@@ -13,10 +13,10 @@ USAGES = ("training", "evaluation")
 STATUSES = ("in_progress", "processed", "error")
 COLUMNS = (
     cells.column("Name", sort="name"),
-    cells.column("Usage"),
-    cells.column("Status"),
+    "Usage",
+    "Status",
     cells.column("Rows", sort="rows", align="right"),
-    cells.column("Format"),
+    "Format",
     cells.column("Size", sort="size_bytes", align="right"),
     cells.column("Added", sort="created_at"),
     cells.column("File", align="right"),
@@ -49,20 +49,18 @@ def main() -> None:
 
 
 def _row(item: Dataset) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "label": item.name,
-        "cells": [
-            cells.link(item.name, "dataset", id=item.id),
-            formatting.words(item.usage),
-            cells.status(item.status, sub=item.error.code.replace("_", " ") if item.error else None),
-            formatting.count(item.rows),
-            item.row_format or item.format,
-            formatting.size(item.size_bytes),
-            cells.moment(item.created_at),
-            {"text": "Download", "href": downloads.dataset_url(item.id, file_format="raw"), "download": True},
-        ],
-    }
+    return cells.row(
+        item.id,
+        cells.link(item.name, "dataset", id=item.id),
+        formatting.words(item.usage),
+        cells.status(item.status, sub=item.error.code.replace("_", " ") if item.error else None),
+        formatting.count(item.rows),
+        item.row_format or item.format,
+        formatting.size(item.size_bytes),
+        cells.moment(item.created_at),
+        {"text": "Download", "href": downloads.dataset_url(item.id, file_format="raw"), "download": True},
+        label=item.name,
+    )
 
 
 main()

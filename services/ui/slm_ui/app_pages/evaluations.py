@@ -12,7 +12,7 @@ from slm_ui import api
 from slm_ui.components import panels, scores, sections, tables
 from slm_ui.components.address import bound, put, value_of
 from slm_ui.components.listing import Listing
-from slm_ui.components.live import live
+from slm_ui.components.live import current, live
 from slm_ui.components.picker import MAX_SHOWN, pick
 from slm_ui.settings import settings
 
@@ -85,12 +85,9 @@ def _zone() -> tzinfo:
 
 def _list(listing: Listing, first: Page[Evaluation], filters: dict[str, Any]) -> None:
     """The table; looks again while something on it moves."""
-    page = first
-    if st.session_state.get("evaluations:shown") is first:
-        page = api.client().evaluations.list(**filters, **listing.place)
-        if all(item.is_finished for item in page.items) != all(item.is_finished for item in first.items):
-            st.rerun(scope="app")
-    st.session_state["evaluations:shown"] = first
+    page = current("evaluations:shown", first, lambda: api.client().evaluations.list(**filters, **listing.place))
+    if all(item.is_finished for item in page.items) != all(item.is_finished for item in first.items):
+        st.rerun(scope="app")
     if page.items:
         picked = [name for name in st.query_params.get(PICK, "").split(",") if name]
         listing.show(page, tables.evaluation_row, columns=tables.EVALUATION_COLUMNS, label="Evaluations",

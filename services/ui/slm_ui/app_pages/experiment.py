@@ -9,7 +9,7 @@ from slm_client.models import Experiment, MetricPoint, Run
 from slm_ui import api, formatting
 from slm_ui.components import cells, charts, panels, sections, steering, story, tables
 from slm_ui.components.identity import wanted
-from slm_ui.components.live import live
+from slm_ui.components.live import current, live
 from slm_ui.components.view import draw
 from slm_ui.settings import settings
 
@@ -35,11 +35,9 @@ def main() -> None:
 
 def _again(reference: str, first: Experiment, part: str) -> Experiment:
     """The experiment as it is now; the page is made anew once it has ended or changed its status."""
-    key = f"experiment:{part}"
-    if not story.is_moving(first) or st.session_state.get(key) is not first:
-        st.session_state[key] = first
+    if not story.is_moving(first):
         return first
-    experiment = api.client().experiments.get(reference)
+    experiment = current(f"experiment:{part}", first, lambda: api.client().experiments.get(reference))
     if (experiment.status, experiment.state) != (first.status, first.state):
         st.rerun(scope="app")
     return experiment
@@ -115,19 +113,15 @@ def _checkpoints(reference: str) -> None:
         return
     names = sorted({name for each in found for name in each.metrics})
     measured = [cells.column(formatting.words(name), align="right") for name in names]
-    head = [
-        cells.column("Step", align="right"), *measured, cells.column("Size", align="right"), cells.column("Made"),
-    ]  # fmt: skip
+    head = [cells.column("Step", align="right"), *measured, cells.column("Size", align="right"), "Created"]
     rows = [
-        {
-            "id": str(each.step),
-            "cells": [
-                formatting.count(each.step),
-                *(formatting.number(each.metrics.get(name)) for name in names),
-                formatting.size(each.size_bytes),
-                cells.moment(each.created_at),
-            ],
-        }
+        cells.row(
+            str(each.step),
+            formatting.count(each.step),
+            *(formatting.number(each.metrics.get(name)) for name in names),
+            formatting.size(each.size_bytes),
+            cells.moment(each.created_at),
+        )
         for each in found
     ]
     draw(cells.table("Checkpoints", head, rows), key="checkpoints")
@@ -157,7 +151,7 @@ def _curves(reference: str, experiment: Experiment) -> None:
 
 
 def _asked(experiment: Experiment) -> None:
-    st.subheader("What was asked", anchor=False)
+    st.subheader("Settings", anchor=False)
     panels.facts(
         [
             ("Base model", cells.model(experiment.base_model)),
@@ -175,7 +169,7 @@ def _asked(experiment: Experiment) -> None:
 
 
 def _results(experiment: Experiment) -> None:
-    st.subheader("What came of it", anchor=False)
+    st.subheader("Results", anchor=False)
     measured = api.soon(lambda client: client.evaluations.list(experiment_id=experiment.id, limit=10))
     run = api.soon(lambda client: client.runs.get(experiment.run_id))
     models = api.client().models.list(experiment_id=experiment.id, limit=1)
@@ -206,8 +200,8 @@ def _drift(experiment: Experiment, run: Run) -> None:
     if origin is None or origin.relation != "reproduction":
         return
     drift = api.client().experiments.drift(experiment.id)
-    st.subheader("Beside the original", anchor=False)
-    told = "The same to the last bit." if drift.identical else "It differs from the original."
+    st.subheader("Compared with the original", anchor=False)
+    told = "It is the same to the last bit." if drift.identical else "It differs from the original."
     (st.success if drift.identical else st.warning)(told)
     panels.facts(
         [

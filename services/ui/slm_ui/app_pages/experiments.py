@@ -9,7 +9,7 @@ from slm_ui import api
 from slm_ui.components import panels, story, tables
 from slm_ui.components.address import put
 from slm_ui.components.listing import Listing
-from slm_ui.components.live import live
+from slm_ui.components.live import current, live
 from slm_ui.navigation import go, href
 from slm_ui.settings import settings
 
@@ -20,38 +20,28 @@ MAX_PICKED = 8
 
 def main() -> None:
     """The page."""
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    with left:
-        panels.head("Experiments", text="One experiment is one training. Choose two or more to compare them.")
-    if right.button("Train model", type="primary", icon=":material/rocket_launch:", width="stretch"):
-        go(href("train"))
+    panels.head_of_work("Experiments", "One experiment is one training. Choose two or more to compare them.")
     listing = Listing("experiments")
     search, status = st.columns([3, 1])
     with search:
         q = listing.search("Search by name")
     with status:
         wanted = listing.choice("Status", "status", STATUSES)
+    # A link may have narrowed the list to a dataset or a base model.
+    narrowed = {name: st.query_params[name] for name in ("dataset_id", "base_model_id") if name in st.query_params}
+    filters: dict[str, Any] = {"status": wanted, "q": q, **narrowed}
     with st.spinner("Loading experiments"):
-        page = api.client().experiments.list(status=wanted, q=q, **_narrowed(), **listing.place)
+        page = api.client().experiments.list(**filters, **listing.place)
     is_moving = any(map(story.is_moving, page.items))
     every = settings().refresh_s if is_moving else settings().idle_refresh_s
-    live(_list, every=every)(listing, page, {"status": wanted, "q": q})
-
-
-def _narrowed() -> dict[str, Any]:
-    """The dataset or the base model that a link has narrowed the list to."""
-    names = ("dataset_id", "base_model_id")
-    return {name: st.query_params[name] for name in names if name in st.query_params}
+    live(_list, every=every)(listing, page, filters)
 
 
 def _list(listing: Listing, first: Page[Experiment], filters: dict[str, Any]) -> None:
     """The table; looks again while something on it moves."""
-    page = first
-    if st.session_state.get("experiments:shown") is first:
-        page = api.client().experiments.list(**filters, **_narrowed(), **listing.place)
-        if any(map(story.is_moving, page.items)) != any(map(story.is_moving, first.items)):
-            st.rerun(scope="app")
-    st.session_state["experiments:shown"] = first
+    page = current("experiments:shown", first, lambda: api.client().experiments.list(**filters, **listing.place))
+    if any(map(story.is_moving, page.items)) != any(map(story.is_moving, first.items)):
+        st.rerun(scope="app")
     if page.items:
         picked = [name for name in st.query_params.get(PICK, "").split(",") if name]
         columns = tables.EXPERIMENT_COLUMNS

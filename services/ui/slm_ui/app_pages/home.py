@@ -5,8 +5,8 @@ import streamlit as st
 from slm_client.models import Count, Overview
 from slm_ui import api
 from slm_ui.components import panels, tables
-from slm_ui.components.live import live
-from slm_ui.navigation import go, href
+from slm_ui.components.live import current, live
+from slm_ui.navigation import href
 from slm_ui.settings import settings
 
 UNKNOWN = "unavailable"
@@ -14,11 +14,7 @@ UNKNOWN = "unavailable"
 
 def main() -> None:
     """The page."""
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    with left:
-        panels.head("Home", text="Bring data, train a small model, see what it scores.")
-    if right.button("Train model", type="primary", icon=":material/rocket_launch:", width="stretch"):
-        go(href("train"))
+    panels.head_of_work("Home", "Upload data, train a small model, see how well it does.")
     overview = api.client().overview()
     is_busy = bool(overview.running)
     live(_live, every=settings().refresh_s if is_busy else settings().idle_refresh_s)(overview, is_busy)
@@ -26,8 +22,7 @@ def main() -> None:
 
 def _live(first: Overview, was_busy: bool) -> None:
     """What changes while something runs."""
-    overview = api.client().overview() if st.session_state.get("home:seen") is first else first
-    st.session_state["home:seen"] = first
+    overview = current("home:shown", first, api.client().overview)
     if was_busy != bool(overview.running):
         st.rerun(scope="app")
     if overview.unavailable:
@@ -67,7 +62,7 @@ def _first_steps(overview: Overview) -> None:
         text = "Your data is here. The next step is to train a model on it."
         panels.empty("No experiments yet", text, key="home:first", action=("Train a model", "train"))
     else:
-        text = "It begins with data: a CSV, JSON, JSONL or Parquet file with questions and answers, or plain text."
+        text = "Start with data: a CSV, JSON, JSONL or Parquet file with questions and answers, or plain text."
         panels.empty("No experiments yet", text, key="home:first", action=("Upload a dataset", "datasets"))
 
 

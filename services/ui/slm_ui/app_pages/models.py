@@ -18,7 +18,7 @@ COLUMNS = (
     cells.column("Model", sort="name"),
     cells.column("Type", sort="kind"),
     cells.column("Version", sort="version", align="right"),
-    cells.column("Architecture"),
+    "Architecture",
     cells.column("Parameters", sort="parameter_count", align="right"),
     cells.column("Base model", sort="base_model"),
     cells.column("Training data", sort="training_dataset"),
@@ -62,9 +62,9 @@ def _compare(picked: list[str]) -> None:
     if len(picked) < 2:
         return
     found = api.client().models.compare(*picked)
-    head = [cells.column(""), *(cells.column(model.name) for model in found.models)]
+    head = ["", *(model.name for model in found.models)]
     rows = [
-        {"id": f"{part}:{fact.name}", "cells": [_label(fact.name), *cells.side_by_side(fact.values, same=fact.same)]}
+        cells.row(f"{part}:{fact.name}", _label(fact.name), *cells.side_by_side(fact.values, same=fact.same))
         for part, facts in (("fact", found.facts), ("setting", found.configuration), ("metric", found.metrics))
         for fact in facts
     ]
@@ -81,21 +81,19 @@ def _row(item: Model) -> dict[str, Any]:
     if item.is_latest:
         version.append(cells.badge("latest", tone="accent"))
     version += [cells.badge(alias, tone="good") for alias in item.aliases if alias != "latest"]
-    return {
-        "id": item.id,
-        "label": item.name,
-        "cells": [
-            cells.link(item.name, "model", id=item.id),
-            formatting.words(item.kind),
-            version,
-            architecture(item),
-            formatting.parameters(item.parameter_count),
-            cells.model(item.base_model),
-            cells.dataset(item.training_dataset),
-            formatting.number(item.eval_loss),
-            cells.moment(item.created_at),
-        ],
-    }
+    return cells.row(
+        item.id,
+        cells.link(item.name, "model", id=item.id),
+        formatting.words(item.kind),
+        version,
+        architecture(item),
+        formatting.parameters(item.parameter_count),
+        cells.model(item.base_model),
+        cells.dataset(item.training_dataset),
+        formatting.number(item.eval_loss),
+        cells.moment(item.created_at),
+        label=item.name,
+    )
 
 
 def architecture(item: Model) -> str | None:

@@ -20,7 +20,7 @@ def main() -> None:
 def _facts(run: Run) -> list[tuple[str, cells.Cell]]:
     shown = "Show the experiment" if run.state in FINISHED else "Watch the experiment"
     return [
-        ("What came of it", cells.link(shown, "experiment", id=run.experiment_id)),
+        ("Experiment", cells.link(shown, "experiment", id=run.experiment_id)),
         ("Base model", cells.model(run.base_model)),
         ("Training data", cells.dataset(run.training_dataset)),
         ("Evaluation data", cells.dataset(run.evaluation_dataset)),

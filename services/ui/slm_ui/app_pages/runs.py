@@ -8,27 +8,22 @@ from slm_client.models import Run
 from slm_ui import api
 from slm_ui.components import cells, panels
 from slm_ui.components.listing import Listing
-from slm_ui.navigation import go, href
 
 STATUSES = ("draft", "queued", "running", "paused", "completed", "failed", "cancelled")
 COLUMNS = (
     cells.column("Run", sort="name"),
-    cells.column("State"),
-    cells.column("Base model"),
-    cells.column("Training data"),
-    cells.column("Evaluation data"),
-    cells.column("Experiment"),
+    "State",
+    "Base model",
+    "Training data",
+    "Evaluation data",
+    "Experiment",
     cells.column("Created", sort="created_at"),
 )
 
 
 def main() -> None:
     """The page."""
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    with left:
-        panels.head("Training runs", text="A run is a request to train; its experiment tells what came of it.")
-    if right.button("Train model", type="primary", icon=":material/rocket_launch:", width="stretch"):
-        go(href("train"))
+    panels.head_of_work("Training runs", "A run is a request to train. Its experiment shows how it goes.")
     listing = Listing("runs")
     search, status = st.columns([3, 1])
     with search:
@@ -47,19 +42,17 @@ def main() -> None:
 
 
 def _row(item: Run) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "label": item.name,
-        "cells": [
-            cells.link(item.name, "run", id=item.id),
-            cells.status(item.state),
-            cells.model(item.base_model),
-            cells.dataset(item.training_dataset),
-            cells.dataset(item.evaluation_dataset),
-            cells.short(item.experiment_id, "experiment"),
-            cells.moment(item.created_at),
-        ],
-    }
+    return cells.row(
+        item.id,
+        cells.link(item.name, "run", id=item.id),
+        cells.status(item.state),
+        cells.model(item.base_model),
+        cells.dataset(item.training_dataset),
+        cells.dataset(item.evaluation_dataset),
+        cells.short(item.experiment_id, "experiment"),
+        cells.moment(item.created_at),
+        label=item.name,
+    )
 
 
 main()

@@ -22,7 +22,7 @@ MAX_ENTRIES = 50
 
 def main() -> None:
     """The page."""
-    panels.head("System", text="Whether every service answers, what waits in it, and what it has given up.")
+    panels.head("System", text="Whether every service answers, what waits in it, and which messages it has given up.")
     sections.show(
         {
             "Services": live(_services, every=REFRESH_S),
@@ -37,18 +37,17 @@ def _services() -> None:
     asked = {name: api.soon(partial(_asked, name)) for name in SERVICES}
     overview = api.client().overview()
     experiments = overview.experiments.by_status if overview.experiments else None
-    unknown = "unavailable"
+    unknown, away = "unavailable", overview.unavailable
     panels.cards(
         [
             {"label": "Queued", "value": unknown if experiments is None else f"{experiments.get('queued', 0):,}"},
             {"label": "Running", "value": unknown if experiments is None else f"{experiments.get('running', 0):,}"},
-            {"label": "Services away", "value": str(len(overview.unavailable)), "sub": ", ".join(overview.unavailable)},
+            {"label": "Services unavailable", "value": str(len(away)), "sub": ", ".join(away)},
         ],
         key="system:cards",
     )
-    head = [cells.column("Service"), cells.column("State"), cells.column("Events to publish", align="right"),
-            cells.column("Oldest of them"), cells.column("Dead letters", align="right"),
-            cells.column("Problems")]  # fmt: skip
+    events, letters = cells.column("Events to publish", align="right"), cells.column("Dead letters", align="right")
+    head = ["Service", "State", events, "Oldest event", letters, "Problems"]
     rows = [_service("gateway", None, "")] + [_service(name, *answer.result()) for name, answer in asked.items()]
     draw(cells.table("Services", head, rows), key="system:services")
 
@@ -59,8 +58,7 @@ def _workers() -> None:
     asked = api.soon(lambda client: client.statistics())
     found = client.workers().items
     if found:
-        head = [cells.column("Worker"), cells.column("State"), cells.column("Works on"), cells.column("Can"),
-                cells.column("Last heard of")]  # fmt: skip
+        head = ["Worker", "State", "Current run", "Capabilities", "Last seen"]
         draw(cells.table("Workers", head, [_worker(worker) for worker in found]), key="system:workers")
     else:
         text = "Start one with python -m slm_training.worker on any machine that reaches the platform."
@@ -87,16 +85,14 @@ def _worker(worker: Worker) -> dict[str, Any]:
     can = [f"{formatting.words(name)} {formatting.as_text(value)}" for name, value in worker.capabilities.items()
            if not isinstance(value, dict | list)]  # fmt: skip
     works_on = cells.link(worker.run_name or "a run", "run", id=worker.run_id) if worker.run_id else None
-    return {
-        "id": worker.name,
-        "cells": [
-            {"text": worker.name, "sub": None if worker.pool == "default" else f"pool {worker.pool}"},
-            cells.badge(worker.state, tone="busy" if worker.state == "busy" else "good"),
-            works_on,
-            ", ".join(can) or None,
-            cells.moment(worker.last_seen_at),
-        ],
-    }
+    return cells.row(
+        worker.name,
+        {"text": worker.name, "sub": None if worker.pool == "default" else f"pool {worker.pool}"},
+        cells.badge(worker.state, tone="busy" if worker.state == "busy" else "good"),
+        works_on,
+        ", ".join(can) or None,
+        cells.moment(worker.last_seen_at),
+    )
 
 
 def _asked(service: str, client: SlmClient) -> tuple[ServiceHealth | None, str]:
@@ -109,24 +105,22 @@ def _asked(service: str, client: SlmClient) -> tuple[ServiceHealth | None, str]:
 def _service(name: str, health: ServiceHealth | None, refusal: str) -> dict[str, Any]:
     if health is None:
         state = cells.status("unavailable") if refusal else cells.status("ready")
-        return {"id": name, "cells": [name, state, None, None, None, refusal or None]}
+        return cells.row(name, name, state, None, None, None, refusal or None)
     problems = [f"{part}: {problem}" for part, problem in health.problems.items()]
     state = cells.badge("not ready", tone="bad") if problems else cells.status("ready")
-    return {
-        "id": name,
-        "cells": [
-            name,
-            state,
-            formatting.count(health.unpublished_events),
-            cells.moment(health.oldest_unpublished_at),
-            formatting.count(health.dead_letters),
-            "; ".join(problems) or None,
-        ],
-    }
+    return cells.row(
+        name,
+        name,
+        state,
+        formatting.count(health.unpublished_events),
+        cells.moment(health.oldest_unpublished_at),
+        formatting.count(health.dead_letters),
+        "; ".join(problems) or None,
+    )
 
 
 def _letters() -> None:
-    st.caption("Messages that a service could not handle. Once the cause is mended, handle them again.")
+    st.caption("Messages that a service could not handle. Fix the cause, then handle them again.")
     found = False
     asked = {name: api.soon(partial(_of, name)) for name in SERVICES}
     for service, answer in asked.items():
@@ -177,19 +171,16 @@ def _audit() -> None:
     service = st.segmented_control("Service", SERVICES, default=SERVICES[0], required=True, key="audit:service",
                                    label_visibility="collapsed")  # fmt: skip
     entries = api.client().operations.audit(service or SERVICES[0], limit=MAX_ENTRIES)
-    head = [cells.column("When"), cells.column("Who"), cells.column("What"), cells.column("On"),
-            cells.column("Details")]  # fmt: skip
+    head = ["When", "Who", "What", "On", "Details"]
     rows = [
-        {
-            "id": str(entry.seq),
-            "cells": [
-                cells.moment(entry.at),
-                entry.actor,
-                entry.action,
-                cells.mono(entry.object_id),
-                cells.long(", ".join(f"{name}: {formatting.as_text(value)}" for name, value in entry.details.items())),
-            ],
-        }
+        cells.row(
+            str(entry.seq),
+            cells.moment(entry.at),
+            entry.actor,
+            entry.action,
+            cells.mono(entry.object_id),
+            cells.long(", ".join(f"{name}: {formatting.as_text(value)}" for name, value in entry.details.items())),
+        )
         for entry in entries
     ]
     if rows:

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+# Longer than a browser takes to hear of a change on a slow line, shorter than people take to go back and forth.
 STALE_S = 4.0
 LATEST, EARLIER, PAGE = "address", "address:earlier", "address:page"
 

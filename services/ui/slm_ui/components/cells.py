@@ -10,6 +10,8 @@ from slm_ui.navigation import href
 
 Cell = Any
 """A text, a list of cells, or an object: text, time, href, tone (a badge), mono, pre, sub, bar, title."""
+Column = Any
+"""The label of a column, or what `column` makes of it."""
 
 TONES = {
     "processed": "good",
@@ -89,12 +91,19 @@ def long(text: str | None) -> Cell:
     return {"text": text, "pre": True} if text else None
 
 
-def table(label: str, columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """A table; each row has an `id` and as many `cells` as there are columns."""
-    return {"kind": "table", "label": label, "columns": list(columns), "rows": list(rows), **more}
+def table(label: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """A table; each row has as many cells as there are columns."""
+    head = [column(each) if isinstance(each, str) else each for each in columns]
+    return {"kind": "table", "label": label, "columns": head, "rows": list(rows), **more}
 
 
-def column(label: str, *, sort: str | None = None, align: str | None = None) -> dict[str, Any]:
+def row(identity: str, *cells: Cell, label: str | None = None) -> dict[str, Any]:
+    """One row of a table; `label` names it where rows can be selected."""
+    named = {} if label is None else {"label": label}
+    return {"id": identity, "cells": list(cells), **named}
+
+
+def column(label: str, *, sort: str | None = None, align: str | None = None) -> Column:
     """One column; `sort` is the API's name for sorting by it."""
     return {"label": label, "sort": sort, "align": align}
 

@@ -11,6 +11,7 @@ from slm_ui.components.states import saved
 from slm_ui.navigation import go, href
 
 MAX_COLUMN = 200
+MAX_SEED = 2**31 - 1
 
 
 def show(dataset: Dataset) -> None:
@@ -27,9 +28,7 @@ def show(dataset: Dataset) -> None:
             _retry(dataset)
         is_busy = dataset.status == "in_progress"
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=is_busy):
-            text = (
-                f"{dataset.name} is taken away from new work and its files are removed. Its models keep their record."
-            )
+            text = f"New runs cannot use {dataset.name}, and its files are removed. Models trained on it stay."
             do = partial(api.client().datasets.delete, dataset.id)
             ask(f"Delete {formatting.plain(dataset.name)}?", text, verb="Delete", do=do, then=href("datasets"))
 
@@ -53,9 +52,9 @@ def _retry(dataset: Dataset) -> None:
 
 @st.dialog("Split into training and validation")
 def _split(dataset: Dataset) -> None:
-    """Two new datasets: the same seed cuts the same rows."""
+    """Two new datasets: the same seed draws the same rows."""
     share = st.slider("Validation share", 0.01, 0.5, 0.1, 0.01, key="split:share", format="percent")
-    seed = st.number_input("Seed", 0, 2**32 - 1, 42, key="split:seed")
+    seed = st.number_input("Seed", 0, MAX_SEED, 42, key="split:seed")
     if st.button("Split", type="primary", key="split:go"):
         with saved("It was not split"):
             made = api.client().datasets.split(dataset.id, validation_fraction=share, seed=int(seed))

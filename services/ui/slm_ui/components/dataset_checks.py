@@ -25,19 +25,16 @@ def problems(dataset: Dataset) -> None:
     counted = ", ".join(f"{number:,} x {formatting.words(code)}" for code, number in found.counts.items())
     left = f" {found.skipped_rows:,} rows were left out." if found.skipped_rows else ""
     st.caption(formatting.plain(f"{found.total:,} problems: {counted}.{left}"))
-    head = [cells.column("Line", align="right"), cells.column("Column"), cells.column("Problem"),
-            cells.column("What to do"), cells.column("There it says")]  # fmt: skip
+    head = [cells.column("Line", align="right"), "Column", "Problem", "What to do", "Text in the file"]
     rows = [
-        {
-            "id": str(index),
-            "cells": [
-                formatting.count(each.line),
-                each.column or each.path,
-                {"text": each.message, "sub": formatting.words(each.code)},
-                each.hint,
-                {"text": each.sample, "mono": True} if each.sample else None,
-            ],
-        }
+        cells.row(
+            str(index),
+            formatting.count(each.line),
+            each.column or each.path,
+            {"text": each.message, "sub": formatting.words(each.code)},
+            each.hint,
+            {"text": each.sample, "mono": True} if each.sample else None,
+        )
         for index, each in enumerate(found.items)
     ]
     draw(cells.table("Problems", head, rows), key="problems")
@@ -49,17 +46,14 @@ def report(dataset: Dataset) -> None:
     live(_quality, every=settings().refresh_s if found.quality_status == "queued" else None)(dataset.id)
     st.subheader("Columns", anchor=False)
     names = [name for name in _measured(found.profile) if name not in SHORT]
-    head = [cells.column("Column"), cells.column("Type"),
-            *(cells.column(formatting.words(name), align="right") for name in names)]  # fmt: skip
+    head = ["Column", "Type", *(cells.column(formatting.words(name), align="right") for name in names)]
     rows = [
-        {
-            "id": str(each.get("name")),
-            "cells": [
-                cells.mono(each.get("name")),
-                cells.mono(each.get("type")),
-                *(formatting.as_text(each.get(name)) for name in names),
-            ],
-        }
+        cells.row(
+            str(each.get("name")),
+            cells.mono(each.get("name")),
+            cells.mono(each.get("type")),
+            *(formatting.as_text(each.get(name)) for name in names),
+        )
         for each in found.profile
     ]
     draw(cells.table("Columns", head, rows), key="report:columns")
@@ -75,18 +69,20 @@ def _quality(reference: str) -> None:
     found = api.client().datasets.report(reference)
     quality = found.quality
     if quality is None:
-        st.info("The rows are being looked at: duplicates, languages, personal data.", icon=":material/hourglass_top:")
+        st.info("The platform looks for duplicates, languages and personal data.", icon=":material/hourglass_top:")
         return
-    languages = ", ".join(f"{each['language']} {each['rows']:,}" for each in quality.get("languages", ()))
+    names = ((each["language"], each["rows"]) for each in quality.get("languages", ()))
+    # ISO 639-2 has `und` for a language that is not determined: a text too short to tell.
+    languages = ", ".join(f"{'not determined' if name == 'und' else name} {rows:,}" for name, rows in names)
     panels.facts(
         [
             ("Rows", formatting.count(quality.get("rows"))),
-            ("Looked at closely", formatting.count(quality.get("sampled_rows"))),
+            ("Rows sampled", formatting.count(quality.get("sampled_rows"))),
             ("Exact duplicates", formatting.count((quality.get("duplicates") or {}).get("rows"))),
             ("Near duplicates", formatting.count((quality.get("near_duplicates") or {}).get("rows"))),
             ("Empty rows", formatting.count(quality.get("empty_rows"))),
             ("Empty answers", formatting.count(quality.get("empty_answers"))),
-            ("Rows cut short", formatting.count(quality.get("cut_rows"))),
+            ("Rows that seem cut off", formatting.count(quality.get("cut_rows"))),
             ("Languages", languages or None),
             *_personal(quality.get("personal_data") or {}),
         ],
@@ -142,11 +138,11 @@ def _tokens(reference: str, first: TokenReport) -> None:
             ("Length, median", formatting.count(counts.p50_length)),
             ("Length, 95th percentile", formatting.count(counts.p95_length)),
             ("Longest row", formatting.count(counts.max_row_length)),
-            ("Learns to stop", "yes" if counts.stop_token_trained else "no"),
+            ("Learns when to stop", "yes" if counts.stop_token_trained else "no"),
         ],
         key="tokens:facts",
     )
-    st.caption("What the model reads; marked is what it learns.")
+    st.caption("What the model reads. It learns the marked text.")
     draw({"kind": "rendered", "rows": [_rendered(row) for row in counts.samples]}, key="tokens:rows")
 
 

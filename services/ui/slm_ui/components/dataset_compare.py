@@ -70,7 +70,7 @@ def _result(dataset: Dataset, first: DatasetComparison) -> None:
     if found.error is not None:
         st.error(formatting.plain(found.error.message), title="They could not be compared")
     elif found.report is None:
-        st.info("The rows of both are being read.", icon=":material/hourglass_top:")
+        st.info("The platform reads the rows of both.", icon=":material/hourglass_top:")
     else:
         _report(dataset, found, found.report)
 
@@ -80,14 +80,14 @@ def _report(dataset: Dataset, found: DatasetComparison, report: Report) -> None:
     rows, near = report["rows"], report["near"]
     panels.facts(
         [
-            ("Rows here", formatting.count(rows["left"])),
-            ("Rows there", formatting.count(rows["right"])),
+            ("Rows in this dataset", formatting.count(rows["left"])),
+            ("Rows in the other", formatting.count(rows["right"])),
             ("Whole row in both", formatting.count(report["common_rows"])),
-            ("Only here", formatting.count(report["removed_rows"])),
-            ("Only there", formatting.count(report["added_rows"])),
-            ("Same text there", _share(report["exact"]["rows"], rows["left"])),
+            ("Only in this one", formatting.count(report["removed_rows"])),
+            ("Only in the other", formatting.count(report["added_rows"])),
+            ("Same text in the other", _share(report["exact"]["rows"], rows["left"])),
             ("Nearly the same text", _near(near)),
-            ("Nearly means", f"similarity from {near['threshold']:.0%}"),
+            ("Nearly means", f"a similarity of {near['threshold']:.0%} or more"),
         ],
         key="compare:facts",
     )
@@ -97,7 +97,7 @@ def _report(dataset: Dataset, found: DatasetComparison, report: Report) -> None:
 
 def _near(found: Report) -> str:
     if not found["sampled_rows"]:
-        return "rows are too short"
+        return "not compared: rows are too short"
     return f"{found['rows']:,} of {found['sampled_rows']:,} looked at"
 
 
@@ -123,7 +123,7 @@ def _verdict(dataset: Dataset, found: DatasetComparison, report: Report) -> None
         st.success(f"No row has the same text in both, {looked}.", icon=":material/check:")
     if any(report["schema"].values()):
         st.caption(
-            "Rows are compared by the text of all columns: those that agree in the shared ones only do not count."
+            "Rows are compared by the text of all columns. Rows that agree only in the shared ones do not count."
         )
 
 
@@ -136,12 +136,12 @@ def _schema(schema: Report) -> None:
         st.caption("The same names and types in both.")
         return
     tones = {"added": "good", "removed": "bad", "changed": "warn"}
-    told = {"added": "only there", "removed": "only here", "changed": "another type"}
+    told = {"added": "only in the other", "removed": "only in this one", "changed": "another type"}
     rows = [
-        {"id": name, "cells": [cells.mono(name), cells.badge(told[kind], tone=tones[kind]), detail]}
+        cells.row(name, cells.mono(name), cells.badge(told[kind], tone=tones[kind]), detail)
         for name, detail, kind in changes
     ]
-    head = [cells.column("Column"), cells.column("Difference"), cells.column("Type, here to there")]
+    head = ["Column", "Difference", "Type in this one to the other"]
     draw(cells.table("Columns that differ", head, rows), key="compare:schema")
 
 
@@ -155,16 +155,14 @@ def _examples(dataset: Dataset, other_id: str, report: Report) -> None:
         [api.soon(_reader(identity, pair[side])) for identity, side in ((dataset.id, "left"), (other_id, "right"))]
         for _, pair in pairs
     ]
-    head = [cells.column("Match"), cells.column("Here"), cells.column("There")]
+    head = ["Match", "This dataset", "The other"]
     rows = [
-        {
-            "id": f"{kind}:{pair['left']}",
-            "cells": [
-                cells.badge("same text" if kind == "exact" else "nearly", tone="bad" if kind == "exact" else "warn"),
-                {"text": left.result(), "pre": True, "sub": f"row {pair['left'] + 1:,}"},
-                {"text": right.result(), "pre": True, "sub": f"row {pair['right'] + 1:,}"},
-            ],
-        }
+        cells.row(
+            f"{kind}:{pair['left']}",
+            cells.badge("same text" if kind == "exact" else "nearly", tone="bad" if kind == "exact" else "warn"),
+            {"text": left.result(), "pre": True, "sub": f"row {pair['left'] + 1:,}"},
+            {"text": right.result(), "pre": True, "sub": f"row {pair['right'] + 1:,}"},
+        )
         for (kind, pair), (left, right) in zip(pairs, asked, strict=True)
     ]
     draw(cells.table("Rows in both", head, rows), key="compare:examples")
@@ -182,15 +180,13 @@ def _reader(identity: str, row: int) -> Any:
 def _earlier(dataset: Dataset, found: Sequence[DatasetComparison]) -> None:
     st.subheader("Comparisons so far", anchor=False)
     rows = [
-        {
-            "id": each.id,
-            "cells": [
-                cells.link(each.other_name, "dataset", id=dataset.id, tab="Compare", comparison=each.id),
-                cells.status({"done": "ready"}.get(each.status, each.status)),
-                cells.moment(each.created_at),
-            ],
-        }
+        cells.row(
+            each.id,
+            cells.link(each.other_name, "dataset", id=dataset.id, tab="Compare", comparison=each.id),
+            cells.status({"done": "ready"}.get(each.status, each.status)),
+            cells.moment(each.created_at),
+        )
         for each in found
     ]
-    head = [cells.column("With"), cells.column("Status"), cells.column("Asked for")]
+    head = ["With", "Status", "Asked for"]
     draw(cells.table("Comparisons", head, rows), key="compare:earlier")

@@ -9,6 +9,8 @@ def wanted(kind: str, listed_at: str) -> str:
     """The id in the address; without one the page says where to find some and ends."""
     given = st.query_params.get("id", "").strip()
     if not given:
-        panels.empty(f"Which {kind}?", "The address names none.", key="identity:none", action=("Show all", listed_at))
+        panels.empty(
+            f"Which {kind}?", "The address has no id.", key="identity:none", action=("Show all of them", listed_at)
+        )
         st.stop()
     return given

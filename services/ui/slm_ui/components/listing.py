@@ -73,7 +73,7 @@ class Listing:
         page: Page[T],
         row: Callable[[T], dict[str, Any]],
         *,
-        columns: Sequence[dict[str, Any]],
+        columns: Sequence[cells.Column],
         label: str,
         **more: Any,
     ) -> None:
@@ -84,6 +84,7 @@ class Listing:
         trail: list[str | None] = st.session_state.get(self._trail, [])
         pages = {
             "number": number,
+            # Cursors only lead on: back goes by those this session came through, which a copied address does not have.
             "hasPrevious": number > 1 and len(trail) == number - 1,
             "hasNext": page.next_cursor is not None,
             "note": f"{len(page.items)} shown",

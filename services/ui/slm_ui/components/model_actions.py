@@ -11,7 +11,7 @@ from slm_ui.components.states import saved
 from slm_ui.navigation import go, href
 
 MAX_DATASETS = 100
-MAX_DESCRIPTION = 4000
+MAX_DESCRIPTION = 10_000
 
 
 def show(model: Model) -> None:

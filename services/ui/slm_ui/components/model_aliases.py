@@ -12,25 +12,23 @@ from slm_ui.components.states import saved
 from slm_ui.components.view import draw
 from slm_ui.formatting import plain
 
-MAX_ALIAS = 60
+MAX_ALIAS = 40
 
 
 def show(model: Model) -> None:
     """Where the aliases lead now, and their moves."""
     found = api.client().models.aliases(model.id)
     rows = [
-        {
-            "id": alias.name,
-            "cells": [
-                cells.badge(alias.name, tone="accent"),
-                cells.link(alias.model, "model", id=alias.model_id) if alias.model_id else alias.model,
-                cells.moment(alias.moved_at),
-            ],
-        }
+        cells.row(
+            alias.name,
+            cells.badge(alias.name, tone="accent"),
+            cells.link(alias.model, "model", id=alias.model_id) if alias.model_id else alias.model,
+            cells.moment(alias.moved_at),
+        )
         for alias in found.aliases
     ]
     if rows:
-        head = [cells.column("Alias"), cells.column("Leads to"), cells.column("Since")]
+        head = ["Alias", "Leads to", "Since"]
         draw(cells.table("Aliases", head, rows), key="aliases")
     else:
         panels.empty("No aliases yet", "An alias is a name that can move, such as production.", key="aliases:none")

@@ -17,18 +17,15 @@ def show(model: Model, files: Sequence[Mapping[str, Any]]) -> None:
     """Archives of all or a part, and each file with its hash."""
     _archives(model, files)
     rows = [
-        {
-            "id": file["path"],
-            "cells": [
-                {"text": file["path"], "mono": True, "href": downloads.file_url(model.id, file["path"]),
-                 "download": True},
-                formatting.size(file["size_bytes"]),
-                cells.mono(file["sha256"]),
-            ],
-        }
+        cells.row(
+            file["path"],
+            cells.mono(file["path"]) | {"href": downloads.file_url(model.id, file["path"]), "download": True},
+            formatting.size(file["size_bytes"]),
+            cells.mono(file["sha256"]),
+        )
         for file in files
-    ]  # fmt: skip
-    head = [cells.column("File"), cells.column("Size", align="right"), cells.column("SHA-256")]
+    ]
+    head = ["File", cells.column("Size", align="right"), "SHA-256"]
     draw(cells.table("Files", head, rows), key="files")
 
 
@@ -43,7 +40,7 @@ def _archives(model: Model, files: Sequence[Mapping[str, Any]]) -> None:
                      total - adapter),
             _archive(model, "adapter", "Adapter only", "The LoRA weights, for PEFT on top of the base model.", adapter),
         ]  # fmt: skip
-    head = [cells.column("Archive"), cells.column("What is in it"), cells.column("Size", align="right")]
+    head = ["Archive", "What is in it", cells.column("Size", align="right")]
     draw(cells.table("Archives", head, rows), key="files:archives")
     told = "Each archive is a tar file. It unpacks to a folder in the layout of Hugging Face."
     st.caption(told)
@@ -52,4 +49,4 @@ def _archives(model: Model, files: Sequence[Mapping[str, Any]]) -> None:
 
 def _archive(model: Model, part: str, name: str, told: str, size_bytes: int) -> dict[str, Any]:
     link = {"text": name, "href": downloads.model_url(model.id, part=part), "download": True}
-    return {"id": part, "cells": [link, told, formatting.size(size_bytes)]}
+    return cells.row(part, link, told, formatting.size(size_bytes))

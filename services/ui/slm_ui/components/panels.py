@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import streamlit as st
+
 from slm_client.models import LogLine
 from slm_ui.components.cells import Cell
 from slm_ui.components.view import draw
-from slm_ui.navigation import href
+from slm_ui.navigation import go, href
 
 
 def head(
@@ -14,6 +16,15 @@ def head(
 ) -> None:
     """The head of a page."""
     draw({"kind": "head", "title": title, "text": text, "crumbs": list(crumbs), "badges": list(badges)}, key=key)
+
+
+def head_of_work(title: str, text: str) -> None:
+    """The head of a page from which a training is begun."""
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    with left:
+        head(title, text=text)
+    if right.button("Train model", type="primary", icon=":material/rocket_launch:", width="stretch"):
+        go(href("train"))
 
 
 def facts(items: Sequence[tuple[str, Cell]], *, key: str) -> None:

@@ -67,15 +67,15 @@ def _report(report: dict[str, Any]) -> None:
             ("Rows left out", formatting.count(tokens.get("dropped_rows"))),
             ("Trained tokens per epoch", formatting.count(tokens.get("trained_tokens"))),
             ("Longest row", f"{formatting.count(tokens.get('max_row_length'))} tokens"),
-            ("Learns to stop", "yes" if tokens.get("stop_token_trained") else "no"),
+            ("Learns when to stop", "yes" if tokens.get("stop_token_trained") else "no"),
         ],
         key="plan:facts",
     )
     chosen = report.get("chosen") or {}
     if chosen:
-        head = [cells.column("Chosen for this machine"), cells.column("Value"), cells.column("Why")]
+        head = ["Chosen for this machine", "Value", "Why"]
         rows = [
-            {"id": name, "cells": [formatting.words(name), formatting.as_text(each.get("value")), each.get("reason")]}
+            cells.row(name, formatting.words(name), formatting.as_text(each.get("value")), each.get("reason"))
             for name, each in chosen.items()
         ]
         draw(cells.table("Chosen", head, rows), key="plan:chosen")

@@ -29,24 +29,22 @@ def show(model: Model) -> None:
         rival = f" in place of {check.rival}" if check.rival else ""
         st.caption(plain(f"To become champion{rival} every condition has to hold."))
         rows = [
-            {
-                "id": str(each.get("condition")),
-                "cells": [
-                    formatting.words(each.get("condition")),
-                    cells.badge("holds", tone="good") if each.get("holds") else cells.badge("fails", tone="bad"),
-                    each.get("finding"),
-                ],
-            }
+            cells.row(
+                str(each.get("condition")),
+                formatting.words(each.get("condition")),
+                cells.badge("holds", tone="good") if each.get("holds") else cells.badge("fails", tone="bad"),
+                each.get("finding"),
+            )
             for each in check.conditions
         ]
-        head = [cells.column("Condition"), cells.column(""), cells.column("What was found")]
+        head = ["Condition", "", "What was found"]
         draw(cells.table("Conditions", head, rows), key="promotion:conditions")
         with st.container(horizontal=True):
             if st.button("Make it champion", type="primary", key="promote", disabled=not check.allowed):
                 with saved("It was not promoted"):
                     client.models.promote(model.id)
                 st.rerun()
-            if not check.allowed and st.button("Promote nevertheless", icon=":material/gavel:", key="promote:force"):
+            if not check.allowed and st.button("Promote anyway", icon=":material/gavel:", key="promote:force"):
                 _by_force(model, [formatting.words(each["condition"]) for each in check.conditions
                                   if not each.get("holds")])  # fmt: skip
     _verify(model)
@@ -58,7 +56,7 @@ def _by_force(model: Model, failed: Sequence[str]) -> None:
     """Against the policy, by an administrator, with a reason that is kept with the move of the alias."""
     st.warning(plain(f"What does not hold: {', '.join(failed)}."), icon=":material/warning:")
     reason = st.text_area("Reason", key="promote:reason", max_chars=MAX_REASON, height=90,
-                          placeholder="Why is it right nevertheless?")  # fmt: skip
+                          placeholder="Why is it right all the same?")  # fmt: skip
     st.caption("The reason and the findings are kept with the promotion; everybody can read them under Aliases.")
     if st.button(f"Promote {plain(model.name)}", type="primary", key="promote:forced", disabled=not reason.strip()):
         with saved("It was not promoted"):

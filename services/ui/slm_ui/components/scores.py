@@ -33,13 +33,13 @@ def compared(columns: Sequence[Column], *, key: str) -> None:
     """One row per metric; with two columns the change from the first to the second is told."""
     names = {name for _, metrics, _ in columns for name in metrics}
     order = sorted(names, key=_place)
-    head = [cells.column("Metric"), *(cells.column(title, align="right") for title, _, _ in columns)]
+    head = ["Metric", *(cells.column(title, align="right") for title, _, _ in columns)]
     if len(columns) == 2:
         head.append(cells.column("Change", align="right"))
-    rows = [{"id": name, "cells": [_name(name), *_values(name, columns)]} for name in order]
-    links = {"id": "", "cells": ["Evaluation", *(cells.short(identity, "evaluation") for _, _, identity in columns)]}
+    rows = [cells.row(name, _name(name), *_values(name, columns)) for name in order]
+    links = cells.row("", "Evaluation", *(cells.short(identity, "evaluation") for _, _, identity in columns))
     if len(columns) == 2:
-        links["cells"].append({"text": ""})  # type: ignore[attr-defined]
+        links["cells"].append({"text": ""})
     draw(cells.table("Metrics", head, [*rows, links]), key=key)
 
 
@@ -92,7 +92,7 @@ def lower_is_better(name: str) -> bool:
 def with_intervals(comparison: EvaluationComparison, *, key: str) -> None:
     """Two evaluations of the same rows: every metric, its difference, and the interval that the difference lies in."""
     head = [
-        cells.column("Metric"),
+        "Metric",
         cells.column(f"{comparison.first.model.name} (base)", align="right"),
         cells.column(comparison.second.model.name, align="right"),
         cells.column("Change", align="right"),
@@ -104,7 +104,7 @@ def with_intervals(comparison: EvaluationComparison, *, key: str) -> None:
     ]
     links = [cells.short(each.id, "evaluation") for each in (comparison.first, comparison.second)]
     blank = {"text": ""}
-    draw(cells.table("Metrics", head, [*rows, {"id": "", "cells": ["Evaluation", *links, blank, blank]}]), key=key)
+    draw(cells.table("Metrics", head, [*rows, cells.row("", "Evaluation", *links, blank, blank)]), key=key)
 
 
 def _compared(metric: ComparedMetric) -> list[cells.Cell]:

@@ -20,6 +20,7 @@ def tabs(parts: Mapping[str, Part]) -> None:
     """The same within a part of a page that is live by itself. Which one is open stands in the address."""
     names = list(parts)
     for place, part in zip(st.tabs(names, **bound(TAB, default=names[0], among=names)), parts.values(), strict=True):
+        # Streamlit makes every tab unless told otherwise: each would ask the platform for what nobody looks at.
         if place.open:
             with place:
                 part()

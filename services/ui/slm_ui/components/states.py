@@ -45,7 +45,8 @@ def tell(error: SlmError, *, what: str | None = None) -> None:
     lines += [f"- **{plain(words(entry.field))}**: {plain(entry.message)}" for entry in error.errors]
     if hint := linked_hint_of(error):
         lines.append(hint)
-    title = what or ("The platform does not answer" if api.is_away(error) else "This did not work")
+    refused = "Not found" if error.status == NOT_FOUND else "This did not work"
+    title = what or ("The platform does not answer" if api.is_away(error) else refused)
     st.error("\n\n".join(lines), title=title, icon=":material/error:")
     if error.request_id:
         st.caption(f"`{error.code}` · request `{error.request_id}`")
@@ -65,7 +66,7 @@ def _look_again() -> None:
 
 @contextmanager
 def saved(what: str) -> Iterator[None]:
-    """Something that changes the platform: a refusal is told in place and what was entered stays."""
+    """Something that changes the platform: a refusal is shown in place, and what was entered stays."""
     try:
         yield
     except SlmError as error:

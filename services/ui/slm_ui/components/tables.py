@@ -27,19 +27,17 @@ def experiments(items: Sequence[Experiment], *, key: str) -> None:
 
 def experiment_row(item: Experiment) -> dict[str, Any]:
     """One experiment."""
-    return {
-        "id": item.id,
-        "label": item.name,
-        "cells": [
-            cells.link(item.name or "unnamed", "experiment", id=item.id),
-            experiment_status(item),
-            cells.model(item.base_model),
-            cells.dataset(item.training_dataset),
-            formatting.number(final_loss(item)),
-            cells.moment(item.created_at),
-            cells.moment(item.completed_at),
-        ],
-    }
+    return cells.row(
+        item.id,
+        cells.link(item.name or "unnamed", "experiment", id=item.id),
+        experiment_status(item),
+        cells.model(item.base_model),
+        cells.dataset(item.training_dataset),
+        formatting.number(final_loss(item)),
+        cells.moment(item.created_at),
+        cells.moment(item.completed_at),
+        label=item.name,
+    )
 
 
 def final_loss(item: Experiment) -> float | None:
@@ -85,16 +83,14 @@ def evaluations(items: Sequence[Evaluation], *, key: str) -> None:
 def evaluation_row(item: Evaluation) -> dict[str, Any]:
     """One evaluation."""
     is_running = not item.is_finished and item.progress is not None
-    return {
-        "id": item.id,
-        "label": f"{item.model.name} on {item.dataset.name}",
-        "cells": [
-            cells.short(item.id, "evaluation"),
-            cells.status(item.status, bar=item.progress if is_running else None),
-            cells.model(item.model),
-            cells.dataset(item.dataset),
-            formatting.number(item.metrics.get("loss")),
-            scores.value_of("exact_match", item.metrics.get("exact_match")),
-            cells.moment(item.created_at),
-        ],
-    }
+    return cells.row(
+        item.id,
+        cells.short(item.id, "evaluation"),
+        cells.status(item.status, bar=item.progress if is_running else None),
+        cells.model(item.model),
+        cells.dataset(item.dataset),
+        formatting.number(item.metrics.get("loss")),
+        scores.value_of("exact_match", item.metrics.get("exact_match")),
+        cells.moment(item.created_at),
+        label=f"{item.model.name} on {item.dataset.name}",
+    )

@@ -25,6 +25,7 @@ def send(file: Any, **fields: Any) -> Dataset:
     """
     bar = st.progress(0.0, text="Sending")
     transfer = Transfer(file.size, lambda share, told: bar.progress(share, text=told))
+    # Streamlit holds the file in memory; the client reads parts from a path, and again when one has to be repeated.
     with tempfile.TemporaryDirectory(prefix="slm-upload-") as folder:
         path = Path(folder) / (PurePath(file.name).name or "upload")
         with path.open("wb") as target:

@@ -116,7 +116,7 @@ def show_problems(draft: Draft, names: Sequence[str]) -> None:
         if name in draft.problems:
             told = f"{LABELS[name]} {draft.problems[name]}."
             # Something that was never filled in is no mistake yet.
-            st.caption(told if draft.problems[name] == "is needed" else f":red[{formatting.plain(told)}]")
+            st.caption(told if draft.problems[name] == "is required" else f":red[{formatting.plain(told)}]")
 
 
 def _text(name: str, *, placeholder: str) -> None:
@@ -163,7 +163,7 @@ def _dataset_facts(item: Dataset) -> None:
         [
             ("Dataset", cells.link(item.name, "dataset", id=item.id)),
             ("Rows", formatting.count(item.rows)),
-            ("Rows are", item.row_format),
+            ("Row format", item.row_format),
             ("Size", formatting.size(item.size_bytes)),
             ("Added", cells.moment(item.created_at)),
         ],
