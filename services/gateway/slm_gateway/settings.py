@@ -22,8 +22,10 @@ class GatewaySettings(ServiceSettings):
     allow_remote: bool = False
     connect_timeout_s: float = Field(default=1.5, gt=0)
     answer_timeout_s: float = Field(default=60.0, gt=0)
+    # A service answers an upload only once the file is stored and hashed.
     upload_answer_timeout_s: float = Field(default=600.0, gt=0)
     max_upstream_connections: int = Field(default=1000, ge=1)
+    # Each has a consumer of its own in NATS.
     max_live_readers: int = Field(default=256, ge=1)
 
     @model_validator(mode="after")

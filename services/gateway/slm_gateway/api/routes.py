@@ -15,6 +15,7 @@ from slm_gateway.service.overview import overview
 from slm_shared.http.access import Public, Viewer
 from slm_shared.http.routing import router
 
+# Proxies close connections on which nothing was sent for 30 to 60 s.
 KEEP_ALIVE_S = 15.0
 
 routes = router(tags=["platform"])
@@ -51,6 +52,7 @@ async def follow_events(
     """
     start = await feed.position(after=last_event, from_start=not follow)
     events = feed.read(after=start, subjects=types, follow=follow)
+    # nginx would hold events back until it has a buffer full of them.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_as_text(events, start), media_type="text/event-stream", headers=headers)
 

@@ -20,6 +20,7 @@ from slm_shared.identity.principal import HEADER, Principal
 log = structlog.get_logger()
 
 PATH = re.compile(r"/api/experiments/(?P<experiment>[0-9A-Fa-f-]{36})/socket")
+# RFC 6455 and its registry; codes from 4000 are the application's own.
 POLICY_VIOLATION, NOT_FOUND, TRY_AGAIN = 1008, 4404, 1013
 
 
@@ -47,6 +48,7 @@ class ProgressSockets:
         finally:
             relay.cancel()
             gone.cancel()
+            # Cancelled tasks end only when they run again: the response has to be closed before this returns.
             await asyncio.wait({relay, gone})
 
     def _is_foreign(self, headers: Headers) -> bool:

@@ -24,6 +24,7 @@ def is_foreign_name(host_header: str) -> bool:
 
 def is_foreign_write(method: str, *, origin: str | None, host_header: str) -> bool:
     """Whether a browser sends a changing request for a page of another origin (cross-site request forgery)."""
+    # Programs send no Origin; browsers do with every request that changes something.
     if origin is None or method in SAFE_METHODS:
         return False
     return urlsplit(origin).netloc.lower() != host_header.lower()

@@ -7,29 +7,10 @@ principal that the gateway signs and nothing else, and must not even see what a 
 from collections.abc import Iterable
 
 HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding"
+    b" upgrade".split()
 )
-IDENTITY = frozenset(
-    {
-        b"authorization",
-        b"cookie",
-        b"forwarded",
-        b"remote-user",
-        b"slm-principal",
-        b"x-client-cert",
-        b"x-real-ip",
-    }
-)
+IDENTITY = frozenset(b"authorization cookie forwarded remote-user slm-principal x-client-cert x-real-ip".split())
 IDENTITY_PREFIXES = (b"x-auth", b"x-forwarded-", b"x-remote-", b"x-role", b"x-slm-", b"x-user")
 SET_HERE = frozenset({b"host", b"expect", b"x-request-id", b"traceparent"})
 NOT_UPSTREAM = HOP_BY_HOP | IDENTITY | SET_HERE

@@ -29,6 +29,7 @@ class ApiDescription:
 
     async def merged(self, own: Document) -> Document:
         """The merged document; `own` is the gateway's part. Services never reached are named in `x-unavailable`."""
+        # Of many readers that find it out of date one asks the services, and the others wait for its answer.
         async with self._refreshing:
             if time.monotonic() >= self._fresh_until:
                 await self._refresh()

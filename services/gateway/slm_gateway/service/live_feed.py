@@ -23,6 +23,7 @@ CONNECT_TIMEOUT_S = 2.0
 BATCH = 64
 QUIET_S = 5.0
 HEARTBEAT_S = 2.0
+# The server removes the consumer of a reader that ended without a word, e.g. with a crash of the gateway.
 FORGOTTEN_AFTER_S = 60.0
 REBIND_DELAY_S = 0.5
 
@@ -112,6 +113,7 @@ class LiveFeed:
                 if not messages:
                     yield None
                 for message in messages:
+                    # A gap: some were sent on a connection that broke. The next consumer begins before it.
                     if message.metadata.sequence.consumer != expected:
                         return
                     expected += 1

@@ -11,6 +11,7 @@ from slm_gateway.service.upstreams import Upstreams
 from slm_shared.identity.principal import Principal
 
 PAGE_SIZE = 100
+# Counting is bounded, so that the overview stays quick on a platform with many thousands of experiments.
 MAX_PAGES = 5
 RECENT = 5
 

@@ -73,6 +73,8 @@ class Upstreams:
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
+                # Bodies pass as they are; a cookie of one caller must never go out with another's request; and services
+                # see the caller's headers, not those that aiohttp would make up.
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
@@ -81,4 +83,5 @@ class Upstreams:
 
     def _timeout(self, answer_timeout_s: float) -> aiohttp.ClientTimeout:
         connect_s = self._settings.connect_timeout_s
+        # No limit on the whole: a download or a live feed may take hours, as long as it goes on.
         return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s, sock_read=answer_timeout_s)
