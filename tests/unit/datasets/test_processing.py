@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from slm_datasets.analysis.profiling import profile
 from tests.support.processing import problem_of, process
 
 ROWS: list[dict[str, Any]] = [{"prompt": f"p{n}", "completion": f"c{n}", "n": n} for n in range(50)]
@@ -138,3 +139,8 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_compressed_bytes_are_no_text(tmp_path: Path) -> None:
     assert problem_of(tmp_path, gzip.compress(JSONL), "jsonl").code in {"invalid_utf8", "control_characters"}
+
+
+def test_there_are_no_more_distinct_values_than_rows(tmp_path: Path) -> None:
+    pl.DataFrame({"prompt": [f"say {number}" for number in range(80)], "n": range(80)}).write_parquet(tmp_path / "rows")
+    assert max(column["distinct"] for column in profile(tmp_path / "rows")) <= 80

@@ -31,17 +31,20 @@ def profile(path: Path) -> list[dict[str, Any]]:
 def _statistics(index: int, name: str, kind: pl.DataType) -> list[pl.Expr]:
     column = pl.col(name)
     found = {"nulls": column.null_count()}
+    # An estimate of a few percent, which may come out above what there can be.
+    distinct = pl.min_horizontal(column.approx_n_unique(), pl.len())
     if kind == pl.String:
         length = column.str.len_chars()
-        found |= {"distinct": column.approx_n_unique(), "empty": (column.str.strip_chars() == "").sum()}
+        found |= {"distinct": distinct, "empty": (column.str.strip_chars() == "").sum()}
         found |= _lengths(length)
     elif kind.is_numeric():
-        found |= {"distinct": column.approx_n_unique(), "min": column.min(), "max": column.max()}
+        found |= {"distinct": distinct, "min": column.min(), "max": column.max()}
         found |= {"mean": column.mean(), "std": column.std()}
     elif kind == pl.Boolean:
         found |= {"true": column.sum()}
     elif isinstance(kind, pl.List):
         found |= {f"items_{name}": each for name, each in _lengths(column.list.len()).items()}
+    # By number: names of columns may be anything, so one joined to a key could be the name of another column.
     return [expression.alias(f"{index}\0{key}") for key, expression in found.items()]
 
 
