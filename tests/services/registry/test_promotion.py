@@ -190,3 +190,15 @@ async def test_a_model_from_before_signatures_is_signed_by_an_administrator_if_i
     assert (await client.post("/api/models/commands-v3:sign")).json()["intact"] is False
     assert (await model(client, "commands-v3"))["signature"] == "x.y.z"
     await database.close()
+
+
+async def test_a_check_does_not_wait_for_a_move_of_the_alias(
+    client: httpx2.AsyncClient, versions: list[ModelRegistered], settings: RegistrySettings
+) -> None:
+    assert (await promote(client, "commands-v1")).status_code == 200
+    database = Database(settings.database_url)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE alias SET moved_at = clock_timestamp() WHERE name = 'champion'"))
+        answer = await client.get("/api/models/commands-v2/promotion")
+        assert (answer.status_code, answer.json()["rival"]) == (200, "commands-v1")
+    await database.close()

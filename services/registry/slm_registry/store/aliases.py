@@ -26,8 +26,9 @@ async def aliases_of_model(session: AsyncSession, model_id: UUID) -> Sequence[st
 
 
 async def find_alias(session: AsyncSession, family: str, name: str) -> AliasRow | None:
-    """An alias, locked for the caller's transaction."""
-    statement = select(AliasRow).where(AliasRow.family == family, AliasRow.name == name).with_for_update()
+    """An alias; who moves it holds the lock of its family (`lock_family`)."""
+    statement = select(AliasRow).where(AliasRow.family == family, AliasRow.name == name)
+    # What the session read before it had the lock may be out of date.
     return await session.scalar(statement.execution_options(populate_existing=True))
 
 
