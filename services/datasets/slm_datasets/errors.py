@@ -1,13 +1,6 @@
 """Errors of the datasets service that a user sees."""
 
-from slm_shared.errors import (
-    ConflictError,
-    InvalidError,
-    MalformedError,
-    NotFoundError,
-    TooLargeError,
-    UnsupportedTypeError,
-)
+from slm_shared.errors import ConflictError, InvalidError, NotFoundError, UnsupportedTypeError
 
 
 class DatasetNotFoundError(NotFoundError):
@@ -76,18 +69,6 @@ class FileEmptyError(InvalidError):
     code = "file_empty"
 
 
-class FileMissingError(InvalidError):
-    """The form has no file."""
-
-    code = "file_missing"
-
-
-class FileTooLargeError(TooLargeError):
-    """The upload is larger than allowed."""
-
-    code = "too_large"
-
-
 class FileTypeError(UnsupportedTypeError):
     """The name's suffix is none of the accepted formats."""
 
@@ -98,12 +79,6 @@ class FileMismatchError(UnsupportedTypeError):
     """The content does not match the suffix of the name."""
 
     code = "type_mismatch"
-
-
-class MultipartInvalidError(MalformedError):
-    """The form cannot be read."""
-
-    code = "multipart_invalid"
 
 
 class UploadNotFoundError(NotFoundError):

@@ -1,6 +1,6 @@
-"""What may go wrong with models, as a user is told."""
+"""Errors of the registry that a user sees."""
 
-from slm_shared.errors import ConflictError, InvalidError, MalformedError, NotFoundError, TooLargeError
+from slm_shared.errors import ConflictError, InvalidError, NotFoundError
 
 
 class ModelNotFoundError(NotFoundError):
@@ -61,24 +61,6 @@ class NothingToRollBackError(ConflictError):
     """The family has no earlier champion that is still there."""
 
     code = "nothing_to_roll_back"
-
-
-class MultipartInvalidError(MalformedError):
-    """The form of an upload cannot be read."""
-
-    code = "multipart_invalid"
-
-
-class ArchiveMissingError(InvalidError):
-    """The form has no archive."""
-
-    code = "file_missing"
-
-
-class ArchiveTooLargeError(TooLargeError):
-    """The archive, or what is in it, is larger than allowed."""
-
-    code = "too_large"
 
 
 class ArchiveInvalidError(InvalidError):

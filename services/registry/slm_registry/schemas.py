@@ -125,13 +125,13 @@ class ModelEdit(Body):
 class UploadFields(Body):
     """The fields of an uploaded model; with `base_model` it counts as fine-tuned from that.
 
-    `source` says where its files came from, such as `hf:owner/name@commit`.
+    `source` says where its files came from, such as `hf:owner/name@commit`. The form sends each tag as a field `tag`.
     """
 
     family: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80), AfterValidator(_no_version)]
     base_model: Annotated[str, Field(max_length=200)] | None = None
     description: Annotated[str, Field(max_length=10_000)] | None = None
-    tags: Tags = Field(default_factory=list)
+    tags: Tags = Field(default_factory=list, validation_alias="tag")
     source: Annotated[str, Field(pattern=r"^[a-z]+:[\x21-\x7e]+$", max_length=300)] | None = None
 
 
@@ -317,31 +317,6 @@ class Reproduction(BaseModel):
     precision: str | None
     code_version: str | None
     manifest_sha256: str
-
-
-class LineageNode(BaseModel):
-    """A dataset, run, experiment, attempt, model, evaluation or alias."""
-
-    id: str
-    type: str
-    name: str
-
-
-class LineageEdge(BaseModel):
-    """`source` led to `target`; `at` is when the registry learned of it."""
-
-    source: str
-    target: str
-    relation: str
-    at: datetime | None = None
-
-
-class Lineage(BaseModel):
-    """Where a model comes from and what it scored, as a graph."""
-
-    nodes: list[LineageNode]
-    edges: list[LineageEdge]
-    truncated: bool = False
 
 
 class ContainingModels(BaseModel):

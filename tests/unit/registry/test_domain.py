@@ -14,7 +14,7 @@ from slm_registry.domain import (
     parameters_in,
     parse_model_name,
 )
-from slm_registry.domain.graph import Edge, Graph, Node
+from slm_registry.domain.graph import Lineage, LineageEdge, LineageNode
 from slm_registry.settings import packaged_models
 
 FAMILIES = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True)
@@ -69,7 +69,9 @@ def test_an_architecture_is_what_the_config_says_and_no_more() -> None:
 
 
 def test_a_flowchart_has_a_line_for_each_node_and_edge() -> None:
-    graph = Graph((Node("d", "dataset", "orders-v1"), Node("r", "run", "Run 1")), (Edge("d", "r", "trains"),))
+    graph = Lineage(
+        (LineageNode("d", "dataset", "orders-v1"), LineageNode("r", "run", "Run 1")), (LineageEdge("d", "r", "trains"),)
+    )
     assert graph.mermaid() == (
         'flowchart LR\n  n0["dataset<br>orders-v1"]\n  n1["run<br>Run 1"]\n  n0 -- trains --> n1\n'
     )
@@ -78,7 +80,7 @@ def test_a_flowchart_has_a_line_for_each_node_and_edge() -> None:
 @settings(deadline=None)
 @given(st.text())
 def test_no_name_breaks_out_of_a_flowchart(name: str) -> None:
-    lines = Graph((Node("x", "run", name),), ()).mermaid().split("\n")
+    lines = Lineage((LineageNode("x", "run", name),), ()).mermaid().split("\n")
     assert lines[0] == "flowchart LR"
     assert lines[2:] == [""]
     label = lines[1].removeprefix('  n0["run<br>').removesuffix('"]')

@@ -7,10 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse
 
 from slm_datasets.api.dependencies import Filters, Settings
-from slm_datasets.api.form import read_form
-from slm_datasets.schemas import Dataset, DatasetSort, Problems, ReadingFields, Split, SplitRequest
+from slm_datasets.schemas import Dataset, DatasetSort, Problems, ReadingFields, Split, SplitRequest, UploadFields
 from slm_datasets.service import reading, uploading, versions
+from slm_shared.errors import Hint
 from slm_shared.http.access import Member, Viewer
+from slm_shared.http.forms import read_form
 from slm_shared.http.idempotency import Idempotency
 from slm_shared.http.paging import Page, PageQuery
 from slm_shared.http.routing import Objects, OpenRead, ReadSession, WriteSession, router
@@ -52,8 +53,9 @@ async def upload_dataset(
     The file goes to the object store as it arrives, and nothing refers to it before it is complete.
     """
     async with uploading.receiving(objects, owner=principal.subject) as upload:
-        form = await read_form(request, max_bytes=settings.max_upload_bytes, sink=upload.write)
-        canonical = upload.describe(form.fields(), form.file_name or "")
+        limit = settings.max_upload_bytes
+        form = await read_form(request, max_bytes=limit, sink=upload.write, hint=Hint.UPLOAD_IN_PARTS)
+        canonical = upload.describe(form.checked(UploadFields), form.file_name or "")
         if (stored := await once.stored(of=canonical)) is not None:
             return stored
         async with read() as session:

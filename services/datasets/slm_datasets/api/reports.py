@@ -43,13 +43,13 @@ async def request_token_report(
 @routes.get("/api/datasets/{reference}/token_reports")
 async def list_token_reports(reference: str, _: Viewer, session: ReadSession, query: PageQuery) -> Page[TokenReport]:
     """Token reports of a dataset, newest first."""
-    return await examining.list_token_reports(session, reference, query)
+    return await examining.list_examinations(session, reference, TokenReport, query)
 
 
 @routes.get("/api/datasets/{reference}/token_reports/{report_id}")
 async def get_token_report(reference: str, report_id: UUID, _: Viewer, session: ReadSession) -> TokenReport:
     """One token report."""
-    return await examining.get_token_report(session, reference, report_id)
+    return await examining.get_examination(session, reference, TokenReport, report_id)
 
 
 @routes.post("/api/datasets/{reference}/comparisons", status_code=202, response_model=Comparison)
@@ -66,13 +66,13 @@ async def request_comparison(reference: str, body: ComparisonRequest, _: Member,
 @routes.get("/api/datasets/{reference}/comparisons")
 async def list_comparisons(reference: str, _: Viewer, session: ReadSession, query: PageQuery) -> Page[Comparison]:
     """Comparisons of a dataset with others, newest first."""
-    return await examining.list_comparisons(session, reference, query)
+    return await examining.list_examinations(session, reference, Comparison, query)
 
 
 @routes.get("/api/datasets/{reference}/comparisons/{comparison_id}")
 async def get_comparison(reference: str, comparison_id: UUID, _: Viewer, session: ReadSession) -> Comparison:
     """One comparison."""
-    return await examining.get_comparison(session, reference, comparison_id)
+    return await examining.get_examination(session, reference, Comparison, comparison_id)
 
 
 @routes.get("/api/datasets/{reference}/card", response_class=PlainTextResponse)

@@ -8,11 +8,11 @@ from fastapi import Header, Path, Request
 from starlette.responses import JSONResponse
 
 from slm_datasets.api.dependencies import Uploads
-from slm_datasets.api.form import read_part
 from slm_datasets.domain.states import UploadStatus
 from slm_datasets.schemas import CompleteRequest, Dataset, UploadPart, UploadRequest, UploadState
 from slm_datasets.service import upload_parts
 from slm_shared.http.access import Member
+from slm_shared.http.forms import FileTooLargeError
 from slm_shared.http.idempotency import Idempotency
 from slm_shared.http.routing import OpenRead, OpenWrite, router
 from slm_shared.storage.ids import new_id
@@ -56,8 +56,18 @@ async def put_part(
     """Store one part, sent as the body of the request; sending it again replaces it."""
     async with read() as session:
         upload = await upload_parts.get_upload(session, upload_id, owner=principal.subject, status=UploadStatus.OPEN)
-    data = await read_part(request, max_bytes=upload.part_bytes)
+    data = await _read(request, max_bytes=upload.part_bytes)
     return await uploads.put(upload, number, data, sha256=checksum)
+
+
+async def _read(request: Request, *, max_bytes: int) -> bytes:
+    """The body of a request. Raises FileTooLargeError as soon as the limit is crossed."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > max_bytes:
+            raise FileTooLargeError(f"A part of this upload has {max_bytes} bytes at most.")
+    return bytes(data)
 
 
 @routes.post("/api/datasets/uploads/{upload_id}:complete", status_code=202, response_model=Dataset)

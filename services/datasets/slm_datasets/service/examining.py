@@ -1,6 +1,7 @@
 """Requesting examinations of datasets, and reading their reports."""
 
-from typing import Any
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -10,13 +11,16 @@ from slm_datasets import store
 from slm_datasets.domain.rows import COLUMNS, IMAGES
 from slm_datasets.domain.states import JobKind, JobStatus
 from slm_datasets.errors import NotTrainableError, ReportNotFoundError
-from slm_datasets.schemas import Comparison, Report, TokenReport
+from slm_datasets.schemas import Comparison, Job, Report, TokenReport
 from slm_datasets.service import reading
 from slm_datasets.service.tokenizers import Model
 from slm_datasets.tables import JobRow
 from slm_shared.http.paging import Page, PageRequest
 from slm_shared.http.sorting import page_of_sorted
 from slm_shared.storage.database import PUBLISHES
+
+E = TypeVar("E", bound=Job)
+KINDS: dict[type[Job], JobKind] = {TokenReport: JobKind.TOKENS, Comparison: JobKind.COMPARISON}
 
 
 class TokenParams(BaseModel):
@@ -41,8 +45,9 @@ async def request_token_report(session: AsyncSession, reference: str, model: Mod
     key = f"{model.id}:{max_length}"
     params = TokenParams(model_id=str(model.id), model_name=model.name, max_length=max_length).model_dump()
     job = await store.request_job(session, dataset.id, JobKind.TOKENS, key=key, params=params)
+    # Wakes the work queue when this is committed.
     session.info[PUBLISHES] = True
-    return _token_report(job)
+    return _shown(TokenReport, job)
 
 
 async def request_comparison(session: AsyncSession, reference: str, other: str) -> Comparison:
@@ -50,40 +55,26 @@ async def request_comparison(session: AsyncSession, reference: str, other: str) 
     left, right = [await reading.get_processed(session, each) for each in (reference, other)]
     params = {"other_id": str(right.id), "other_name": right.name}
     job = await store.request_job(session, left.id, JobKind.COMPARISON, key=str(right.id), params=params)
+    # Wakes the work queue when this is committed.
     session.info[PUBLISHES] = True
-    return _comparison(job)
+    return _shown(Comparison, job)
 
 
-async def list_token_reports(session: AsyncSession, reference: str, query: PageRequest) -> Page[TokenReport]:
-    """Token reports of a dataset, newest first. Raises DatasetNotFoundError."""
+async def list_examinations(session: AsyncSession, reference: str, kind: type[E], query: PageRequest) -> Page[E]:
+    """Examinations of one kind of a dataset, newest first. Raises DatasetNotFoundError."""
     dataset = await reading.get_dataset(session, reference)
-    found = await store.list_jobs(session, query, dataset.id, JobKind.TOKENS)
-    return page_of_sorted(found, query, store.NEWEST_JOBS_FIRST, key=lambda row: row.id, show=_token_report)
+    found = await store.list_jobs(session, query, dataset.id, KINDS[kind])
+    show = partial(_shown, kind)
+    return page_of_sorted(found, query, store.NEWEST_JOBS_FIRST, key=lambda row: row.id, show=show)
 
 
-async def get_token_report(session: AsyncSession, reference: str, report_id: UUID) -> TokenReport:
-    """One token report. Raises DatasetNotFoundError and ReportNotFoundError."""
-    return _token_report(await _get_job(session, reference, JobKind.TOKENS, report_id))
-
-
-async def list_comparisons(session: AsyncSession, reference: str, query: PageRequest) -> Page[Comparison]:
-    """Comparisons of a dataset with others, newest first. Raises DatasetNotFoundError."""
+async def get_examination(session: AsyncSession, reference: str, kind: type[E], job_id: UUID) -> E:
+    """One examination of a dataset. Raises DatasetNotFoundError and ReportNotFoundError."""
     dataset = await reading.get_dataset(session, reference)
-    found = await store.list_jobs(session, query, dataset.id, JobKind.COMPARISON)
-    return page_of_sorted(found, query, store.NEWEST_JOBS_FIRST, key=lambda row: row.id, show=_comparison)
-
-
-async def get_comparison(session: AsyncSession, reference: str, comparison_id: UUID) -> Comparison:
-    """One comparison. Raises DatasetNotFoundError and ReportNotFoundError."""
-    return _comparison(await _get_job(session, reference, JobKind.COMPARISON, comparison_id))
-
-
-async def _get_job(session: AsyncSession, reference: str, kind: JobKind, job_id: UUID) -> JobRow:
-    dataset = await reading.get_dataset(session, reference)
-    job = await store.find_job(session, dataset.id, kind, job_id)
+    job = await store.find_job(session, dataset.id, KINDS[kind], job_id)
     if job is None:
         raise ReportNotFoundError("The dataset has no such report.")
-    return job
+    return _shown(kind, job)
 
 
 async def get_report(session: AsyncSession, reference: str) -> Report:
@@ -100,14 +91,7 @@ async def get_report(session: AsyncSession, reference: str) -> Report:
     )
 
 
-def _token_report(job: JobRow) -> TokenReport:
-    return TokenReport.model_validate({**_facts(job), **job.params, "report": job.result})
-
-
-def _comparison(job: JobRow) -> Comparison:
-    return Comparison.model_validate({**_facts(job), **job.params, "report": job.result})
-
-
-def _facts(job: JobRow) -> dict[str, Any]:
+def _shown(kind: type[E], job: JobRow) -> E:
     names = ("id", "dataset_id", "status", "progress", "error", "created_at", "finished_at")
-    return {name: getattr(job, name) for name in names}
+    facts = {name: getattr(job, name) for name in names}
+    return kind.model_validate({**facts, **job.params, "report": job.result})

@@ -16,7 +16,6 @@ from slm_datasets.errors import (
     ChecksumMismatchError,
     FileEmptyError,
     FileMismatchError,
-    FileTooLargeError,
     FileTypeError,
     IdenticalContentError,
     OffsetMismatchError,
@@ -28,11 +27,14 @@ from slm_datasets.service import uploading
 from slm_datasets.settings import DatasetsSettings
 from slm_datasets.tables import UploadRow
 from slm_shared.errors import FieldProblem, InvalidError
+from slm_shared.http.forms import FileTooLargeError
 from slm_shared.http.routing import OpenSession
 from slm_shared.storage.multipart import ObjectParts, PartSigner
 from slm_shared.storage.objects import ObjectMissingError, ObjectStore
 
+# S3 takes no more parts for one object.
 MAX_PARTS = 10_000
+# Sending the same bytes again would fail again.
 HOPELESS = (ChecksumMismatchError, FileTypeError, FileMismatchError, FileEmptyError, IdenticalContentError)
 OWN_FIELDS = {"file_name", "size_bytes", "sha256"}
 
@@ -100,6 +102,7 @@ class PartedUploads:
         is_stored = upload.status == UploadStatus.COMPLETED or number in stored
         url = None
         if self._signer is not None and upload.status == UploadStatus.OPEN and not is_stored:
+            # Whoever has the address may write this part, and it cannot be taken back: it holds for an hour at most.
             lifetime_s = self._settings.upload_lifetime_s
             url = self._signer.sign(raw_key(upload.id), upload.multipart_id, number, expires_s=min(lifetime_s, 3600.0))
         offset = (number - 1) * upload.part_bytes
@@ -177,7 +180,7 @@ class PartedUploads:
 
     @asynccontextmanager
     async def ending(self, upload: UploadRow, write: OpenSession) -> AsyncIterator[None]:
-        """A block that completes an upload; an error that sending again cannot mend ends the upload."""
+        """A block that completes an upload; an error that another try cannot fix ends the upload."""
         try:
             yield
         except HOPELESS:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from fastapi import Query
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from slm_registry.domain.graph import Graph
-from slm_registry.schemas import ContainingModels, Lineage, Timeline
+from slm_registry.domain.graph import Lineage
+from slm_registry.schemas import ContainingModels, Timeline
 from slm_registry.service import lineage
 from slm_registry.service.lineage import Direction
 from slm_registry.service.openlineage import as_json
@@ -78,7 +78,7 @@ async def get_timeline(
     return await lineage.timeline_of(session, reference, before=before, limit=limit)
 
 
-def _shown(graph: Graph, format: str) -> Response:
+def _shown(graph: Lineage, format: str) -> Response:
     """The graph as it is answered; written out at once, because a large one would be copied twice on the way."""
     if format == "mermaid":
         return PlainTextResponse(graph.mermaid())

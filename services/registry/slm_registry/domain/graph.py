@@ -10,8 +10,8 @@ Heading = Literal["up", "down"]
 
 
 @dataclass(frozen=True)
-class Node:
-    """Something in a lineage: a dataset, run, experiment, attempt, model, evaluation or alias."""
+class LineageNode:
+    """A dataset, run, experiment, attempt, model, evaluation or alias."""
 
     id: str
     type: str
@@ -19,8 +19,8 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Edge:
-    """`source` led to `target`; `relation` says how."""
+class LineageEdge:
+    """`source` led to `target`; `at` is when the registry learned of it."""
 
     source: str
     target: str
@@ -29,11 +29,11 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Graph:
-    """A lineage, from data to scores."""
+class Lineage:
+    """Where a model comes from and what it scored, as a graph."""
 
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
+    nodes: tuple[LineageNode, ...]
+    edges: tuple[LineageEdge, ...]
     truncated: bool = False
 
     def mermaid(self) -> str:
@@ -57,18 +57,18 @@ CONTAINS = frozenset({"trains", "starts", "runs as", "makes", "is the base of"})
 class Drawing:
     """The nodes and edges that one fact adds, and the targets whose current edges of a relation it ends."""
 
-    nodes: list[Node] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
+    nodes: list[LineageNode] = field(default_factory=list)
+    edges: list[LineageEdge] = field(default_factory=list)
     ended: list[tuple[str, str]] = field(default_factory=list)
 
     def node(self, identity: Any, kind: str, name: str | None) -> str:
         """Add a node; returns its id."""
-        self.nodes.append(Node(str(identity), kind, name or ""))
+        self.nodes.append(LineageNode(str(identity), kind, name or ""))
         return str(identity)
 
     def edge(self, source: str, relation: str, target: str) -> None:
         """Add an edge."""
-        self.edges.append(Edge(source, target, relation))
+        self.edges.append(LineageEdge(source, target, relation))
 
 
 def draw(subject: str, body: Mapping[str, Any]) -> Drawing:

@@ -18,12 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry import store
 from slm_registry.domain import model_name
-from slm_registry.errors import ArchiveInvalidError, ArchiveTooLargeError
+from slm_registry.errors import ArchiveInvalidError
 from slm_registry.schemas import Model, UploadFields
 from slm_registry.service.folders import FolderFacts, describe_folder, load_config, tensor_header
 from slm_registry.service.reading import get_model
 from slm_registry.service.registration import Registrar
 from slm_registry.tables import ModelRow
+from slm_shared.http.forms import FileTooLargeError
 from slm_shared.references import PinnedReference
 from slm_shared.storage import audit, manifest
 from slm_shared.storage.ids import new_id
@@ -32,6 +33,7 @@ from slm_shared.storage.objects import ObjectStore
 SUFFIXES = frozenset({".jinja", ".json", ".md", ".model", ".safetensors", ".txt"})
 TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 FOLDERS = frozenset({"", "adapter"})
+# Large models come in some dozens of shards.
 MAX_FILES = 500
 COPY_BYTES = 1024 * 1024
 
@@ -77,21 +79,40 @@ class Unpacked:
         return Model.of(await get_model(session, str(new.id)))
 
 
-@asynccontextmanager
-async def unpacked(archive: IO[bytes], *, max_bytes: int) -> AsyncIterator[Unpacked]:
-    """Unpack a tar archive (plain or gzip) and describe the model in it.
+class Archive:
+    """A tar archive (plain or gzip) on its way to this machine, and the folder that it is unpacked into."""
 
-    Raises ArchiveInvalidError naming the file that is wrong, and ArchiveTooLargeError.
-    """
+    def __init__(self, folder: Path, file: IO[bytes], *, max_bytes: int) -> None:
+        self._folder, self._file, self.max_bytes = folder, file, max_bytes
+
+    async def write(self, piece: bytes) -> None:
+        """Take the next bytes of the archive."""
+        await to_thread.run_sync(self._file.write, piece)
+
+    async def unpack(self) -> Unpacked:
+        """Unpack the archive, which has arrived whole, and describe the model in it.
+
+        Raises ArchiveInvalidError naming the file that is wrong, and FileTooLargeError.
+        """
+        self._file.seek(0)
+        facts = await to_thread.run_sync(_unpack, self._file, self._folder, self.max_bytes)
+        return Unpacked(self._folder, facts)
+
+
+@asynccontextmanager
+async def receiving(*, max_bytes: int) -> AsyncIterator[Archive]:
+    """Receive one archive; it and what it was unpacked into last as long as the block."""
     folder = Path(await to_thread.run_sync(tempfile.mkdtemp))
     try:
-        yield Unpacked(folder, await to_thread.run_sync(_unpack, archive, folder, max_bytes))
+        with tempfile.TemporaryFile() as file:
+            yield Archive(folder, file, max_bytes=max_bytes)
     finally:
         await to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 def _unpack(archive: IO[bytes], folder: Path, max_bytes: int) -> FolderFacts:
     try:
+        # As a stream (`|`): an archive is read once, and no entry can point back into it.
         with tarfile.open(fileobj=archive, mode="r|*") as members:
             _extract(members, folder, max_bytes)
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -123,7 +144,7 @@ def _extract(members: tarfile.TarFile, folder: Path, max_bytes: int) -> None:
             while chunk := source.read(COPY_BYTES):
                 left -= len(chunk)
                 if left < 0:
-                    raise ArchiveTooLargeError(f"The files are larger than {max_bytes} bytes together.")
+                    raise FileTooLargeError(f"The files are larger than {max_bytes} bytes together.")
                 out.write(chunk)
 
 

@@ -9,7 +9,7 @@ from openlineage.client.event_v2 import RunEvent
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_registry import store
-from slm_registry.domain.graph import CONTAINS, Graph, Heading
+from slm_registry.domain.graph import CONTAINS, Heading, Lineage
 from slm_registry.errors import LineageNodeNotFoundError
 from slm_registry.schemas import Happening, Model, Timeline
 from slm_registry.service.openlineage import run_events
@@ -22,7 +22,7 @@ MAX_TOLD = 1000
 
 async def lineage_of_model(
     session: AsyncSession, reference: str, *, direction: Direction, depth: int | None, as_of: datetime | None
-) -> Graph:
+) -> Lineage:
     """The graph around a model: up to what it was made from and scored on, down to what came of it, or both.
 
     Raises ModelNotFoundError; a deleted model has a lineage.
@@ -36,7 +36,7 @@ async def lineage_of_model(
 
 async def lineage_of_node(
     session: AsyncSession, reference: str, *, direction: Direction, depth: int | None, as_of: datetime | None
-) -> Graph:
+) -> Lineage:
     """The graph around any node, by its id, or around a dataset by name. Raises LineageNodeNotFoundError."""
     node = await _find(session, reference)
     return await graph_around(session, {node.id}, direction=direction, depth=depth, as_of=as_of)
@@ -44,7 +44,7 @@ async def lineage_of_node(
 
 async def graph_around(
     session: AsyncSession, start: Collection[str], *, direction: Direction, depth: int | None, as_of: datetime | None
-) -> Graph:
+) -> Lineage:
     """Nodes within `depth` steps of `start` (any number without), and the edges among them."""
     headings: Sequence[Heading] = ("up", "down") if direction == "both" else (direction,)
     found = set(start)
@@ -53,7 +53,7 @@ async def graph_around(
     kept = found if len(found) <= store.MAX_NODES else set(sorted(found)[: store.MAX_NODES]) | set(start)
     nodes = await store.nodes_of(session, kept, as_of=as_of)
     edges = await store.edges_among(session, kept, as_of=as_of)
-    return Graph(tuple(nodes), tuple(edges), truncated=len(found) > store.MAX_NODES)
+    return Lineage(tuple(nodes), tuple(edges), truncated=len(found) > store.MAX_NODES)
 
 
 async def drawing_of_model(session: AsyncSession, row: ModelRow, *, at_most: int) -> str | None:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from slm_registry.domain.graph import Edge, Heading, Node
+from slm_registry.domain.graph import Heading, LineageEdge, LineageNode
 from slm_registry.tables import EdgeRow, NodeRow
 
 MAX_NODES = 5000
@@ -45,6 +45,7 @@ async def reachable(
     if relations is not None:
         step = step.where(EdgeRow.relation.in_(relations))
     found = found.union(step)
+    # One more than is shown tells that there are more. UNION (without ALL) in the recursion ends it in a circle.
     return set((await session.scalars(select(found.c.id).limit(MAX_NODES + 1))).all())
 
 
@@ -56,21 +57,21 @@ async def neighbours(
     return set((await session.scalars(select(there).where(_among(here, nodes), _valid(as_of)))).all())
 
 
-async def nodes_of(session: AsyncSession, ids: Collection[str], *, as_of: datetime | None = None) -> list[Node]:
+async def nodes_of(session: AsyncSession, ids: Collection[str], *, as_of: datetime | None = None) -> list[LineageNode]:
     """The nodes among `ids`, oldest first."""
     columns = (NodeRow.id, NodeRow.type, NodeRow.name)
     statement = select(*columns).where(_among(NodeRow.id, ids)).order_by(NodeRow.at, NodeRow.id)
     if as_of is not None:
         statement = statement.where(NodeRow.at <= as_of)
-    return [Node(*row) for row in (await session.execute(statement)).all()]
+    return [LineageNode(*row) for row in (await session.execute(statement)).all()]
 
 
-async def edges_among(session: AsyncSession, ids: Collection[str], *, as_of: datetime | None) -> list[Edge]:
+async def edges_among(session: AsyncSession, ids: Collection[str], *, as_of: datetime | None) -> list[LineageEdge]:
     """The edges whose both ends are among `ids`, oldest first."""
     columns = (EdgeRow.source, EdgeRow.target, EdgeRow.relation, EdgeRow.at)
     both = (_among(EdgeRow.source, ids), _among(EdgeRow.target, ids), _valid(as_of))
     statement = select(*columns).where(*both).order_by(EdgeRow.at, EdgeRow.source, EdgeRow.target)
-    return [Edge(*row) for row in (await session.execute(statement)).all()]
+    return [LineageEdge(*row) for row in (await session.execute(statement)).all()]
 
 
 async def evaluation_nodes_of(session: AsyncSession, model_id: str, *, as_of: datetime | None) -> Sequence[str]:

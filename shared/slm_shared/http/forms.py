@@ -1,30 +1,49 @@
-"""Reading the multipart form of an upload while it arrives: the file goes on to the object store, piece by piece.
+"""Reading a multipart form while it arrives: its one file goes on to a sink, piece by piece.
 
 Format: RFC 7578. Nothing is kept on disk, and only a few MB of the file are in memory.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from email.message import Message
+from typing import TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from slm_datasets.errors import FileMissingError, FileTooLargeError, MultipartInvalidError
-from slm_datasets.schemas import UploadFields
-from slm_shared.errors import FieldProblem, Hint
+from slm_shared.errors import FieldProblem, InvalidError, MalformedError, TooLargeError
 from slm_shared.http.problems import invalid_request
 
-MAX_FIELDS = 20
+# The file and twenty others.
+MAX_FIELDS = 21
 MAX_FIELD_BYTES = 64 * 1024
 MAX_HEADERS = 8
 MAX_HEADER_BYTES = 4096
 # What the form's own headers and fields may add to the file.
 FORM_OVERHEAD_BYTES = 1024 * 1024
 
-Sink = Callable[[bytes], Awaitable[None]]
+Sink = Callable[[bytes], Awaitable[object]]
+B = TypeVar("B", bound=BaseModel)
+
+
+class MultipartInvalidError(MalformedError):
+    """The form cannot be read."""
+
+    code = "multipart_invalid"
+
+
+class FileMissingError(InvalidError):
+    """The form has no file."""
+
+    code = "file_missing"
+
+
+class FileTooLargeError(TooLargeError):
+    """The file is larger than allowed."""
+
+    code = "too_large"
 
 
 @dataclass
@@ -36,11 +55,11 @@ class _Field:
     file_name: str | None = None
 
 
-class FormReader:
-    """Reads one form; text fields end up in `fields`, the bytes of the field `file` in the sink."""
+class Form:
+    """A form as far as it has arrived: its text fields, and the name of the file in its field `file`."""
 
     def __init__(self, boundary: str) -> None:
-        self.texts: dict[str, str] = {}
+        self.texts: dict[str, list[str]] = {}
         self.file_name: str | None = None
         self.has_ended = False
         self._pending: list[bytes] = []
@@ -124,61 +143,47 @@ class FormReader:
         if "\0" in text:
             raise MultipartInvalidError(f"The field {self._field.name[:50]} holds a NUL character.")
         if text:
-            self.texts[self._field.name] = text
+            self.texts.setdefault(self._field.name, []).append(text)
 
     def _form_ends(self) -> None:
         self.has_ended = True
 
-    def fields(self) -> UploadFields:
-        """The text fields, checked. Raises InvalidError."""
+    def checked(self, model: type[B], *, lists: Collection[str] = ()) -> B:
+        """The text fields as `model` has them, those in `lists` with every value sent. Raises InvalidError."""
+        values = {name: each if name in lists else each[-1] for name, each in self.texts.items()}
         try:
-            return UploadFields.model_validate(self.texts)
+            return model.model_validate(values)
         except ValidationError as error:
             raise invalid_request(error.errors()) from None
 
 
-async def read_form(request: Request, *, max_bytes: int, sink: Sink) -> FormReader:
-    """Read a form to its end; its file goes to `sink` as it arrives.
+async def read_form(request: Request, *, max_bytes: int, sink: Sink, hint: str | None = None) -> Form:
+    """Read a form to its end; its file goes to `sink` as it arrives. `hint` says what to do about a larger file.
 
     Raises FileTooLargeError as soon as the limit is crossed, MultipartInvalidError and FileMissingError.
     """
-    limit = max_bytes + FORM_OVERHEAD_BYTES
+    too_large = FileTooLargeError(f"The file is larger than {max_bytes} bytes.", hint=hint)
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_large(max_bytes)
-    reader = FormReader(_boundary(request.headers.get("content-type", "")))
-    size = 0
-    async for chunk in _bounded(request, limit, max_bytes):
-        for piece in reader.feed(chunk):
-            size += len(piece)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
+    if announced.isdecimal() and int(announced) > max_bytes + FORM_OVERHEAD_BYTES:
+        raise too_large
+    form = Form(_boundary(request.headers.get("content-type", "")))
+    form_bytes = file_bytes = 0
+    async for chunk in request.stream():
+        form_bytes += len(chunk)
+        # Fields that are no file count too, and a client may announce less than it sends.
+        if form_bytes > max_bytes + FORM_OVERHEAD_BYTES:
+            raise too_large
+        for piece in form.feed(chunk):
+            file_bytes += len(piece)
+            if file_bytes > max_bytes:
+                raise too_large
             await sink(piece)
-    if not reader.has_ended:
+    if not form.has_ended:
         raise MultipartInvalidError("The form is cut off.")
-    if reader.file_name is None:
+    if form.file_name is None:
         problem = FieldProblem("file", "is required")
         raise FileMissingError("The form has no file.", errors=[problem], hint="Send it in the field `file`.")
-    return reader
-
-
-async def read_part(request: Request, *, max_bytes: int) -> bytes:
-    """Read one part of an upload. Raises FileTooLargeError as soon as the limit is crossed."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > max_bytes:
-            raise FileTooLargeError(f"A part of this upload has {max_bytes} bytes at most.")
-    return bytes(data)
-
-
-async def _bounded(request: Request, limit: int, told: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(told)
-        yield chunk
+    return form
 
 
 def _boundary(content_type: str) -> str:
@@ -189,7 +194,3 @@ def _boundary(content_type: str) -> str:
     if message.get_content_type() != "multipart/form-data" or not is_printable:
         raise MultipartInvalidError("The upload must be a multipart form.", hint="Send the file in the field `file`.")
     return str(boundary)
-
-
-def _too_large(limit: int) -> FileTooLargeError:
-    return FileTooLargeError(f"The upload is larger than {limit} bytes.", hint=Hint.UPLOAD_IN_PARTS)
