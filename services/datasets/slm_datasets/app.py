@@ -22,6 +22,7 @@ from slm_shared.storage.objects import ObjectStore
 
 def create_app(settings: DatasetsSettings) -> FastAPI:
     """Assemble the datasets service."""
+    # Lists have many filters, and the best plan depends on what is searched for.
     database = Database(settings.database_url, answer_within_s=settings.platform.answer_within_s, plans_each_time=True)
     broker = Broker(settings.platform.nats_url, name="datasets")
     bus = Bus(database, broker, service="datasets", handlers=subscribers.handlers)
@@ -33,7 +34,7 @@ def create_app(settings: DatasetsSettings) -> FastAPI:
         description="Versions of the data that models are trained and measured on.",
         settings=settings,
         database=database,
-        # An upload has an id of its own kind: its routes are looked at before those of datasets by any name.
+        # The first route that matches is taken, and `/api/datasets/{reference}` matches `/api/datasets/uploads` too.
         routers=[uploads.routes, datasets.routes, contents.routes, reports.routes],
         background=[
             broker,

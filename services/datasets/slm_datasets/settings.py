@@ -23,6 +23,7 @@ class DatasetsSettings(ServiceSettings):
     database_name: str = "slm_datasets"
     max_upload_bytes: int = Field(2 * GIB, gt=0)
     max_parts_upload_bytes: int = Field(50 * GIB, gt=0)
+    # S3 takes no smaller part than 5 MiB, but for the last one.
     upload_part_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2)
     upload_lifetime_s: float = Field(24 * 3600.0, gt=0)
     max_open_uploads: int = Field(10, gt=0)

@@ -27,7 +27,7 @@ async def register_model(session: AsyncSession, event: ExperimentCompleted, regi
 
 @handlers.on(DatasetProcessed)
 async def remember_dataset(session: AsyncSession, event: DatasetProcessed) -> None:
-    """Cards tell of a dataset's rows, and lineages begin with it."""
+    """Cards show a dataset's rows, and lineages begin with it."""
     fields = {"dataset_id", "name", "rows", "row_format", "sha256"}
     body = event.model_dump(mode="json", include=fields)
     await journal.note_once(session, event.subject, body, key="dataset_id")
@@ -35,7 +35,7 @@ async def remember_dataset(session: AsyncSession, event: DatasetProcessed) -> No
 
 @handlers.on(RunLaunched)
 async def remember_run(session: AsyncSession, event: RunLaunched) -> None:
-    """Lineages tell of runs that led to nothing, too."""
+    """The lineage also shows runs that made no model."""
     await journal.note(session, event.subject, event.model_dump(mode="json", exclude={"pool"}))
 
 
@@ -47,23 +47,23 @@ async def remember_attempt(session: AsyncSession, event: ExperimentStarted) -> N
 
 @handlers.on(ExperimentFailed)
 async def remember_failure(session: AsyncSession, event: ExperimentFailed) -> None:
-    """A training that failed is told of as such."""
+    """The lineage shows which trainings failed."""
     await journal.note_failure(session, event)
 
 
 @handlers.on(EvaluationCompleted)
 async def remember_evaluation(session: AsyncSession, event: EvaluationCompleted) -> None:
-    """Cards and lineage tell of a model's scores."""
+    """Cards and lineage show a model's scores."""
     await journal.note_evaluation(session, event)
 
 
 @handlers.on(EvaluationFailed)
 async def remember_failed_evaluation(session: AsyncSession, event: EvaluationFailed) -> None:
-    """The timeline of a model tells of measurements that came to nothing, too."""
+    """The timeline of a model also shows evaluations that failed."""
     await journal.note(session, event.subject, event.model_dump(mode="json"), model_id=event.model_id)
 
 
 @handlers.on(EvaluationRegressed)
 async def remember_regression(session: AsyncSession, event: EvaluationRegressed) -> None:
-    """The timeline of a model tells that it is worse than the one before it."""
+    """The timeline of a model shows that it is worse than the one before it."""
     await journal.note(session, event.subject, event.model_dump(mode="json"), model_id=event.model_id)

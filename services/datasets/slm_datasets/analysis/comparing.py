@@ -97,8 +97,8 @@ def _examples(shared: dict[bytes, int], right: dict[bytes, int]) -> list[dict[st
 def _near(left: Side, right: Side, texts_left: dict[bytes, int], texts_right: dict[bytes, int]) -> dict[str, Any]:
     """Rows of the left whose text nearly, but not exactly, is one of the right; of each 20,000 are looked at."""
     index = near.new_index()
-    step = near.evenly(len(texts_left), near.MAX_ROWS)
-    other_step = near.evenly(len(texts_right), near.MAX_ROWS)
+    step = near.sampling_step(len(texts_left), near.MAX_ROWS)
+    other_step = near.sampling_step(len(texts_right), near.MAX_ROWS)
     for number, text in _texts(right, other_step):
         index.insert(str(number), near.signature(text), check_duplication=False)
     count = looked_at = 0

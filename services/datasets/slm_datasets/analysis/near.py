@@ -9,6 +9,7 @@ import xxhash
 from datasketch import MinHash, MinHashLSH
 
 THRESHOLD = 0.8
+# The estimate of a similarity of 0.8 is off by 0.05 (one standard deviation, sqrt(0.8 * 0.2 / 64)).
 PERMUTATIONS = 64
 PIECE = 5
 MAX_CHARACTERS = 2000
@@ -23,6 +24,7 @@ def signature(text: str) -> MinHash:
     pieces = {cut[start : start + PIECE] for start in range(max(1, len(cut) - PIECE + 1))}
     hashes = np.fromiter((xxhash.xxh3_64_intdigest(piece.encode()) & 0xFFFFFFFF for piece in pieces), dtype=np.uint64)
     found = MinHash(num_perm=PERMUTATIONS, hashfunc=int)
+    # The pieces are hashed already: `hashfunc` only has to pass the numbers on.
     found.update_batch(hashes.tolist())
     return found
 
@@ -32,6 +34,6 @@ def new_index() -> MinHashLSH:
     return MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS)
 
 
-def evenly(total: int, most: int) -> int:
+def sampling_step(total: int, most: int) -> int:
     """Every how many-th row to take so that at most `most` are taken."""
     return max(1, -(-total // most))

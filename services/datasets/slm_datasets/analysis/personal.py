@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from slm_datasets.analysis.near import evenly
+from slm_datasets.analysis.near import sampling_step
 
 MAX_EXAMPLES = 5
 PATTERNS_VERSION = "1"
@@ -90,7 +90,7 @@ class Findings:
 
     def __init__(self, detector: Detector, total: int) -> None:
         self._detector = detector
-        self._step = evenly(total, detector.max_rows)
+        self._step = sampling_step(total, detector.max_rows)
         self._looked_at = 0
         self._rows: Counter[str] = Counter()
         self._examples: dict[str, list[int]] = {}

@@ -7,33 +7,23 @@ from importlib.metadata import version
 
 import spacy
 from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+from presidio_analyzer import predefined_recognizers as known
 from presidio_analyzer.nlp_engine import SpacyNlpEngine
-from presidio_analyzer.predefined_recognizers import (
-    CreditCardRecognizer,
-    CryptoRecognizer,
-    EmailRecognizer,
-    IbanRecognizer,
-    IpRecognizer,
-    MacAddressRecognizer,
-    PhoneRecognizer,
-    UsItinRecognizer,
-    UsSsnRecognizer,
-)
 
 LANGUAGE = "en"
 # Below it a run of digits alone is a telephone number.
 LEAST_SCORE = 0.4
 MAX_CHARACTERS = 2000
 RECOGNIZERS = (
-    CreditCardRecognizer,
-    CryptoRecognizer,
-    EmailRecognizer,
-    IbanRecognizer,
-    IpRecognizer,
-    MacAddressRecognizer,
-    PhoneRecognizer,
-    UsItinRecognizer,
-    UsSsnRecognizer,
+    known.CreditCardRecognizer,
+    known.CryptoRecognizer,
+    known.EmailRecognizer,
+    known.IbanRecognizer,
+    known.IpRecognizer,
+    known.MacAddressRecognizer,
+    known.PhoneRecognizer,
+    known.UsItinRecognizer,
+    known.UsSsnRecognizer,
 )
 KINDS = {
     "CREDIT_CARD": "card",

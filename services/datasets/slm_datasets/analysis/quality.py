@@ -27,7 +27,7 @@ def examine(
     Rows in examples count from 0, as previews do. `personal_data_rows` bounds what Presidio looks at.
     """
     total = pq.read_metadata(path).num_rows
-    step = near.evenly(total, SAMPLED_ROWS)
+    step = near.sampling_step(total, SAMPLED_ROWS)
     seen: dict[bytes, int] = {}
     duplicates = Duplicates()
     near_duplicates, languages = NearDuplicates(), Counter[str]()

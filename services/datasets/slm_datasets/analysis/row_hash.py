@@ -10,6 +10,7 @@ import orjson
 import pyarrow.parquet as pq
 
 ROWS_AT_ONCE = 2000
+# Among a billion rows, two different ones share a hash of 128 bits with a chance of 1e-21.
 HASH_BYTES = 16
 SPACES = re.compile(r"\s+")
 

@@ -88,6 +88,7 @@ async def _result(child: Child, watch: Watch, on_progress: OnProgress) -> dict[s
             raise TaskFailedError(message.problem, problems=message.problems)
         if message.progress is None:
             return message.result or {}
+        # Progress is for people: an outage of the database must not end an hour of work.
         with contextlib.suppress(UnavailableError):
             await on_progress(message.progress)
 

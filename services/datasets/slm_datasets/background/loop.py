@@ -50,4 +50,5 @@ class WorkLoop(Generic[T]):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._poll_s):
                 await self._awake.wait()
+        # Cleared before the next look, not after it: what is committed during the look wakes it again.
         self._awake.clear()

@@ -72,14 +72,15 @@ class WorkQueue(Generic[R]):
 
     async def _serve(self, row: R) -> None:
         with working(str(row.id), epoch=row.epoch, traceparent=row.traceparent):
-            await self._see_through(row)
+            await self._attempt(row)
 
-    async def _see_through(self, row: R) -> None:
+    async def _attempt(self, row: R) -> None:
         hold = asyncio.create_task(self._hold(row))
         try:
             with tempfile.TemporaryDirectory(prefix=f"slm-{self.name}-") as folder:
                 await self._work.do(row, Path(folder))
         except asyncio.CancelledError:
+            # The service stops: another one need not wait for the lease to run out.
             await self._release(row)
             raise
         except UnavailableError:
@@ -97,6 +98,7 @@ class WorkQueue(Generic[R]):
     async def _hold(self, row: R) -> None:
         """Renew the lease until cancelled; in an outage of the database go on, the fence decides in the end."""
         while True:
+            # Three renewals may fail before the lease is lost.
             await asyncio.sleep(self._settings.lease_ttl_s / 4)
             with contextlib.suppress(UnavailableError):
                 async with self._database.transaction() as session:

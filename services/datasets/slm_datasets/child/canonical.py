@@ -13,6 +13,7 @@ from slm_datasets.formats.problems import FileProblemError, ProblemLog
 from slm_datasets.formats.reading import BadRowsError, OnProgress, Reading, no_rows
 from slm_datasets.formats.sources import Source, read_source
 
+# A preview fetches whole row groups: small ones make it quick, too small ones make the file large.
 ROWS_PER_GROUP = 20_000
 
 

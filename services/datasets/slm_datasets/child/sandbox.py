@@ -19,7 +19,9 @@ PR_SET_NO_NEW_PRIVS = 38
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
 ALLOW, EPERM = 0x7FFF0000, 0x00050000 | 1
+# x86-64 has a second ABI, x32, whose calls have this bit: under it the refused calls would have other numbers.
 FOREIGN_ABI = 0x40000000
+# More than the largest upload: it only stops a file that grows without end.
 MAX_FILE_BYTES = 64 * 1024**3
 
 
@@ -34,6 +36,7 @@ def confine(*, cpu_s: int, memory_bytes: int) -> bool:
     """
     for kind, limit in (
         (resource.RLIMIT_CPU, max(1, cpu_s)),
+        # Not RLIMIT_AS: Arrow and the allocator reserve much more address space than they use.
         (resource.RLIMIT_DATA, memory_bytes),
         (resource.RLIMIT_FSIZE, MAX_FILE_BYTES),
         (resource.RLIMIT_CORE, 0),
@@ -53,6 +56,7 @@ def _refuse_system_calls() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return False
+    # Polars has started its threads when it was imported; the filter has to bind them as well.
     flags = SECCOMP_FILTER_FLAG_TSYNC
     call = ctypes.c_long(SYSCALL_SECCOMP[machine])
     return bool(libc.syscall(call, SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(program)) == 0)

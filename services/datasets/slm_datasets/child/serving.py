@@ -40,6 +40,7 @@ class Progress:
 def serve(tasks: Mapping[str, Task]) -> NoReturn:
     """Do one task, and end."""
     status = _serve(tasks)
+    # Without Python's teardown: it has nothing to save, and may hang or crash on threads of native libraries.
     sys.stderr.flush()
     os._exit(status)
 

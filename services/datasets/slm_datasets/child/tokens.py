@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from slm_datasets.analysis.near import evenly
+from slm_datasets.analysis.near import sampling_step
 from slm_datasets.analysis.row_hash import rows_of
 from slm_datasets.child.serving import serve
 from slm_datasets.formats.problems import FileProblemError
@@ -32,7 +32,7 @@ def _report(task: dict[str, Any], tell: OnProgress) -> dict[str, Any]:
     """Counts every row; of very many rows, some that are spread evenly."""
     path = Path(task["source"])
     total = pq.read_metadata(path).num_rows
-    step = evenly(total, task["max_rows"])
+    step = sampling_step(total, task["max_rows"])
     counted = -(-total // step)
     tokenizer = load_tokenizer(Path(task["tokenizer"]))
 

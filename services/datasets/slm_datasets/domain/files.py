@@ -38,6 +38,7 @@ FOREIGN_MAGIC = (
     b"\x93NUMPY",
     b"BZh",
 )
+# Byte order marks of other encodings: text all the same, and the reader says which encoding it is.
 WIDE_TEXT = (b"\xff\xfe", b"\xfe\xff")
 ACCEPTED_SUFFIXES = tuple(sorted(FORMAT_OF_SUFFIX)) + tuple(sorted(COMPRESSION_OF_SUFFIX))
 

@@ -12,6 +12,7 @@ class DatasetStatus(StrEnum):
     DELETED = "deleted"
 
 
+# A child killed for its memory, or a lost machine, may be bad luck once or twice.
 MAX_ATTEMPTS = 3
 
 

@@ -68,6 +68,7 @@ class Archive:
                     yield chunk
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError):
             raise corrupt(entry.filename) from None
+        # Counted by what came out: the sizes in an archive's directory may lie.
         self._left -= size
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 
 from slm_datasets.formats.problems import FileProblemError, ProblemLog, sample_of
+from slm_datasets.formats.shapes import MAX_COLUMNS
 from slm_datasets.formats.text import Advance, lines_of
 
 DELIMITERS = ",;\t|"
-MAX_COLUMNS = 4096
 MAX_CELL_BYTES = 1024 * 1024
 LOOKED_AT_ROWS = 50
 # Numbers that read back as the very text they were: no leading zeros, plus signs or blanks are lost.
@@ -51,6 +51,7 @@ def check_csv(
 
     Raises FileProblemError for what is wrong with the file: its encoding, its header.
     """
+    # One setting for the whole process: there is no parameter for it.
     csv.field_size_limit(MAX_CELL_BYTES)
     delimiter = delimiter or detect_delimiter(path)
     shape = CsvShape(delimiter, _detect_header(path, delimiter) if has_header is None else has_header)
@@ -60,7 +61,7 @@ def check_csv(
         if not fields:
             continue
         if not shape.columns:
-            shape.columns = _checked_header(fields) if shape.has_header else _numbered(fields)
+            shape.columns = _columns(fields, has_header=shape.has_header)
             if shape.has_header:
                 continue
         number += 1
@@ -119,11 +120,8 @@ def detect_delimiter(path: Path) -> str:
 def _detect_header(path: Path, delimiter: str) -> bool:
     """Whether the first row names the columns: it does not when every column of numbers begins with one."""
     try:
-        head = [
-            row
-            for row in csv.reader((line for _, line in islice(lines_of(path), LOOKED_AT_ROWS)), delimiter=delimiter)
-            if row
-        ]
+        lines = (line for _, line in islice(lines_of(path), LOOKED_AT_ROWS))
+        head = [row for row in csv.reader(lines, delimiter=delimiter) if row]
     except csv.Error:
         return True
     if len(head) < 2 or len({len(row) for row in head}) != 1:
@@ -133,15 +131,12 @@ def _detect_header(path: Path, delimiter: str) -> bool:
     return not numeric or not all(NUMBER.match(value) for value in numeric)
 
 
-def _numbered(fields: list[str]) -> list[str]:
+def _columns(fields: list[str], *, has_header: bool) -> list[str]:
+    """The names of the columns, from the first row or by their numbers. Raises FileProblemError."""
     if len(fields) > MAX_COLUMNS:
         raise FileProblemError("too_many_columns", f"There are more than {MAX_COLUMNS} columns.", 1)
-    return [f"column_{number}" for number in range(1, len(fields) + 1)]
-
-
-def _checked_header(fields: list[str]) -> list[str]:
-    if len(fields) > MAX_COLUMNS:
-        raise FileProblemError("too_many_columns", f"There are more than {MAX_COLUMNS} columns.", 1)
+    if not has_header:
+        return [f"column_{number}" for number in range(1, len(fields) + 1)]
     seen: set[str] = set()
     for position, name in enumerate(fields, start=1):
         if not name.strip():
@@ -179,6 +174,7 @@ def scan(path: Path, shape: CsvShape) -> pl.LazyFrame:
         separator=shape.delimiter,
         has_header=shape.has_header,
         new_columns=names,
+        # Polars would guess types from the first rows, and fail or lose leading zeros in later ones.
         infer_schema=False,
         encoding="utf8",
     )

@@ -34,6 +34,7 @@ MAX_PIXELS = 50_000_000
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 MAX_METADATA_BYTES = 64 * 1024 * 1024
 THUMBNAIL_PIXELS = 128
+# Images are in memory one group at a time, here and in every preview.
 ROWS_PER_GROUP = 64
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -175,6 +176,7 @@ def _decoded(data: bytes, name: str) -> tuple[bytes, bytes]:
             with Image.open(io.BytesIO(data), formats=DECODERS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise _too_large(shown)
+                # Of an animation the first frame.
                 opened.seek(0)
                 image = ImageOps.exif_transpose(opened)
                 plain = image if image.mode in ("L", "RGB", "RGBA") else image.convert(_mode_for(image))
@@ -200,6 +202,7 @@ def _mode_for(image: Image.Image) -> str:
 
 
 def _png(image: Image.Image) -> bytes:
+    # A copy has the pixels only: `save` would write EXIF, text and profiles of the original too.
     clean = Image.new(image.mode, image.size)
     clean.paste(image)
     out = io.BytesIO()

@@ -13,6 +13,7 @@ from slm_datasets.schemas import Report
 from slm_datasets.service import examining, reading
 from slm_datasets.tables import DatasetRow
 
+# The size categories of the Hub.
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 CONTEXT: dict[str, Any] = {
     "@language": "en",

@@ -27,6 +27,7 @@ MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"
 SUFFIX_OF_FORMAT = {"text": "txt", "imagefolder": "zip"}
 SUFFIX_OF_COMPRESSION = {"gzip": ".gz", "zstd": ".zst"}
 ROWS_PER_CHUNK = 2000
+# Times go through `_plain`, like everything else that JSON has no type for.
 JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 # A spreadsheet takes cells that begin with these for formulas (OWASP, CSV Injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -9,6 +9,7 @@ from slm_datasets.schemas import Dataset, DatasetFilters, DatasetSort, Problems
 from slm_datasets.tables import DatasetRow
 from slm_shared.errors import Hint
 from slm_shared.http.paging import Page, PageRequest
+from slm_shared.http.sorting import order_of, page_of_sorted
 
 
 async def get_dataset(session: AsyncSession, reference: str, *, with_details: bool = False) -> DatasetRow:
@@ -31,9 +32,9 @@ async def list_datasets(
     session: AsyncSession, query: PageRequest, *, sort: DatasetSort, filters: DatasetFilters
 ) -> Page[Dataset]:
     """One page of datasets. Raises InvalidError for a cursor that is not of this list."""
-    found = await store.list_datasets(session, query, sort=sort, filters=filters)
-    shown = [Dataset.of(row) for row in found[: query.limit]]
-    return Page[Dataset](items=shown, next_cursor=store.next_cursor(found, query, sort))
+    order = order_of(sort, store.SORTS)
+    found = await store.list_datasets(session, query, order, filters)
+    return page_of_sorted(found, query, order, key=lambda row: row.id, show=Dataset.of)
 
 
 async def get_problems(session: AsyncSession, reference: str) -> Problems:

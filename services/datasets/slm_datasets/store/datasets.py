@@ -2,23 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
 from slm_datasets.domain.states import DatasetStatus
-from slm_datasets.schemas import DatasetFilters, DatasetSort
-from slm_datasets.store.pages import sorted_page
+from slm_datasets.schemas import DatasetFilters
 from slm_datasets.tables import DatasetRow, FamilyRow
 from slm_shared.http.paging import PageRequest
+from slm_shared.http.sorting import Order, Sort, sorted_page
 from slm_shared.jobs import leases
 
 GRAM = 3
+SORTS = {
+    "created_at": Sort(DatasetRow.created_at.expression, datetime),
+    "name": Sort(DatasetRow.name.expression, str),
+    "rows": Sort(func.coalesce(DatasetRow.rows, 0), int),
+    "size_bytes": Sort(DatasetRow.size_bytes.expression, int),
+}
 
 
 def grams_of(text: str) -> list[str]:
@@ -67,18 +73,22 @@ async def find_identical(session: AsyncSession, family: str, *, sha256: str, rea
 
 
 async def list_datasets(
-    session: AsyncSession, query: PageRequest, *, sort: DatasetSort, filters: DatasetFilters
-) -> Sequence[DatasetRow]:
-    """One page of datasets (and one more row)."""
+    session: AsyncSession, query: PageRequest, order: Order, filters: DatasetFilters
+) -> Sequence[Row[tuple[DatasetRow, Any]]]:
+    """One page of datasets (and one more row), each with its place in the order."""
     statement = _there()
     for name, value in asdict(filters).items():
         if name != "q" and value is not None:
             statement = statement.where(getattr(DatasetRow, name) == value)
     if filters.q:
+        # The index knows pieces of three letters, so it narrows; the comparison below then decides.
         if pieces := grams_of(filters.q):
             statement = statement.where(DatasetRow.name_grams.contains(pieces))
         statement = statement.where(DatasetRow.name.icontains(filters.q, autoescape=True))
-    return (await session.scalars(sorted_page(statement, query, sort))).all()
+    identity = DatasetRow.id.expression
+    rows: Sequence[Row[tuple[DatasetRow, Any]]]
+    rows = (await session.execute(sorted_page(statement, order, identity=identity, query=query))).all()
+    return rows
 
 
 def _there() -> Any:

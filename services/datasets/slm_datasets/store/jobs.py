@@ -29,6 +29,7 @@ async def request_job(
     await session.execute(
         statement.on_conflict_do_update(index_elements=same, set_=again, where=JobRow.status == JobStatus.FAILED)
     )
+    # A conflict without an update returns no row, so the row is read in any case.
     found = select(JobRow).where(JobRow.dataset_id == dataset_id, JobRow.kind == kind, JobRow.key == key)
     return (await session.execute(found.execution_options(populate_existing=True))).scalar_one()
 

@@ -13,6 +13,7 @@ from slm_datasets.tables import UploadRow
 
 async def add_upload(session: AsyncSession, upload: UploadRow, *, lifetime_s: float) -> UploadRow:
     """Store a new upload, open for `lifetime_s` by the database's clock."""
+    # By the clock that expiry is judged by: those of several machines differ.
     now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     upload.expires_at = now + timedelta(seconds=lifetime_s)
     session.add(upload)
@@ -56,6 +57,7 @@ async def expire_uploads(session: AsyncSession, *, limit: int) -> Sequence[Uploa
             UploadRow.expires_at < func.clock_timestamp(),
         )
         .limit(limit)
+        # Several processes clean up at once: each takes other uploads instead of waiting for the same.
         .with_for_update(skip_locked=True)
     )
     statement = update(UploadRow).where(UploadRow.id.in_(late)).values(status=UploadStatus.EXPIRED).returning(UploadRow)

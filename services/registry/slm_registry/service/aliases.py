@@ -19,40 +19,25 @@ REGISTRY = "registry"
 
 
 async def move_alias(
-    session: AsyncSession,
-    model: ModelRow,
-    name: str,
-    *,
-    actor: str,
-    reason: str,
-    evidence: Sequence[Evidence] = (),
+    session: AsyncSession, model: ModelRow, name: str, *, actor: str, reason: str, evidence: Sequence[Evidence] = ()
 ) -> AliasMoveRow | None:
     """Let an alias of the model's family lead to it; None when it does already."""
+    # Two moves at once would both note the same model as the one before.
     await store.lock_family(session, model.family)
     current = await store.find_alias(session, model.family, name)
     if current is not None and current.model_id == model.id:
         return None
     previous = current.model_id if current else None
     await store.point_alias(session, model.family, name, model.id)
-    await _note(session, model.family, name, model_id=model.id, previous=previous, actor=actor, reason=reason)
-    return await store.note_alias_move(
-        session,
-        family=model.family,
-        name=name,
-        model_id=model.id,
-        previous_model_id=previous,
-        moved_by=actor,
-        reason=reason,
-        evidence=[each.model_dump() for each in evidence],
+    return await _note(
+        session, model.family, name, to=model.id, previous=previous, actor=actor, reason=reason, evidence=evidence
     )
 
 
 async def drop_alias(session: AsyncSession, model: ModelRow, name: str, *, actor: str, reason: str) -> None:
     """Let an alias lead nowhere any more."""
     await store.drop_alias(session, model.family, name)
-    values = {"family": model.family, "name": name, "previous_model_id": model.id}
-    await store.note_alias_move(session, **values, moved_by=actor, reason=reason)
-    await _note(session, model.family, name, model_id=None, previous=model.id, actor=actor, reason=reason)
+    await _note(session, model.family, name, to=None, previous=model.id, actor=actor, reason=reason)
 
 
 async def _note(
@@ -60,17 +45,21 @@ async def _note(
     family: str,
     name: str,
     *,
-    model_id: UUID | None,
+    to: UUID | None,
     previous: UUID | None,
     actor: str,
     reason: str,
-) -> None:
-    """Take note of a move for both models."""
-    ids = {"model_id": model_id and str(model_id), "previous_model_id": previous and str(previous)}
+    evidence: Sequence[Evidence] = (),
+) -> AliasMoveRow:
+    """Keep a move in the history of the alias, and in the journal for both models."""
+    ids = {"model_id": to and str(to), "previous_model_id": previous and str(previous)}
     body = {"family": family, "alias": name, **ids, "by": actor, "reason": reason}
-    await journal.note(session, "alias.moved", body, model_id=model_id or previous)
-    if model_id and previous:
+    await journal.note(session, "alias.moved", body, model_id=to or previous)
+    if to and previous:
         await journal.note(session, "alias.left", body, model_id=previous)
+    shown = [each.model_dump() for each in evidence]
+    values = {"model_id": to, "previous_model_id": previous, "moved_by": actor, "reason": reason, "evidence": shown}
+    return await store.note_alias_move(session, family=family, name=name, **values)
 
 
 async def point_alias(session: AsyncSession, reference: str, name: str, *, actor: str) -> None:

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from slm_registry.schemas import Card, DatasetFacts, ModelEvaluation
 from slm_shared.metrics import METRICS
 
-# In the metadata; the tables below list all.
+# Of the newest evaluations in the metadata; the tables list all.
 MAX_RESULTS = 50
 
 # Shown elsewhere on the card.

@@ -49,6 +49,7 @@ async def delete_model(database: Database, objects: ObjectStore, reference: str,
     """
     async with database.transaction() as session:
         prefix = await _mark_deleted(session, reference, actor=actor)
+    # After the commit: a rolled back deletion must not have lost files. Files that outlive a crash here do no harm.
     if prefix is not None:
         await objects.remove_prefix(f"{prefix}/")
 
@@ -56,6 +57,7 @@ async def delete_model(database: Database, objects: ObjectStore, reference: str,
 async def _mark_deleted(session: AsyncSession, reference: str, *, actor: str) -> str | None:
     """Let a model be a tombstone; returns the prefix of files that no other model shares."""
     row = await get_model(session, reference)
+    # No alias moves to the model between the check and its deletion.
     await store.lock_family(session, row.family)
     await _refuse_if_used(session, row)
     if await store.mark_deleted(session, row):

@@ -92,5 +92,6 @@ async def _stream_archive(
         yield entry.tobuf(tarfile.PAX_FORMAT)
         async for chunk in _stream_file(artifact, file):
             yield chunk
+        # tar fills each file up to a whole block, and ends with two empty ones.
         yield b"\0" * (-file.size_bytes % tarfile.BLOCKSIZE)
     yield b"\0" * (2 * tarfile.BLOCKSIZE)

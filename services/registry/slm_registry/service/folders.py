@@ -53,6 +53,7 @@ def tensor_header(path: Path) -> Mapping[str, Any]:
     size = path.stat().st_size
     with path.open("rb") as stream:
         start = stream.read(8)
+        # The length comes from a stranger: nothing is read by it before it is compared with the file.
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         if length > size - 8:
             raise ValueError("the header is longer than the file")

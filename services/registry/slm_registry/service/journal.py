@@ -18,7 +18,7 @@ from slm_shared.storage.database import Database
 log = structlog.get_logger()
 
 VERSION = 1
-"""Raise it whenever a fact is projected otherwise than before: the projections are drawn anew at the next start."""
+"""Increase it when the projections of a fact change: they are rebuilt at the next start."""
 
 RETRY_S = 0.5
 
@@ -66,19 +66,17 @@ async def _project(session: AsyncSession, subject: str, body: Mapping[str, Any],
 
 
 async def rebuild(session: AsyncSession) -> int:
-    """Forget the projections and draw them anew from the journal; returns the number of facts."""
+    """Delete the projections and rebuild them from the journal; returns the number of facts."""
     await store.truncate_projections(session)
-    count = 0
-    facts = [(row.subject, row.body, row.at) async for row in store.all_facts(session)]
-    for subject, body, at in facts:
-        await _project(session, subject, body, at)
-        count += 1
+    facts = await store.all_facts(session)
+    for fact in facts:
+        await _project(session, fact.subject, fact.body, fact.at)
     await store.set_projection_version(session, VERSION)
-    return count
+    return len(facts)
 
 
 class Projections:
-    """Draws the projections anew at the start of a version that draws them otherwise; not ready until then."""
+    """Rebuilds the projections at the first start of a version that makes them otherwise; not ready until then."""
 
     name = "projections"
 

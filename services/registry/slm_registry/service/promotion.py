@@ -76,6 +76,7 @@ async def promote_model(
     if request.force and not principal.may(Role.ADMIN):
         raise ForbiddenError("Only administrators may promote a model by force.")
     verified = await reader.verify(model)
+    # Reading gigabytes back takes minutes, so no transaction is open meanwhile; the model may be deleted by now.
     async with database.transaction(answering=True) as session:
         row = await get_model(session, str(model.id))
         return await _promote(session, row, policy, request, problems=verified.problems, actor=principal.subject)
@@ -91,7 +92,7 @@ async def _promote(
         errors = [FieldProblem(each.condition, each.finding) for each in failed]
         names = ", ".join(each.condition for each in failed)
         message = f"{row.name} does not become champion; what does not hold: {names}."
-        hint = "Correct what failed; an administrator may promote it nevertheless with force."
+        hint = "Fix what failed. An administrator can promote it anyway, with force."
         raise PromotionRefusedError(message, hint=hint, errors=errors)
     why = request.reason or ("promoted by force" if failed else "promoted")
     await _move(session, row, reason=why, evidence=found.conditions, actor=actor)

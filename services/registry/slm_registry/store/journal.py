@@ -1,6 +1,6 @@
 """Queries about the journal, and the projections that follow from it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -68,6 +68,8 @@ async def add_drawing(session: AsyncSession, drawing: Drawing, at: datetime) -> 
         current = (EdgeRow.target == target, EdgeRow.relation == relation, EdgeRow.until.is_(None))
         await session.execute(update(EdgeRow).where(*current).values(until=at))
     if drawing.nodes:
+        # One INSERT may not touch a row twice: of two nodes with one id that with a name is kept. Sorted, so that two
+        # transactions lock common rows in the same order and never wait for each other.
         named = {node.id: node for node in sorted(drawing.nodes, key=lambda node: bool(node.name))}
         statement = insert(NodeRow).values(
             [{"id": node.id, "type": node.type, "name": node.name, "at": at} for _, node in sorted(named.items())]
@@ -88,14 +90,13 @@ async def add_drawing(session: AsyncSession, drawing: Drawing, at: datetime) -> 
 
 async def truncate_projections(session: AsyncSession) -> None:
     """Forget everything that follows from the journal; others wait until the caller's transaction ends."""
+    # TRUNCATE locks the tables: nobody adds to a projection of which half is drawn.
     await session.execute(text("TRUNCATE dataset, evaluation, lineage_node, lineage_edge"))
 
 
-async def all_facts(session: AsyncSession) -> AsyncIterator[FactRow]:
+async def all_facts(session: AsyncSession) -> Sequence[FactRow]:
     """Every fact in the order it was noted."""
-    rows = await session.stream_scalars(select(FactRow).order_by(FactRow.seq).execution_options(yield_per=500))
-    async for row in rows:
-        yield row
+    return (await session.scalars(select(FactRow).order_by(FactRow.seq))).all()
 
 
 async def projection_version(session: AsyncSession) -> int:
