@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, literal, tuple_
 
 from slm_shared.errors import FieldProblem, InvalidError
 from slm_shared.http.paging import Page, PageRequest
@@ -87,11 +87,21 @@ def _decode(cursor: str, order: Order) -> tuple[Any, UUID]:
         sort, text, identity = json.loads(base64.urlsafe_b64decode(cursor))
         if sort != (f"-{order.name}" if order.descending else order.name):
             raise ValueError("another order")
-        kind = order.sort.type
-        place = datetime.fromisoformat(text) if issubclass(kind, datetime) else kind(text)
-        return place, UUID(identity)
+        return _place(text, order.sort), UUID(identity)
     except (ValueError, TypeError, AttributeError) as error:
         problem = FieldProblem(
             "cursor", "is not a cursor of this list in this order; use next_cursor of the page before"
         )
         raise InvalidError("The cursor is not valid.", errors=[problem]) from error
+
+
+def _place(text: str, sort: Sort) -> Any:
+    """The value in a cursor. Raises ValueError for what no row can have: PostgreSQL would fail over it."""
+    place = datetime.fromisoformat(text) if issubclass(sort.type, datetime) else sort.type(text)
+    bits = 64 if isinstance(sort.expression.type, BigInteger) else 32
+    if isinstance(place, int) and not -(2 ** (bits - 1)) <= place < 2 ** (bits - 1):
+        raise ValueError(f"beyond {bits} bits")
+    # Encoding raises for lone surrogates.
+    if b"\0" in text.encode():
+        raise ValueError("a NUL character")
+    return place

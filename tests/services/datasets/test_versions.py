@@ -1,6 +1,7 @@
 """Versions of datasets: metadata, identical content, retries, splits, and when one may be deleted."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -183,6 +184,16 @@ async def test_a_cursor_of_another_order_is_refused(client: httpx2.AsyncClient) 
     cursor = (await client.get("/api/datasets?limit=1&sort=name")).json()["next_cursor"]
     wrong = await client.get("/api/datasets", params={"sort": "-rows", "cursor": cursor})
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "cursor")
+
+
+@pytest.mark.parametrize(
+    ("sort", "place"), [("rows", "1" * 30), ("name", "a\0"), ("name", "\ud800"), ("created_at", "x")]
+)
+async def test_a_cursor_that_nobody_was_given_is_refused(client: httpx2.AsyncClient, sort: str, place: str) -> None:
+    forged = json.dumps([sort, place, "01936a00-0000-7000-8000-000000000000"]).encode()
+    params = {"sort": sort, "cursor": base64.urlsafe_b64encode(forged).decode()}
+    answer = await client.get("/api/datasets", params=params)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
 
 
 async def test_lists_are_filtered(client: httpx2.AsyncClient) -> None:
