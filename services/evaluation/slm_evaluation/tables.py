@@ -56,6 +56,7 @@ class EvaluationRow(LeaseColumns, Base):
         UniqueConstraint("model_id", "dataset_id", "settings_hash"),
         Index("ix_evaluation_newest", "created_at", "id"),
         Index("ix_evaluation_status", "status", "created_at"),
+        Index("ix_evaluation_claim", "claim_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -6,8 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from slm_shared.events.catalogue import EvaluationCompleted, EvaluationFailed, ModelRegistered
+from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
 from slm_testing.events import EventLog
 from slm_testing.waiting import eventually
@@ -119,6 +122,16 @@ async def test_concurrent_claims_share_nothing(queue: Queue, claim: Claim) -> No
     ids = await queue(3)
     leases = await asyncio.gather(*(claim(worker=f"w{number}") for number in range(10)))
     assert sorted(lease["evaluation_id"] for lease in leases if lease) == sorted(ids)
+
+
+async def test_what_a_claim_was_granted_is_found_by_an_index(
+    user: httpx2.AsyncClient, platform_settings: PlatformSettings, database_name: str
+) -> None:
+    engine = create_async_engine(platform_settings.database_url(database_name))
+    async with engine.connect() as connection:
+        found = await connection.scalars(text("SELECT indexdef FROM pg_indexes WHERE tablename = 'evaluation'"))
+        assert any(definition.endswith("(claim_id)") for definition in found)
+    await engine.dispose()
 
 
 @SHORT_LEASES
