@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slm_evaluation.service.comparing import Difference, bootstrap, verdict
+from slm_evaluation.service.comparing import Difference, bootstrap, differences, verdict
+from slm_evaluation.service.predictions import PredictionsIndex
 
 ROWS = 300
 
@@ -62,3 +63,22 @@ def test_no_spread_is_no_doubt() -> None:
     found = bootstrap(ones([1.0, 1.0]), ones([0.5, 0.5]))
     assert found == Difference(1.0, 0.5, -0.5, -0.5, 2)
     assert verdict("loss", found) == "better"
+
+
+def index(*rows: int, answered: int) -> PredictionsIndex:
+    """An index of rows of two tokens each, the first ones with answers."""
+    ones, scores = [1.0] * len(rows), [1.0] * answered
+    columns = {"row": list(rows), "loss": ones, "right": ones, "tokens": [2.0] * len(rows), "exact_match": scores}
+    return PredictionsIndex.model_validate({"format": "slm-predictions/1", "answered": answered, "columns": columns})
+
+
+def test_a_metric_is_compared_on_the_rows_that_both_have() -> None:
+    found = differences(index(0, 1, 2, answered=2), index(1, 2, 3, answered=1))
+    assert {name: each.rows for name, each in found.items()} == {
+        "loss": 2, "token_accuracy": 2, "exact_match": 1,
+    }  # fmt: skip
+    assert (found["loss"].first, found["exact_match"].first) == (0.5, 1.0)
+
+
+def test_evaluations_that_share_no_row_have_no_differences() -> None:
+    assert differences(index(0, 1, answered=1), index(2, 3, answered=1)) == {}

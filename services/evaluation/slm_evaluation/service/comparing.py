@@ -7,14 +7,13 @@ for paired systems: Koehn 2004, Statistical Significance Tests for Machine Trans
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slm_evaluation.errors import EvaluationNotReadyError, NotComparableError
 from slm_evaluation.schemas.evaluations import ComparedMetric, Evaluation, EvaluationComparison
-from slm_evaluation.service.predictions import PredictionsIndex, names_of, read_index, row_columns
+from slm_evaluation.service.predictions import Columns, PredictionsIndex, names_of, read_index, row_columns
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.metrics import METRICS
 from slm_shared.storage.objects import ObjectStore
@@ -22,6 +21,7 @@ from slm_shared.storage.objects import ObjectStore
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 SEED = 20_000
+# So many numbers are drawn at once (32 MB), however many rows there are.
 CHUNK_CELLS = 4_000_000
 
 Floats = NDArray[np.float64]
@@ -40,9 +40,8 @@ class Difference:
 
 async def compare(objects: ObjectStore, first: EvaluationRow, second: EvaluationRow) -> EvaluationComparison:
     """Compare two completed evaluations. Raises NotComparableError and EvaluationNotReadyError."""
-    differences = await paired_differences(objects, first, second)
-    names = [*first.metrics, *(name for name in second.metrics if name not in first.metrics)]
-    metrics = [_compared(name, first, second, differences.get(name)) for name in names]
+    found = await paired_differences(objects, first, second)
+    metrics = [_compared(name, first, second, found.get(name)) for name in {**first.metrics, **second.metrics}]
     return EvaluationComparison(
         first=Evaluation.of(first),
         second=Evaluation.of(second),
@@ -62,7 +61,7 @@ async def paired_differences(
     if one is None or other is None:
         message = "One of the evaluations was made before the scores of single rows were kept."
         raise EvaluationNotReadyError(message, hint="Evaluate the model again.")
-    return await asyncio.to_thread(_differences, one, other)
+    return await asyncio.to_thread(differences, one, other)
 
 
 def _compared(name: str, first: EvaluationRow, second: EvaluationRow, found: Difference | None) -> ComparedMetric:
@@ -92,33 +91,26 @@ def _lower_is_better(name: str) -> bool:
     return name in METRICS and METRICS[name].lower_is_better
 
 
-def _differences(first: PredictionsIndex, second: PredictionsIndex) -> dict[str, Difference]:
-    """Per metric; each is a ratio of sums over rows, e.g. nats per token."""
+def differences(first: PredictionsIndex, second: PredictionsIndex) -> dict[str, Difference]:
+    """Per metric that both have rows of; each is a ratio of sums over rows, e.g. nats per token."""
     (numbers, one), (others, other) = row_columns(first), row_columns(second)
     found: dict[str, Difference] = {}
     places = {number: place for place, number in enumerate(others)}
     shared = [(place, places[number]) for place, number in enumerate(numbers) if number in places]
-    for name in ("loss", "token_accuracy"):
-        column = "right" if name == "token_accuracy" else name
-        sides = [_taken(side[column], side["tokens"], pairs) for side, pairs in _sides(one, other, shared)]
-        found[name] = bootstrap(*sides)
-    for name in names_of(one):
-        if name in other:
-            both = [(a, b) for a, b in shared if a < len(one[name]) and b < len(other[name])]
-            if both:
-                sides = [_taken(side[name], None, pairs) for side, pairs in _sides(one, other, both)]
-                found[name] = bootstrap(*sides)
+    for name, column in {"loss": "loss", "token_accuracy": "right", **{name: name for name in names_of(one)}}.items():
+        # Only the first rows have answers: their columns are shorter.
+        pairs = [(a, b) for a, b in shared if a < len(one[column]) and b < len(other.get(column, ()))]
+        if pairs:
+            first_rows, second_rows = [a for a, _ in pairs], [b for _, b in pairs]
+            found[name] = bootstrap(_taken(one, column, first_rows), _taken(other, column, second_rows))
     return found
 
 
-def _sides(one: Any, other: Any, pairs: list[tuple[int, int]]) -> list[tuple[Any, list[int]]]:
-    return [(one, [a for a, _ in pairs]), (other, [b for _, b in pairs])]
-
-
-def _taken(values: list[float], weights: list[float] | None, places: list[int]) -> tuple[Floats, Floats]:
-    """Sums and weights of the rows at `places`."""
-    chosen = np.asarray(values, dtype=np.float64)[places]
-    return chosen, np.ones(len(places)) if weights is None else np.asarray(weights, dtype=np.float64)[places]
+def _taken(columns: Columns, name: str, places: list[int]) -> tuple[Floats, Floats]:
+    """Sums and weights of the rows at `places`: tokens for what is summed over them, else every row counts once."""
+    weights = columns["tokens"] if name in ("loss", "right") else [1.0] * len(columns[name])
+    sums, counts = (np.asarray(each, dtype=np.float64)[places] for each in (columns[name], weights))
+    return sums, counts
 
 
 def bootstrap(
@@ -143,5 +135,6 @@ def bootstrap(
 
 def _ratio(side: tuple[Floats, Floats], chosen: NDArray[np.int64]) -> Floats:
     sums, weights = side
+    # A draw may consist of rows without tokens only.
     ratio: Floats = sums[chosen].sum(axis=1) / np.maximum(weights[chosen].sum(axis=1), 1e-12)
     return ratio
