@@ -25,10 +25,11 @@ EDGES: dict[EvaluationStatus, frozenset[EvaluationStatus]] = {
 }
 # From here only a person who asks for it again leads back into the queue.
 RETRYABLE = frozenset({S.FAILED, S.CANCELLED})
+# An evaluation starts over each time, and what is damaged stays damaged.
 MAX_ATTEMPTS = 3
 RETRY_S = 5.0
 
-
+# What each may be at most, so that all count the same.
 QUALITY = {"token_accuracy": 1.0, "exact_match": 1.0, "token_f1": 1.0, "rouge_l": 1.0, "chrf": 100.0}
 
 
@@ -37,7 +38,7 @@ def quality_score(metrics: Mapping[str, float]) -> float | None:
 
     Those that were not measured are left out; None without any of them. The formula is this platform's own.
     """
-    shares = [metrics[name] / whole for name, whole in QUALITY.items() if name in metrics]
+    shares = [metrics[name] / largest for name, largest in QUALITY.items() if name in metrics]
     return sum(shares) / len(shares) if shares else None
 
 

@@ -29,3 +29,7 @@ class EvaluationSettings(ServiceSettings):
     generations: int = Field(64, ge=0)
     hourly_price: float | None = Field(None, ge=0)
     suites_folder: Path | None = None
+
+    def measuring(self) -> dict[str, int]:
+        """How to measure what says nothing else, as fields of `schemas.leases.Measuring`."""
+        return self.model_dump(include={"max_length", "max_new_tokens", "generations"})

@@ -60,8 +60,7 @@ async def project_dataset(session: AsyncSession, dataset: DatasetRef) -> None:
 
 async def find_model_named(session: AsyncSession, reference: str) -> ModelRow | None:
     """A model by id or name."""
-    statement = select(ModelRow).where(_is(ModelRow, reference))
-    return await session.scalar(statement)
+    return await session.scalar(select(ModelRow).where(_is(ModelRow, reference)))
 
 
 async def find_dataset_named(session: AsyncSession, reference: str) -> DatasetRow | None:
@@ -114,12 +113,6 @@ async def find(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow | No
     return await session.get(EvaluationRow, evaluation_id)
 
 
-async def find_many(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, EvaluationRow]:
-    """The evaluations among `ids`."""
-    rows = (await session.scalars(select(EvaluationRow).where(EvaluationRow.id.in_(ids)))).all()
-    return {row.id: row for row in rows}
-
-
 async def list_evaluations(
     session: AsyncSession, query: PageRequest, order: Order, filters: Filters
 ) -> Sequence[Row[tuple[EvaluationRow, Any]]]:
@@ -132,9 +125,8 @@ async def list_evaluations(
         statement = statement.where(EvaluationRow.created_at >= filters.since)
     if filters.until is not None:
         statement = statement.where(EvaluationRow.created_at < filters.until)
-    rows: Sequence[Row[tuple[EvaluationRow, Any]]]
-    identity = EvaluationRow.id.expression
-    rows = (await session.execute(sorted_page(statement, order, identity=identity, query=query))).all()
+    page = sorted_page(statement, order, identity=EvaluationRow.id.expression, query=query)
+    rows: Sequence[Row[tuple[EvaluationRow, Any]]] = (await session.execute(page)).all()
     return rows
 
 

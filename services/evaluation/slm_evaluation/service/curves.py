@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,17 +29,10 @@ async def read_curves(training: Peer, row: EvaluationRow, scored: Sequence[Evalu
     experiment, metrics = await asyncio.gather(training.get(path), training.get(f"{path}/metrics"))
     if experiment is None or metrics is None:
         raise NotFoundError("The training service does not know the experiment any more.")
-    series = {name: [_point(point) for point in points] for name, points in metrics["series"].items()}
-    return Curves(
-        experiment_id=UUID(str(row.experiment_id)),
-        series=series,
-        evaluations=list(scored),
-        statistics=_statistics(experiment, series),
-    )
-
-
-def _point(point: dict[str, Any]) -> CurvePoint:
-    return CurvePoint(step=point["step"], value=point["value"])
+    series = {name: [CurvePoint.model_validate(each) for each in points] for name, points in metrics["series"].items()}
+    statistics = _statistics(experiment, series)
+    assert row.experiment_id is not None
+    return Curves(experiment_id=row.experiment_id, series=series, evaluations=list(scored), statistics=statistics)
 
 
 def _statistics(experiment: dict[str, Any], series: dict[str, list[CurvePoint]]) -> dict[str, Any]:

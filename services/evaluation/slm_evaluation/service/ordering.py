@@ -12,13 +12,13 @@ from slm_evaluation.errors import (
     DatasetNotFoundError,
     DatasetNotReadyError,
     EvaluationFinishedError,
-    EvaluationNotFoundError,
     EvaluationNotRetryableError,
     ModelNotFoundError,
 )
 from slm_evaluation.schemas.evaluations import EvaluationCreate
 from slm_evaluation.schemas.leases import KnownModel, Measuring
-from slm_evaluation.service.planning import MEASURED, queued
+from slm_evaluation.service.planning import queued
+from slm_evaluation.service.reading import there
 from slm_evaluation.service.suites import read_suite
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import EvaluationRow
@@ -82,11 +82,11 @@ async def order_evaluation(
     await store.project_dataset(session, inputs.dataset)
     model = await store.find_model(session, inputs.model.id)
     assert model is not None
-    chosen = settings.model_dump(include=MEASURED) | request.chosen()
+    chosen = settings.measuring() | request.chosen()
     if request.suite is not None:
         chosen["suite"] = read_suite(settings.suites_folder, request.suite)
     new = replace(queued(model, inputs.dataset, Measuring.model_validate(chosen)), owner=owner)
-    row = await _find(session, await store.add_evaluation(session, new))
+    row = there(await store.locked(session, await store.add_evaluation(session, new)))
     if row.id == new.id:
         names = {"model": row.model["name"], "dataset": row.dataset["name"]}
         await audit.append(session, "evaluation.queued", actor=owner, object_id=row.id, **names)
@@ -98,7 +98,7 @@ async def cancel_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor
 
     Raises EvaluationNotFoundError and EvaluationFinishedError.
     """
-    row = await _find(session, evaluation_id)
+    row = there(await store.locked(session, evaluation_id))
     status = EvaluationStatus(row.status)
     if status in (EvaluationStatus.COMPLETED, EvaluationStatus.FAILED):
         raise EvaluationFinishedError(f"The evaluation is {status} and cannot be cancelled any more.")
@@ -109,7 +109,7 @@ async def cancel_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor
         await store.ask_to_cancel(session, row)
     if status is not EvaluationStatus.CANCELLED:
         await audit.append(session, "evaluation.cancelled", actor=actor, object_id=row.id)
-    return await _find(session, evaluation_id)
+    return row
 
 
 async def retry_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor: str) -> EvaluationRow:
@@ -117,16 +117,8 @@ async def retry_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor:
 
     Raises EvaluationNotFoundError and EvaluationNotRetryableError.
     """
-    row = await _find(session, evaluation_id)
+    row = there(await store.locked(session, evaluation_id))
     if not await store.retry(session, row):
-        message = f"The evaluation is {row.status}, so there is nothing to try again."
-        raise EvaluationNotRetryableError(message)
+        raise EvaluationNotRetryableError(f"The evaluation is {row.status}, so there is nothing to try again.")
     await audit.append(session, "evaluation.retried", actor=actor, object_id=row.id)
-    return await _find(session, evaluation_id)
-
-
-async def _find(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow:
-    row = await store.locked(session, evaluation_id)
-    if row is None:
-        raise EvaluationNotFoundError("There is no such evaluation.", hint=Hint.LIST_EVALUATIONS)
     return row

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
@@ -11,13 +12,11 @@ from slm_evaluation import store
 from slm_evaluation.schemas.leases import KnownModel, Measuring
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.store import NewEvaluation
-from slm_evaluation.tables import ModelRow
+from slm_evaluation.tables import EvaluationRow, ModelRow
 from slm_shared.delivery.bus import RetryLater
 from slm_shared.events.catalogue import ModelRegistered
 from slm_shared.references import DatasetRef
 from slm_shared.storage.ids import new_id
-
-MEASURED = {"max_length", "max_new_tokens", "generations"}
 
 
 async def plan_evaluations(session: AsyncSession, event: ModelRegistered, settings: EvaluationSettings) -> None:
@@ -32,7 +31,7 @@ async def plan_evaluations(session: AsyncSession, event: ModelRegistered, settin
     base, tuned = await store.find_model(session, event.base_model_id), await store.find_model(session, event.model_id)
     if base is None or tuned is None:
         raise RetryLater(f"the base model {event.base_model_id} is not known yet")
-    dataset, chosen = _evaluation_set(event), Measuring.model_validate(settings.model_dump(include=MEASURED))
+    dataset, chosen = _evaluation_set(event), Measuring.model_validate(settings.measuring())
     baseline = await store.add_evaluation(session, queued(base, dataset, chosen))
     new = queued(tuned, dataset, chosen)
     await store.add_evaluation(
@@ -67,6 +66,12 @@ def queued(model: ModelRow, dataset: DatasetRef, chosen: Measuring) -> NewEvalua
         model={"id": str(model.id), **{name: getattr(model, name) for name in fields}},
         dataset=dataset.model_dump(mode="json", exclude={"rows"}),
     )
+
+
+def named(row: EvaluationRow) -> Mapping[str, object]:
+    """An evaluation, its model and its dataset, as every event of this service names them."""
+    names = {"model_name": row.model["name"], "dataset_name": row.dataset["name"]}
+    return {"evaluation_id": row.id, "model_id": row.model_id, "dataset_id": row.dataset_id, **names}
 
 
 def predictions_prefix(evaluation_id: UUID, epoch: int) -> str:

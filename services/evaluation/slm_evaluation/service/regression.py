@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation.service.comparing import Difference, paired_differences, verdict
+from slm_evaluation.service.planning import named
 from slm_evaluation.store import Neighbours
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.delivery import outbox
@@ -59,18 +60,13 @@ async def _worse(objects: ObjectStore, before: EvaluationRow, now: EvaluationRow
 
 async def announce_regression(session: AsyncSession, regression: Regression) -> None:
     """Publish `evaluation.regressed`."""
-    row, before, found = regression.now, regression.before, regression.differences
-    event = EvaluationRegressed(
-        evaluation_id=row.id,
-        model_id=row.model_id,
-        model_name=row.model["name"],
-        dataset_id=row.dataset_id,
-        dataset_name=row.dataset["name"],
-        predecessor_evaluation_id=before.id,
-        predecessor_model_id=before.model_id,
-        predecessor_model_name=before.model["name"],
-        differences={name: each.second - each.first for name, each in found.items()},
-        low={name: each.low for name, each in found.items()},
-        high={name: each.high for name, each in found.items()},
-    )
-    await outbox.append(session, event)
+    before, found = regression.before, regression.differences
+    facts = {
+        "predecessor_evaluation_id": before.id,
+        "predecessor_model_id": before.model_id,
+        "predecessor_model_name": before.model["name"],
+        "differences": {name: each.second - each.first for name, each in found.items()},
+        "low": {name: each.low for name, each in found.items()},
+        "high": {name: each.high for name, each in found.items()},
+    }
+    await outbox.append(session, EvaluationRegressed.model_validate({**named(regression.now), **facts}))

@@ -10,7 +10,9 @@ from slm_ml.encoding import Example
 from slm_ml.generation import generate_batch
 
 GENERATION_BATCH = 32
+# One at a time is slow, and eight give a median.
 TIMED_ANSWERS = 8
+# For a model that words it differently; without a limit one that never stops costs minutes.
 MARGIN_TOKENS = 8
 
 

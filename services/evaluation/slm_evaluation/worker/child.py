@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from transformers.utils.logging import disable_progress_bar
 
-from slm_evaluation.worker.job import EvaluationJob, SuiteRefusedError
-from slm_evaluation.worker.measuring import NotFiniteError, NothingToMeasureError, measure
+from slm_evaluation.worker.job import EvaluationJob, RefusedError
+from slm_evaluation.worker.measuring import measure
 from slm_ml.encoding import RowFormatError
 from slm_shared.jobs.child import Parent
 
@@ -38,13 +38,8 @@ def _serve(parent: Parent, job: EvaluationJob) -> None:
         run = measure if job.lease.settings.suite is None else _suite_runner()
         result = run(job, lambda rows, total: parent.send("progress", rows=rows, total=total))
         parent.send("result", result=result)
-    except SuiteRefusedError as error:
+    except RefusedError as error:
         parent.send("error", code=error.code, message=str(error), blame="user")
-    except NothingToMeasureError:
-        parent.send("error", code="nothing_to_measure", message="No row leaves a token to score.", blame="user")
-    except NotFiniteError:
-        message = "The loss of the model is not a finite number: its weights are damaged."
-        parent.send("error", code="model_not_finite", message=message, blame="user")
     except RowFormatError as error:
         parent.send("error", code="row_format", message=f"The dataset cannot be measured: {error}.", blame="user")
     except Exception as error:  # noqa: BLE001  the edge of the child: whatever happened, the supervisor is told
@@ -54,9 +49,9 @@ def _serve(parent: Parent, job: EvaluationJob) -> None:
 
 
 def _suite_runner() -> Callable[[EvaluationJob, Progress], dict[str, Any]]:
-    """What runs suites, imported with the first one: it takes seconds. Raises SuiteRefusedError where it is missing."""
+    """What runs suites, imported with the first one: it takes seconds. Raises RefusedError where it is missing."""
     if find_spec("lm_eval") is None:
-        raise SuiteRefusedError("suites_not_installed", NOT_INSTALLED)
+        raise RefusedError("suites_not_installed", NOT_INSTALLED)
     runner: Callable[[EvaluationJob, Progress], dict[str, Any]]
     runner = import_module("slm_evaluation.worker.suites").run_suite
     return runner

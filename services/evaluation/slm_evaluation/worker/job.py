@@ -19,8 +19,8 @@ class EvaluationJob(BaseModel):
     index: Path
 
 
-class SuiteRefusedError(Exception):
-    """A benchmark suite cannot be run here; `code` says why, the message what to do."""
+class RefusedError(Exception):
+    """The model cannot be measured like this; `code` is stable, the message says why and what to do."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

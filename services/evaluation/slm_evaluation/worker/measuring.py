@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from slm_evaluation.domain import is_exact
 from slm_evaluation.worker.answering import answer_all, answer_limit, measure_speed
-from slm_evaluation.worker.job import EvaluationJob
+from slm_evaluation.worker.job import EvaluationJob, RefusedError
 from slm_evaluation.worker.memory import forget_peak, peak_bytes
 from slm_evaluation.worker.metrics import means, score_corpus, score_rows
 from slm_evaluation.worker.predictions import write_index, write_predictions
@@ -26,19 +26,11 @@ MAX_SAMPLE_CHARACTERS = 20_000
 MAX_SHOWN_CHARACTERS = 4_000
 
 
-class NothingToMeasureError(Exception):
-    """No row of the dataset leaves a token to score."""
-
-
-class NotFiniteError(Exception):
-    """The model's loss is no finite number: its weights are damaged."""
-
-
 def measure(job: EvaluationJob, progress: Callable[[int, int], None]) -> dict[str, Any]:
     """Loss, perplexity and token accuracy over all rows; what answers score and how fast they come over the first ones.
 
     `progress` is told how many rows are done, and of how many. Writes the predictions and their index. Raises
-    NothingToMeasureError and NotFiniteError.
+    RefusedError when no row leaves a token to score, and for a model whose loss is not finite.
     """
     forget_peak()
     tokenizer = load_tokenizer(job.model_folder)
@@ -46,11 +38,12 @@ def measure(job: EvaluationJob, progress: Callable[[int, int], None]) -> dict[st
     model.train(False)
     numbered = _encode(job, model, tokenizer)
     if not numbered:
-        raise NothingToMeasureError
+        raise RefusedError("nothing_to_measure", "No row leaves a token to score.")
     numbers, examples = [number for number, _ in numbered], [example for _, example in numbered]
     scores = score(model, examples, progress=lambda done: progress(done, len(examples)))
     if not math.isfinite(scores.loss):
-        raise NotFiniteError
+        message = "The loss of the model is not a finite number: its weights are damaged."
+        raise RefusedError("model_not_finite", message)
     metrics = {"loss": scores.loss, "perplexity": scores.perplexity, "token_accuracy": scores.token_accuracy}
     answered = _answered(job, examples)
     texts: list[str] = []

@@ -79,7 +79,6 @@ ROW_METRICS: dict[str, RowMetric] = {
     "rouge_l": rouge_l,
     "numeric_match": numeric_match,
 }
-CORPUS_METRICS = ("accuracy", "macro_f1", "bleu", "chrf")
 
 
 def score_rows(expected: Sequence[str], generated: Sequence[str], wanted: Sequence[str]) -> dict[str, list[float]]:

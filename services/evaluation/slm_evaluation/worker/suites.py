@@ -13,12 +13,13 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from slm_evaluation.schemas.leases import SuiteRef
-from slm_evaluation.worker.job import EvaluationJob, SuiteRefusedError
+from slm_evaluation.worker.job import EvaluationJob, RefusedError
 from slm_ml.data import read_rows
 from slm_ml.model import load_model, load_tokenizer
 
 SPLIT = "rows"
 BATCH_SIZE = 8
+# For standard errors of metrics that have no formula for them.
 BOOTSTRAPS = 1000
 NOT_REACHED = (
     "A task of the suite could not be loaded. Tasks that are not written out read their data from a hub: start the"
@@ -45,7 +46,7 @@ class WatchedModel(HFLM):  # type: ignore[misc]  # lm-eval has no types
 def run_suite(job: EvaluationJob, progress: Progress) -> dict[str, Any]:
     """Metrics by `<task>.<metric>`, and a report with versions, rows and standard errors.
 
-    `progress` is told how many tasks are done, and of how many. Raises SuiteRefusedError.
+    `progress` is told how many tasks are done, and of how many. Raises RefusedError.
     """
     suite = job.lease.settings.suite
     assert suite is not None
@@ -72,7 +73,7 @@ def _load(job: EvaluationJob, suite: SuiteRef) -> Mapping[str, Any]:
     try:
         found: Mapping[str, Any] = manager.load(specs)["tasks"]
     except (OSError, KeyError, ValueError) as error:
-        raise SuiteRefusedError("suite_task_unavailable", NOT_REACHED) from error
+        raise RefusedError("suite_task_unavailable", NOT_REACHED) from error
     return found
 
 
@@ -92,7 +93,7 @@ def _rows(job: EvaluationJob) -> datasets.Dataset:
 def _model(job: EvaluationJob, suite: SuiteRef) -> WatchedModel:
     tokenizer = load_tokenizer(job.model_folder)
     if suite.chat and tokenizer.chat_template is None:
-        raise SuiteRefusedError("suite_needs_chat", "The suite asks in chats, but the model has no chat template.")
+        raise RefusedError("suite_needs_chat", "The suite asks in chats, but the model has no chat template.")
     model = load_model(job.model_folder, dtype=torch.float32)
     model.train(False)
     return WatchedModel(pretrained=model, tokenizer=tokenizer, batch_size=BATCH_SIZE)
