@@ -18,7 +18,7 @@ from slm_ml.tokenizer import load_tokenizer
 from slm_training.worker.child.batches import PackingCollator, packed_rows
 from slm_training.worker.child.preflight import plan_training
 from slm_training.worker.child.rows import padding_share, split_rows
-from slm_training.worker.errors import BaseModelError, SettingsError, TrainingError
+from slm_training.worker.errors import TrainingError
 from tests.support.training_jobs import NANO, make_job, train
 
 CHANCE = random.Random(0)
@@ -155,7 +155,7 @@ def test_a_base_model_that_cannot_be_trained_is_named(tmp_path: Path, damage: tu
     path = tmp_path / "base" / name
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    with pytest.raises(BaseModelError) as caught:
+    with pytest.raises(TrainingError) as caught:
         train(tmp_path / "job", ROWS, base=tmp_path / "base")
     assert caught.value.code == code
 
@@ -163,7 +163,7 @@ def test_a_base_model_that_cannot_be_trained_is_named(tmp_path: Path, damage: tu
 def test_pickled_weights_are_not_even_opened(tmp_path: Path) -> None:
     shutil.copytree(NANO, tmp_path / "base")
     (tmp_path / "base" / "model.safetensors").rename(tmp_path / "base" / "pytorch_model.bin")
-    with pytest.raises(BaseModelError) as caught:
+    with pytest.raises(TrainingError) as caught:
         train(tmp_path / "job", ROWS, base=tmp_path / "base")
     assert caught.value.code == "base_model_not_supported"
 
@@ -192,7 +192,7 @@ def test_a_plan_measures_and_trains_nothing(tmp_path: Path) -> None:
 )
 def test_a_plan_refuses_what_cannot_work(tmp_path: Path, config: dict[str, Any], code: str) -> None:
     rows = [{"prompt": "turn on", "completion": "yes " * 20}] * 8
-    with pytest.raises((TrainingError, SettingsError)) as caught:
+    with pytest.raises(TrainingError) as caught:
         plan(tmp_path / "plan", rows, **config)
     assert caught.value.code == code
 

@@ -2,6 +2,7 @@
 
 UNEXPECTED = "training_error"
 EXIT_FAILED = 1
+# EX_USAGE and EX_TEMPFAIL of sysexits.h.
 EXIT_USER = 64
 EXIT_DRAINED = 75
 
@@ -28,15 +29,6 @@ class DivergedError(TrainingError):
 
     def __init__(self, step: int) -> None:
         super().__init__("diverged", f"The loss was not finite at step {step}. Try a lower learning rate.")
-        self.step = step
-
-
-class BaseModelError(TrainingError):
-    """The base model cannot be trained."""
-
-
-class SettingsError(TrainingError):
-    """Options that this device or this model cannot do."""
 
 
 class DrainedError(Exception):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ from peft import PeftModel
 from safetensors import safe_open
 from transformers import PreTrainedModel
 
-from slm_training.worker.job import TrainingJob
+from slm_training.worker.job import LocalDataset, TrainingJob
 
 # Copied from the base byte for byte: saving them anew would rewrite them in the library's current dialect.
 TOKENIZER_FILES = (
@@ -25,7 +24,6 @@ TOKENIZER_FILES = (
     "vocab.json",
 )
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16}
-LIBRARIES = ("torch", "transformers", "trl", "peft")
 
 
 def disk_dtype(base_folder: Path) -> torch.dtype:
@@ -47,17 +45,13 @@ def save_model(trained: PreTrainedModel | PeftModel, job: TrainingJob) -> PreTra
     model: Any = _merge_adapter(trained, job) if isinstance(trained, PeftModel) else trained
     model.to(device="cpu", dtype=disk_dtype(job.base_folder))
     # The trainer switches the cache off; whoever generates with the result wants what the base had.
-    model.config.use_cache = _base_config(job).get("use_cache", True)
+    base = json.loads((job.base_folder / "config.json").read_text())
+    model.config.use_cache = base.get("use_cache", True)
     model.save_pretrained(folder)
     for name in TOKENIZER_FILES:
         if (job.base_folder / name).exists():
             shutil.copyfile(job.base_folder / name, folder / name)
     return cast(PreTrainedModel, model.to(dtype=torch.float32))
-
-
-def _base_config(job: TrainingJob) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((job.base_folder / "config.json").read_text())
-    return config
 
 
 def _merge_adapter(trained: PeftModel, job: TrainingJob) -> PreTrainedModel:
@@ -70,28 +64,20 @@ def _merge_adapter(trained: PeftModel, job: TrainingJob) -> PreTrainedModel:
     return cast(PreTrainedModel, merged)
 
 
-def library_versions() -> dict[str, str]:
-    """Versions of what computed the result."""
-    return {name: version(name) for name in LIBRARIES}
-
-
 def write_record(job: TrainingJob, facts: dict[str, Any]) -> None:
     """Write `training.json`: everything needed to do it again, and what came out. It names no times and no machine."""
     run = job.run
     record = {
         "config": run.config.model_dump(),
         "base_model": {"name": run.base_model.name, "manifest_sha256": run.base_model.manifest_sha256},
-        "training_dataset": _dataset_record(job, "training"),
-        "evaluation_dataset": _dataset_record(job, "evaluation"),
+        "training_dataset": _dataset_record(job.training),
+        "evaluation_dataset": _dataset_record(job.evaluation),
         **facts,
     }
     path = job.output_folder / "training.json"
     path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
-def _dataset_record(job: TrainingJob, use: str) -> dict[str, Any] | None:
-    local = getattr(job, use)
-    if local is None:
-        return None
-    kept: dict[str, Any] = local.source.model_dump(include={"name", "sha256", "rows", "row_format", "mapping"})
-    return kept
+def _dataset_record(local: LocalDataset | None) -> dict[str, Any] | None:
+    kept = {"name", "sha256", "rows", "row_format", "mapping"}
+    return None if local is None else local.source.model_dump(include=kept)

@@ -11,41 +11,11 @@ from slm_ml.encoding import IGNORED
 BATCHES_PER_WINDOW = 32
 
 
-class LengthGroupedSampler(Sampler[int]):
-    """Every row once per epoch, such that each batch holds rows of similar length and batches come in random order.
-
-    Rows are shuffled, sorted by length within windows of 32 batches, cut into batches, and the batches are shuffled.
-    The order depends only on the seed and the epoch, so that a resumed run meets the same batches. `batch_size` is that
-    of an optimiser step: however it is divided among passes and processes, a step sees the same rows.
-    """
-
-    def __init__(self, lengths: Sequence[int], *, batch_size: int, seed: int) -> None:
-        self._lengths = lengths
-        self._batch_size = batch_size
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer at the start of each epoch."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
-        order: list[int] = torch.randperm(len(self._lengths), generator=generator).tolist()
-        batches = grouped(order, self._lengths, self._batch_size)
-        # Only the last batch may be short: elsewhere it would shift the cuts the data loader makes.
-        full = [batch for batch in batches if len(batch) == self._batch_size]
-        rest = [row for batch in batches if len(batch) < self._batch_size for row in batch]
-        for position in torch.randperm(len(full), generator=generator).tolist():
-            yield from full[position]
-        yield from rest
-
-
 class ShuffledSampler(Sampler[int]):
-    """Every row once per epoch in an order that depends on the seed and the epoch only."""
+    """Every row once per epoch in an order that depends on the seed and the epoch only.
+
+    A resumed run so meets the same rows again; what torch's global generator has drawn meanwhile does not matter.
+    """
 
     def __init__(self, count: int, *, seed: int) -> None:
         self._count = count
@@ -60,8 +30,36 @@ class ShuffledSampler(Sampler[int]):
         return self._count
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
-        yield from torch.randperm(self._count, generator=generator).tolist()
+        yield from torch.randperm(self._count, generator=self._generator()).tolist()
+
+    def _generator(self) -> torch.Generator:
+        # A large prime keeps the epochs of neighbouring seeds apart.
+        return torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
+
+
+class LengthGroupedSampler(ShuffledSampler):
+    """Every row once per epoch, such that each batch holds rows of similar length and batches come in random order.
+
+    Rows are shuffled, sorted by length within windows of 32 batches, cut into batches, and the batches are shuffled.
+    `batch_size` is that of an optimiser step: however it is divided among passes and processes, a step sees the same
+    rows.
+    """
+
+    def __init__(self, lengths: Sequence[int], *, batch_size: int, seed: int) -> None:
+        super().__init__(len(lengths), seed=seed)
+        self._lengths = lengths
+        self._batch_size = batch_size
+
+    def __iter__(self) -> Iterator[int]:
+        generator = self._generator()
+        order: list[int] = torch.randperm(self._count, generator=generator).tolist()
+        batches = grouped(order, self._lengths, self._batch_size)
+        # Only the last batch may be short: elsewhere it would shift the cuts the data loader makes.
+        full = [batch for batch in batches if len(batch) == self._batch_size]
+        rest = [row for batch in batches if len(batch) < self._batch_size for row in batch]
+        for position in torch.randperm(len(full), generator=generator).tolist():
+            yield from full[position]
+        yield from rest
 
 
 def grouped(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> list[list[int]]:

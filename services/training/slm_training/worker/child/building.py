@@ -1,5 +1,6 @@
 """From a job to a trainer that is ready to train."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,18 +8,20 @@ from peft import LoraConfig, TaskType
 from transformers import PrinterCallback
 from trl import SFTConfig  # type: ignore[attr-defined]  # exported lazily
 
+from slm_ml.data import read_rows
 from slm_ml.encoding import Row
 from slm_training.worker.child.batches import PackingCollator, PaddingCollator, PreferenceCollator
 from slm_training.worker.child.choices import Choices, choose
-from slm_training.worker.child.encoding import encode, encode_to_measure, rows_of
+from slm_training.worker.child.encoding import encode, encode_to_measure
 from slm_training.worker.child.evaluating import Evaluation
 from slm_training.worker.child.loading import Base
 from slm_training.worker.child.reporting import Reporter
 from slm_training.worker.child.rows import EncodedRows, split_rows, training_dataset
 from slm_training.worker.child.trainer import CompletionTrainer, PreferenceTrainer
-from slm_training.worker.errors import NoTrainableTokensError, SettingsError
+from slm_training.worker.errors import NoTrainableTokensError, TrainingError
 from slm_training.worker.job import TrainingConfig, TrainingJob
 
+# Of each series: a longer training reports every second step, every third, and so on.
 MAX_POINTS = 100_000
 OPTIMIZERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "sgd": "sgd"}
 
@@ -34,7 +37,7 @@ class Material:
 def read_material(job: TrainingJob, base: Base, reporter: Reporter) -> Material:
     """Read, split and encode. Raises NoTrainableTokensError and RowFormatError."""
     config = job.run.config
-    rows = rows_of(job.training)
+    rows = read_rows(job.training.path)
     held_out: list[Row] = []
     if config.validation_split and job.evaluation is None:
         rows, held_out = split_rows(rows, config.validation_split, seed=config.seed)
@@ -56,7 +59,7 @@ def _evaluation(job: TrainingJob, base: Base, held_out: list[Row]) -> Evaluation
         return None
 
     def examples() -> Any:
-        rows = held_out or rows_of(measured)
+        rows = held_out or read_rows(measured.path)
         return encode_to_measure(rows, measured, tokenizer=base.tokenizer, max_length=base.max_length)
 
     return Evaluation(examples)
@@ -65,7 +68,7 @@ def _evaluation(job: TrainingJob, base: Base, held_out: list[Row]) -> Evaluation
 def make_trainer(
     job: TrainingJob, base: Base, rows: EncodedRows, reporter: Reporter
 ) -> tuple[CompletionTrainer, Choices]:
-    """The trainer of a job, with what it settled by itself. Raises SettingsError."""
+    """The trainer of a job, with what it settled by itself. Raises TrainingError for what cannot work."""
     config = job.run.config
     choices = choose(config, base.model, rows)
     if choices.eager_attention:
@@ -86,7 +89,7 @@ def make_trainer(
     except ValueError as error:
         if config.method == "lora" and "target modules" in str(error).lower():
             what = f"The base model has no modules called {config.lora_target_modules}. Use all-linear."
-            raise SettingsError("lora_target_not_found", what) from error
+            raise TrainingError("lora_target_not_found", what) from error
         raise
     # Its lines would repeat every point in the child's log.
     trainer.remove_callback(PrinterCallback)
@@ -105,8 +108,8 @@ def _collator(config: TrainingConfig, choices: Choices) -> Any:
 
 def steps_of(config: TrainingConfig, rows: int) -> int:
     """Optimiser steps of a whole training."""
-    per_epoch = -(-rows // config.effective_batch)
-    return min(config.max_steps or 2**62, max(1, int(-(-config.epochs * per_epoch // 1))))
+    steps = max(1, math.ceil(config.epochs * math.ceil(rows / config.effective_batch)))
+    return min(config.max_steps or steps, steps)
 
 
 def _settings(job: TrainingJob, rows: EncodedRows, choices: Choices) -> SFTConfig:
@@ -130,13 +133,18 @@ def _settings(job: TrainingJob, rows: EncodedRows, choices: Choices) -> SFTConfi
         fp16=choices.precision == "fp16",
         use_cpu=choices.device == "cpu",
         activation_checkpointing=choices.gradient_checkpointing,
+        # Rows are encoded and cut already.
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
+        # Collators read columns that the model itself does not.
         remove_unused_columns=False,
+        # Rows lie in memory: processes that load them would only take cores.
         dataloader_num_workers=0,
         dataloader_pin_memory=choices.device == "cuda",
         logging_steps=max(1, steps_of(config, len(rows.examples)) // MAX_POINTS),
+        # It would repeat the last finite loss in place of one that is not.
         logging_nan_inf_filter=False,
+        # CheckpointSchedule and Evaluating decide when.
         save_strategy="no",
         eval_strategy="no",
         report_to="none",

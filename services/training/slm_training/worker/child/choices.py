@@ -15,13 +15,16 @@ from transformers import PreTrainedModel
 from slm_ml.model import parameter_count
 from slm_training.worker.child.device import GIGABYTE, available_gb, bf16_is_fast, wants_fp32
 from slm_training.worker.child.rows import EncodedRows, padding_share
-from slm_training.worker.errors import SettingsError
+from slm_training.worker.errors import TrainingError
 from slm_training.worker.job import TrainingConfig
 
+# What a process with its libraries holds before there is a model.
 PROCESS_GB = 0.6
-"""What a process with its libraries holds before there is a model."""
+# Eager attention keeps a score per pair of positions: beyond this length that costs more than it saves.
 EAGER_ATTENTION_TOKENS = 512
+# The share of padding from which packing pays for its masks.
 WORTH_PACKING = 0.05
+# An estimate may be a fifth too low; running out of memory costs an attempt.
 ROOM = 0.8
 
 
@@ -37,7 +40,6 @@ class Choices:
     packing: bool
     gradient_checkpointing: bool
     eager_attention: bool
-    threads: int
     reasons: dict[str, dict[str, Any]]
 
     @property
@@ -47,7 +49,7 @@ class Choices:
 
 
 def choose(config: TrainingConfig, model: PreTrainedModel, rows: EncodedRows) -> Choices:
-    """Settle what the configuration leaves open. Raises SettingsError for what the device cannot do."""
+    """Settle what the configuration leaves open. Raises TrainingError for what the device cannot do."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     reasons: dict[str, dict[str, Any]] = {}
 
@@ -59,15 +61,15 @@ def choose(config: TrainingConfig, model: PreTrainedModel, rows: EncodedRows) ->
     packing = settle("packing", *_packing(config, rows))
     recompute = settle("gradient_checkpointing", *_recomputation(config, model, rows, device))
     attention = settle("attention", *_attention(device, rows.longest))
-    threads = settle("threads", torch.get_num_threads(), "Every core this process may use.")
-    return Choices(device, precision, packing, recompute, attention == "eager", threads, reasons)
+    settle("threads", torch.get_num_threads(), "Every core this process may use.")
+    return Choices(device, precision, packing, recompute, attention == "eager", reasons)
 
 
 def _precision(config: TrainingConfig, device: str) -> tuple[str, str]:
     if wants_fp32():
         return "fp32", "The worker is set to fp32."
     if config.precision == "fp16" and device == "cpu":
-        raise SettingsError(
+        raise TrainingError(
             "precision_not_supported", "Training in fp16 needs a GPU. Use precision auto, bf16 or fp32."
         )
     if config.precision != "auto":

@@ -1,11 +1,16 @@
 """The device: what it does well, the memory it has, and what keeps a run reproducible on it."""
 
 import os
+import platform
+import socket
+from importlib.metadata import version
+from typing import Any
 
 import psutil
 import torch
 
 GIGABYTE = 1e9
+LIBRARIES = ("torch", "transformers", "trl", "peft")
 
 
 def wants_fp32() -> bool:
@@ -52,3 +57,24 @@ def total_gb(device: str) -> float:
     if device == "cuda":
         return float(torch.cuda.get_device_properties(0).total_memory) / GIGABYTE
     return float(psutil.virtual_memory().total) / GIGABYTE
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what computes."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def facts_of_machine() -> dict[str, Any]:
+    """What this machine offers to trainings, as the service matches it with their needs: `WorkerFacts`."""
+    gpu = torch.cuda.is_available()
+    return {
+        "device": "gpu" if gpu else "cpu",
+        "device_name": torch.cuda.get_device_name(0) if gpu else platform.machine(),
+        "devices": torch.cuda.device_count() if gpu else 1,
+        "cores": usable_cores(),
+        "memory_gb": round(total_gb("cuda" if gpu else "cpu"), 2),
+        "host": socket.gethostname(),
+        # That of the worker, which starts a child for each training.
+        "pid": os.getppid(),
+        "versions": library_versions(),
+    }

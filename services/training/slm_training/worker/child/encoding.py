@@ -4,17 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from slm_ml.data import read_rows
 from slm_ml.encoding import Example, Row, RowFormatError, encode_preference, encode_rows
 from slm_training.worker.child.rows import EncodedRows
 from slm_training.worker.job import LocalDataset, TrainingConfig
 
 UNCUT = 2**62
-
-
-def rows_of(dataset: LocalDataset) -> list[Row]:
-    """Every row of a local dataset."""
-    return read_rows(dataset.path)
 
 
 def encode(
@@ -24,14 +18,9 @@ def encode(
     source = dataset.source
     if config.objective == "dpo":
         return _preferences(rows, source.mapping, tokenizer=tokenizer, max_length=max_length)
+    # What is pretrained on is cut afterwards, so that nothing of a long text is lost.
     whole = config.objective == "pretrain"
-    examples = encode_rows(
-        rows,
-        row_format=source.row_format,
-        mapping=source.mapping,
-        tokenizer=tokenizer,
-        max_length=UNCUT if whole else max_length,
-    )
+    examples = encode_to_measure(rows, dataset, tokenizer=tokenizer, max_length=UNCUT if whole else max_length)
     left_out = len(rows) - len(examples)
     if whole:
         return EncodedRows(_stretches(examples, max_length, joined=config.packing is not False), left_out)

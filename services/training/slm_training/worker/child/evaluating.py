@@ -46,7 +46,6 @@ class Evaluating(TrainerCallback):
         self._reporter = reporter
         self._config = config
         self._folder = folder
-        self.stopped_early = False
 
     @property
     def _best(self) -> dict[str, Any]:
@@ -79,7 +78,7 @@ class Evaluating(TrainerCallback):
         self._best["since"] += 1
         patience = self._config.early_stopping_patience
         if patience and self._best["since"] >= patience:
-            self.stopped_early = control.should_training_stop = True
+            control.should_training_stop = True
             self._reporter.log(
                 f"Stopped at step {state.global_step}: {patience} evaluations were no better than that of step "
                 f"{self._best['step']}."

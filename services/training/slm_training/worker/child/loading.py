@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from slm_ml.model import load_model
 from slm_ml.tokenizer import load_tokenizer
-from slm_training.worker.errors import BaseModelError
+from slm_training.worker.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,17 @@ class Base:
 
 
 def load_base(folder: Path, *, max_length: int) -> Base:
-    """Load a base model from its folder: safetensors and JSON only, never code. Raises BaseModelError."""
+    """Load a base model from its folder: safetensors and JSON only, never code. Raises TrainingError."""
     if not any(folder.glob("*.safetensors")):
-        raise BaseModelError("base_model_not_supported", "The base model holds no safetensors weights.")
+        raise TrainingError("base_model_not_supported", "The base model holds no safetensors weights.")
     try:
         model = load_model(folder, dtype=torch.float32)
         tokenizer = load_tokenizer(folder)
     except (ImportError, KeyError, OSError, TypeError, ValueError) as error:
         what = "The base model cannot be loaded: its architecture or its tokenizer is not supported here."
-        raise BaseModelError("base_model_not_supported", what) from error
+        raise TrainingError("base_model_not_supported", what) from error
     if tokenizer.eos_token_id is None:
         what = "The tokenizer of the base model has no stop token: a model trained with it would never end an answer."
-        raise BaseModelError("no_stop_token", what)
+        raise TrainingError("no_stop_token", what)
     longest = int(getattr(model.config, "max_position_embeddings", max_length) or max_length)
     return Base(model, tokenizer, min(max_length, longest))

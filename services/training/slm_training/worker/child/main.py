@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from slm_shared.jobs.child import Parent, die_with_parent
-from slm_training.worker.child.capabilities import facts_of_machine
+from slm_training.worker.child.device import facts_of_machine
 from slm_training.worker.child.rehearsal import rehearsal_job, settle_memory
 from slm_training.worker.child.reporting import Channel, NoChannel
 from slm_training.worker.child.serving import serve

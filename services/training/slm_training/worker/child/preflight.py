@@ -9,26 +9,29 @@ from dataclasses import asdict
 from typing import Any
 
 import psutil
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+from transformers import TrainerCallback, set_seed
 from transformers.utils.logging import disable_progress_bar
 
+from slm_ml.data import read_rows
 from slm_ml.model import parameter_count
 from slm_ml.token_report import TokenReport, make_token_report
 from slm_training.worker.child.building import make_trainer, read_material, steps_of
 from slm_training.worker.child.choices import estimated_gb
 from slm_training.worker.child.device import GIGABYTE, available_gb, make_deterministic, total_gb
-from slm_training.worker.child.encoding import rows_of
 from slm_training.worker.child.loading import Base, load_base
 from slm_training.worker.child.reporting import NoChannel, Reporter
 from slm_training.worker.child.rows import EncodedRows
 from slm_training.worker.child.trainer import CompletionTrainer
-from slm_training.worker.errors import NoTrainableTokensError, SettingsError, TrainingError
+from slm_training.worker.errors import NoTrainableTokensError, TrainingError
 from slm_training.worker.job import TrainingConfig, TrainingJob
 
 MEASURED_STEPS = 6
+# The first ones allocate memory and choose kernels.
 UNMEASURED_STEPS = 2
+# How far the times of later steps, and the memory, may lie from what a few steps show.
 SPREAD = 1.15
 MEMORY_SPREAD = 1.3
+# The share of cut rows from which a plan warns.
 WORTH_WARNING = 0.05
 Report = dict[str, Any]
 
@@ -39,15 +42,11 @@ class _Clock(TrainerCallback):
     def __init__(self) -> None:
         self.ends: list[float] = []
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
         """The first step begins."""
         self.ends.append(time.monotonic())
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """A step ended."""
-        self.ends.append(time.monotonic())
+    on_step_end = on_train_begin
 
     def step_times(self) -> list[float]:
         """Seconds of each step but the first ones, which warm up."""
@@ -63,7 +62,7 @@ def plan_training(job: TrainingJob) -> Report:
     set_seed(config.seed)
     base = load_base(job.base_folder, max_length=config.max_length)
     tokens = make_token_report(
-        rows_of(job.training),
+        read_rows(job.training.path),
         row_format=job.training.source.row_format,
         mapping=job.training.source.mapping,
         tokenizer=base.tokenizer,
@@ -109,7 +108,7 @@ def _short(config: TrainingConfig, total: int) -> TrainingConfig:
 def _memory_expected(
     config: TrainingConfig, base: Base, rows: EncodedRows, parameters: int, *, device: str
 ) -> dict[str, float]:
-    """Low, expected and high memory in GB. Raises SettingsError when even the low estimate does not fit."""
+    """Low, expected and high memory in GB. Raises TrainingError when even the low estimate does not fit."""
     estimate = estimated_gb(config, base.model.config, parameters=parameters, longest=rows.longest)
     there, total = available_gb(device), total_gb(device)
     if estimate / MEMORY_SPREAD > total:
@@ -119,7 +118,7 @@ def _memory_expected(
             f"The training needs about {estimate:.1f} GB and the device has {total:.1f} GB. Try batch_size {half} with "
             f"gradient_accumulation_steps {twice}, a shorter max_length, or method lora."
         )
-        raise SettingsError("will_not_fit", what)
+        raise TrainingError("will_not_fit", what)
     return {"low": estimate / MEMORY_SPREAD, "expected": estimate, "available": there, "total": total}
 
 

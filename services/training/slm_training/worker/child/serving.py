@@ -13,6 +13,7 @@ from slm_training.worker.child.training import run_training
 from slm_training.worker.errors import EXIT_DRAINED, EXIT_FAILED, EXIT_USER, UNEXPECTED, DrainedError, TrainingError
 from slm_training.worker.job import TrainingJob
 
+# On a CPU torch and the C library raise a plain RuntimeError with one of these.
 MEMORY_SIGNS = ("can't allocate memory", "not enough memory", "out of memory")
 
 

@@ -74,6 +74,7 @@ class CompletionTrainer(SFTTrainer):
         """The loss of one pass: summed over its labelled tokens, divided by those of the whole step."""
         logits, targets = self.labelled_logits(model, inputs)
         accuracy = (logits.argmax(dim=-1) == targets).float().mean().item() if targets.numel() else 0.0
+        # TRL logs the mean of what was added here since the last log.
         self._metrics["train"]["mean_token_accuracy"].append(accuracy)
         total: torch.Tensor = functional.cross_entropy(logits, targets, reduction="sum")
         if labelled is None:
@@ -110,6 +111,7 @@ class CompletionTrainer(SFTTrainer):
 
     def _count(self, loss: torch.Tensor, inputs: dict[str, Any], *, is_share: bool) -> None:
         tokens = inputs["segments"] > 0 if "segments" in inputs else inputs["attention_mask"]
+        # Both in one tensor: each copy from a device waits for it.
         told = torch.stack([loss.detach().double(), tokens.sum().double()])
         if self.accelerator.num_processes > 1:
             told = self.accelerator.reduce(told, reduction="sum")
@@ -154,7 +156,10 @@ class PreferenceTrainer(CompletionTrainer):
 
     @torch.no_grad()
     def measure_reference(self, batch_size: int) -> None:
-        """Write into the rows what the base model makes of them; to be called before the first step."""
+        """Write into the rows what the base model makes of them; to be called before the first step.
+
+        So the base model need not stay in memory beside the one that is trained.
+        """
         found: dict[str, list[float]] = {"reference_chosen": [], "reference_rejected": []}
         assert self.model is not None
         self.model.train(False)

@@ -8,6 +8,7 @@ Deterministic: the same job on the same machine gives the same losses and weight
 """
 
 import platform
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,11 +18,11 @@ from transformers.utils.logging import disable_progress_bar
 
 from slm_ml.model import parameter_count
 from slm_shared.observability.code_version import code_version
-from slm_training.worker.child.artifact import library_versions, save_model, write_record
+from slm_training.worker.child.artifact import save_model, write_record
 from slm_training.worker.child.building import Material, make_trainer, read_material
 from slm_training.worker.child.checkpoint_schedule import CheckpointSchedule
 from slm_training.worker.child.choices import Choices
-from slm_training.worker.child.device import make_deterministic
+from slm_training.worker.child.device import library_versions, make_deterministic
 from slm_training.worker.child.evaluating import Evaluating
 from slm_training.worker.child.loading import load_base
 from slm_training.worker.child.reporting import Channel, Reporter
@@ -61,14 +62,14 @@ def run_training(job: TrainingJob, channel: Channel) -> TrainingResult | None:
     return _finish(job, trainer, Outcome(material, evaluating, choices, reporter))
 
 
+@dataclass(frozen=True)
 class Outcome:
     """What is needed beside the trainer to finish."""
 
-    def __init__(self, material: Material, evaluating: Evaluating | None, choices: Choices, reporter: Reporter) -> None:
-        self.material = material
-        self.evaluating = evaluating
-        self.choices = choices
-        self.reporter = reporter
+    material: Material
+    evaluating: Evaluating | None
+    choices: Choices
+    reporter: Reporter
 
 
 def _train(trainer: CompletionTrainer, job: TrainingJob, reporter: Reporter) -> None:

@@ -17,14 +17,13 @@ import ray
 
 from slm_shared.errors import DISK_FULL, DISK_FULL_MESSAGE, is_disk_full
 from slm_shared.jobs.child import Parent
-from slm_training.worker.child.capabilities import facts_of_machine
+from slm_training.worker.child.device import GIGABYTE, facts_of_machine
 from slm_training.worker.cluster.failures import Message, error, failure_message
 from slm_training.worker.cluster.options import ClusterOptions
 from slm_training.worker.cluster.submission import Submission
 from slm_training.worker.errors import EXIT_DRAINED, EXIT_FAILED
 from slm_training.worker.job import TrainingJob
 
-GIGABYTE = 1e9
 KNOCK_S = 10.0
 
 

@@ -36,7 +36,7 @@ def pack(job: TrainingJob, put: Callable[[bytes], Any]) -> PackedFiles:
 
 
 def unpacked(job: TrainingJob, folder: Path) -> TrainingJob:
-    """The job with its paths where its files was unpacked; it writes below `folder` too."""
+    """The job with its paths where its files were unpacked; it writes below `folder` too."""
 
     def moved(dataset: LocalDataset, name: str) -> LocalDataset:
         return dataset.model_copy(update={"path": folder / name})

@@ -30,7 +30,9 @@ GROUP_VARIABLES = (
     "RANK",
     "WORLD_SIZE",
 )
+# With the process id behind it, so that the next process can tell what a dead one left.
 FOLDER_PREFIX = "slm-node-"
+# gloo raises a plain RuntimeError with one of these.
 LOST_SIGNS = ("connection closed by peer", "connection reset by peer", "broken pipe", "socket timeout")
 
 

@@ -23,7 +23,9 @@ from slm_training.worker.cluster.options import ClusterOptions
 from slm_training.worker.job import TrainingJob
 
 NODE_MODULE = "slm_training.worker.cluster.node_process"
+# Also how long a request to drain may lie unseen.
 TAKE_S = 0.25
+# Ray waits for processes that hang on a lost node; the end of the training is known by then.
 CLOSING_S = 60.0
 ENDS = frozenset({"plan", "result", "drained"})
 

@@ -13,6 +13,7 @@ from slm_shared.storage.manifest import ArtifactMismatchError
 from slm_shared.storage.objects import ObjectStore
 from slm_training.schemas.leases import RunLease
 from slm_training.worker.job import LocalDataset, TrainingJob
+from slm_training.worker.settings import TrainerSettings
 from slm_training.worker.supervisor.checkpoint_uploads import CheckpointUploads
 
 log = structlog.get_logger()
@@ -21,14 +22,13 @@ log = structlog.get_logger()
 class Inputs:
     """Fetches what a lease names; base models are kept by the hash of their manifest."""
 
-    def __init__(self, store: ObjectStore, *, cache: Path) -> None:
+    def __init__(self, store: ObjectStore, settings: TrainerSettings) -> None:
         self._store = store
-        self._cache = cache
+        self._settings = settings
+        self._cache = settings.work_dir.absolute() / "base-models"
         self._verified: set[str] = set()
 
-    async def fetch(
-        self, run: RunLease, folder: Path, *, checkpoints: CheckpointUploads, threads: int | None, checkpoint_s: float
-    ) -> TrainingJob:
+    async def fetch(self, run: RunLease, folder: Path, checkpoints: CheckpointUploads) -> TrainingJob:
         """Download everything side by side into `folder` (absolute, exists) and describe the job.
 
         Raises UnavailableError, ObjectMissingError, and ArtifactMismatchError when something is not what was announced.
@@ -47,8 +47,8 @@ class Inputs:
             evaluation=evaluation,
             output_folder=folder / "result",
             scratch_folder=folder / "scratch",
-            threads=threads,
-            checkpoint_s=checkpoint_s,
+            threads=self._settings.threads,
+            checkpoint_s=self._settings.checkpoint_s,
             resume_folder=resumable.folder if resumable else None,
             resume_step=resumable.step if resumable else 0,
         )

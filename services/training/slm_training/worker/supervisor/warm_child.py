@@ -16,7 +16,9 @@ log = structlog.get_logger()
 
 MODULE = "slm_training.worker.child.main"
 DRIVER_MODULE = "slm_training.worker.cluster.driver"
+# A driver answers at once unless its cluster is gone.
 TOUCH_S = 10.0
+# A child that cannot start (no memory, a broken installation) must not be started over without a pause.
 RESTART_DELAY_S = 2.0
 KEPT_LOGS = 10
 
@@ -35,7 +37,7 @@ class WarmChild:
         self._work_dir = work_dir.absolute()
         self._timeout_s = timeout_s
         self._cluster = cluster
-        self._starting: asyncio.Task[Child] | None = None
+        self._starting: asyncio.Future[Child] | None = None
         self.facts: dict[str, Any] = {}
 
     def start(self) -> None:
@@ -49,6 +51,7 @@ class WarmChild:
             self.start()
             assert self._starting is not None
             try:
+                # Whoever waits may be cancelled; the child goes on warming for the next one.
                 child = await asyncio.shield(self._starting)
             except (ChildNotReadyError, OSError) as error:
                 log.error("trainer.child_not_ready", why=str(error))
@@ -87,8 +90,8 @@ class WarmChild:
         if self._starting is not None:
             await child.stop(grace_s=0)
             return
-        self._starting = asyncio.ensure_future(_kept(child))
-        await self._starting
+        self._starting = asyncio.get_running_loop().create_future()
+        self._starting.set_result(child)
 
     async def close(self) -> None:
         """Stop the child that waits."""
@@ -121,10 +124,6 @@ class WarmChild:
             raise ChildNotReadyError(child.log_tail() or "it said nothing")
         self.facts = message.get("facts", {})
         return child
-
-
-async def _kept(child: Child) -> Child:
-    return child
 
 
 def _prune(folder: Path, *, keep: int) -> None:

@@ -47,7 +47,7 @@ class TrainerWork:
         self._child: Child | None = None
         self._drained = asyncio.Event()
         self._replaying: asyncio.Task[None] | None = None
-        self._inputs = Inputs(store, cache=settings.work_dir.absolute() / "base-models")
+        self._inputs = Inputs(store, settings)
         self._warm = WarmChild(settings.work_dir, timeout_s=settings.warm_timeout_s, cluster=settings.cluster)
         self._jobs = settings.work_dir.absolute() / "jobs"
 
@@ -85,7 +85,7 @@ class TrainerWork:
         )
         async with Telemetry(self._broker, experiment_id=run.experiment_id, epoch=run.epoch, spool=spool) as telemetry:
             try:
-                job = await self._fetch(run, folder, checkpoints)
+                job = await self._transfers.fetch(lambda: self._inputs.fetch(run, folder, checkpoints))
                 result = await self._train(job, lease, Outputs(telemetry, checkpoints))
                 stored = await self._transfers.upload(job.output_folder, run.artifact_prefix)
             except JobFailedError:
@@ -109,7 +109,7 @@ class TrainerWork:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         child = await self._warm.take()
         try:
-            job = await self._fetch(run, folder, checkpoints)
+            job = await self._transfers.fetch(lambda: self._inputs.fetch(run, folder, checkpoints))
             await child.send({"job": job.model_dump(mode="json")})
             message = await hear(child, self._watch)
         except BaseException:
@@ -120,16 +120,6 @@ class TrainerWork:
             shutil.rmtree(folder, ignore_errors=True)
         await self._warm.give_back(child)
         return report_of(PlanReport, {"epoch": run.epoch, "report": message["report"]})
-
-    async def _fetch(self, run: RunLease, folder: Path, checkpoints: CheckpointUploads) -> TrainingJob:
-        settings = self._settings
-
-        async def fetch() -> TrainingJob:
-            return await self._inputs.fetch(
-                run, folder, checkpoints=checkpoints, threads=settings.threads, checkpoint_s=settings.checkpoint_s
-            )
-
-        return await self._transfers.fetch(fetch)
 
     async def _train(self, job: TrainingJob, lease: Lease[RunLease], outputs: "Outputs") -> TrainingResult:
         child = await self._start(job)
