@@ -7,10 +7,10 @@ from fastapi import Query
 
 from slm_shared.http.access import Viewer
 from slm_shared.http.paging import Page, PageQuery
+from slm_shared.http.provided import taken
 from slm_shared.http.routing import ReadSession, router
-from slm_training.domain import ExperimentStatus
 from slm_training.schemas.experiments import Checkpoints, Comparison, Drift, Experiment, Log, Metrics
-from slm_training.schemas.runs import Filters, Sort
+from slm_training.schemas.runs import ExperimentFilters, Sort
 from slm_training.service import reading
 
 routes = router(tags=["experiments"])
@@ -29,16 +29,10 @@ async def list_experiments(
     _: Viewer,
     session: ReadSession,
     query: PageQuery,
-    status: Annotated[ExperimentStatus | None, Query()] = None,
-    dataset_id: Annotated[UUID | None, Query()] = None,
-    base_model_id: Annotated[UUID | None, Query()] = None,
-    tag: Annotated[str | None, Query(max_length=60)] = None,
-    owner: Annotated[str | None, Query(max_length=200)] = None,
-    q: Annotated[str | None, Query(max_length=100, description="Part of name, goal, description or tags.")] = None,
+    filters: Annotated[ExperimentFilters, taken(ExperimentFilters)],
     sort: Annotated[Sort, Query()] = "-created_at",
 ) -> Page[Experiment]:
     """Experiments, newest first unless sorted otherwise; drafts only with `status=draft`."""
-    filters = Filters(status, dataset_id, base_model_id, tag, owner, q, drafts=False)
     return await reading.list_experiments(session, query, filters, sort=sort)
 
 

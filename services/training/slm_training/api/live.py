@@ -14,6 +14,7 @@ from slm_shared.http.routing import ServiceDatabase, router
 from slm_training.schemas.experiments import LiveMessage
 from slm_training.service import live
 
+# Proxies close connections that are silent for 30 to 60 s.
 KEEP_ALIVE_S = 15.0
 
 routes = router(tags=["experiments"])
@@ -38,6 +39,7 @@ async def follow_experiment(
         problem = FieldProblem("Last-Event-ID", "is not a place in this log")
         raise InvalidError("The Last-Event-ID is not valid.", errors=[problem])
     messages = await live.follow(database, experiment_id, after=int(last_event_id or 0))
+    # The second is for nginx, which would collect messages before it sends any.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_as_text(messages), media_type="text/event-stream", headers=headers)
 

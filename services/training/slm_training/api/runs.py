@@ -11,10 +11,10 @@ from slm_shared.http.access import Member, Viewer
 from slm_shared.http.idempotency import Idempotency, Once
 from slm_shared.http.paging import Page, PageQuery
 from slm_shared.http.preconditions import version_named
+from slm_shared.http.provided import taken
 from slm_shared.http.routing import OpenRead, ReadSession, ServiceDatabase, WriteSession, router
 from slm_shared.identity.principal import Principal
 from slm_training.api.dependencies import Resolving
-from slm_training.domain import ExperimentStatus
 from slm_training.schemas.config import RunCreate, config_schema
 from slm_training.schemas.runs import Filters, Origin, Priority, Run, Sort
 from slm_training.service import control, drafting, launching, queue, reading
@@ -59,14 +59,10 @@ async def list_runs(
     _: Viewer,
     session: ReadSession,
     query: PageQuery,
-    status: Annotated[ExperimentStatus | None, Query()] = None,
-    tag: Annotated[str | None, Query(max_length=60)] = None,
-    owner: Annotated[str | None, Query(max_length=200)] = None,
-    q: Annotated[str | None, Query(max_length=100, description="Part of name, goal, description or tags.")] = None,
+    filters: Annotated[Filters, taken(Filters)],
     sort: Annotated[Sort, Query()] = "-created_at",
 ) -> Page[Run]:
     """Runs, newest first unless sorted otherwise."""
-    filters = Filters(status=status, tag=tag, owner=owner, q=q)
     return await reading.list_runs(session, query, filters, sort=sort)
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from slm_shared.http.requests import Body
@@ -17,15 +18,20 @@ Sort = Literal["-created_at", "created_at", "name", "-name", "-completed_at", "c
 
 @dataclass(frozen=True)
 class Filters:
-    """What a list is narrowed to; None and empty narrow nothing. `drafts` are left out unless asked for."""
+    """What a list of runs is narrowed to."""
 
-    status: ExperimentStatus | None = None
-    dataset_id: UUID | None = None
-    base_model_id: UUID | None = None
-    tag: str | None = None
-    owner: str | None = None
-    q: str | None = None
-    drafts: bool = True
+    status: Annotated[ExperimentStatus | None, Query()] = None
+    tag: Annotated[str | None, Query(max_length=60)] = None
+    owner: Annotated[str | None, Query(max_length=200)] = None
+    q: Annotated[str | None, Query(max_length=100, description="Part of name, goal, description or tags.")] = None
+
+
+@dataclass(frozen=True)
+class ExperimentFilters(Filters):
+    """What a list of experiments is narrowed to; without a `status` it has no drafts."""
+
+    dataset_id: Annotated[UUID | None, Query()] = None
+    base_model_id: Annotated[UUID | None, Query()] = None
 
 
 class ModelReference(BaseModel):

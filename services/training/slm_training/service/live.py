@@ -32,7 +32,7 @@ async def _messages(database: Database, experiment_id: UUID, *, after: int) -> A
     while True:
         async with database.read(answering=True) as session:
             run = await store.find_experiment(session, experiment_id)
-            lines = await store.log_behind(session, experiment_id, after=after, limit=LINES_AT_ONCE)
+            lines = await store.log_of(session, experiment_id, after=after, limit=LINES_AT_ONCE)
         if run is None:
             return
         seen = (run.state, dict(run.progress))

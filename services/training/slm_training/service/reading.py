@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_shared.errors import FieldProblem, Hint, InvalidError
 from slm_shared.http.paging import Page, PageRequest
+from slm_shared.http.sorting import order_of, page_of_sorted
 from slm_training import store
 from slm_training.domain import lost_steps
 from slm_training.errors import ExperimentNotFoundError, NothingToCompareError
@@ -30,6 +31,7 @@ from slm_training.tables import RunRow
 
 T = TypeVar("T")
 
+# Steps are 64 bit integers in the database.
 LAST_STEP = 2**62
 DRIFT_METRICS = tuple(name for name in RESULT_FIELDS if name != "duration_s")
 
@@ -49,10 +51,9 @@ async def list_experiments(
 async def _page(
     session: AsyncSession, query: PageRequest, filters: Filters, *, sort: Sort, show: Callable[[RunRow], T]
 ) -> Page[T]:
-    rows = await store.list_runs(session, query, filters, sort=sort)
-    shown = rows[: query.limit]
-    cursor = store.cursor_of(shown[-1], sort) if len(rows) > query.limit else None
-    return Page(items=[show(row) for row in shown], next_cursor=cursor)
+    order = order_of(sort, store.SORTS)
+    rows = await store.list_runs(session, query, order, filters)
+    return page_of_sorted(rows, query, order, key=lambda row: row.id, show=show)
 
 
 async def find_experiment(session: AsyncSession, experiment_id: UUID) -> RunRow:
@@ -94,7 +95,7 @@ async def log(
 ) -> Log:
     """Log lines of an experiment: the newest, or those behind `after`. Raises ExperimentNotFoundError."""
     await find_experiment(session, experiment_id)
-    rows = await store.log_of(session, experiment_id, after=after, limit=limit, levels=levels, q=q)
+    rows = await store.log_of(session, experiment_id, after=after or None, limit=limit, levels=levels, q=q)
     lines = [Line.model_validate(row, from_attributes=True) for row in rows]
     return Log(experiment_id=experiment_id, lines=lines)
 

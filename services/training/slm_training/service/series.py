@@ -11,6 +11,7 @@ from slm_training.domain import least_and_greatest
 from slm_training.schemas.experiments import Point
 from slm_training.tables import RunRow
 
+# Shorter series are read point by point: that is quick, and exact.
 READ_WHOLE_STEPS = 8 * store.EXTREMES_STEPS
 
 

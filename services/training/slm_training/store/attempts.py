@@ -36,11 +36,8 @@ async def note_resumed(session: AsyncSession, run: RunRow, step: int) -> None:
     """Note where the attempt of the current lease went on; those beyond it could not be used and are forgotten."""
     mine = (AttemptRow.run_id == run.id, AttemptRow.epoch == run.epoch)
     await session.execute(update(AttemptRow).where(*mine).values(resumed_from_step=step))
-    await session.execute(
-        delete(CheckpointRow).where(
-            CheckpointRow.run_id == run.id, CheckpointRow.step > step, CheckpointRow.epoch < run.epoch
-        )
-    )
+    beyond = (CheckpointRow.run_id == run.id, CheckpointRow.step > step, CheckpointRow.epoch < run.epoch)
+    await session.execute(delete(CheckpointRow).where(*beyond))
 
 
 async def add_checkpoint(session: AsyncSession, values: Mapping[str, Any]) -> None:

@@ -49,7 +49,7 @@ def _can_do(kind: type[JobColumns], able: Capabilities) -> ColumnElement[bool]:
     return and_(
         or_(device.is_(None), device == able.device),
         or_(memory.is_(None), memory <= able.memory_gb),
-        or_(processes.is_(None), processes <= able.slots),
+        or_(processes.is_(None), processes <= able.cores),
     )
 
 

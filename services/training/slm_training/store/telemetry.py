@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from slm_shared.events.catalogue import MetricPoint, TelemetryBatch
+from slm_shared.events.catalogue import TelemetryBatch
 from slm_training.tables import ExtremesRow, LogRow, MetricRow, RunRow
 
 EXTREMES_STEPS = 512
@@ -48,68 +48,47 @@ WIDEN_EXTREMES = text(
 
 async def add_telemetry(session: AsyncSession, batches: Sequence[TelemetryBatch]) -> None:
     """Store batches once each, and move the progress of those runs on whose newest attempt they are of."""
-    points = [(batch, point) for batch in batches for point in batch.points]
+    points = [
+        (batch.experiment_id, batch.epoch, point.name, point.step, point.value, point.time)
+        for batch in batches
+        for point in batch.points
+    ]
     if points:
-        await session.execute(ADD_POINTS, _point_columns(points))
-        if extremes := _extremes_columns(points):
-            await session.execute(WIDEN_EXTREMES, extremes)
-    if any(batch.lines for batch in batches):
-        await session.execute(ADD_LINES, _line_columns(batches))
+        await session.execute(ADD_POINTS, _columns("experiments epochs names steps values times", points))
+    if extremes := _extremes(batches):
+        names = "experiments epochs names buckets min_values min_steps max_values max_steps"
+        await session.execute(WIDEN_EXTREMES, _columns(names, extremes))
+    lines = [
+        (batch.experiment_id, batch.epoch, batch.batch, position, line.time, line.level, line.message)
+        for batch in batches
+        for position, line in enumerate(batch.lines)
+    ]
+    if lines:
+        await session.execute(ADD_LINES, _columns("experiments epochs batches positions times levels messages", lines))
     for (experiment_id, epoch), progress in _progress(batches).items():
         current = (RunRow.experiment_id == experiment_id, RunRow.epoch == epoch)
         merged = RunRow.progress.op("||")(progress)
         await session.execute(update(RunRow).where(*current).values(progress=merged))
 
 
-def _point_columns(points: Sequence[tuple[TelemetryBatch, MetricPoint]]) -> dict[str, list[Any]]:
-    return {
-        "experiments": [batch.experiment_id for batch, _ in points],
-        "epochs": [batch.epoch for batch, _ in points],
-        "names": [point.name for _, point in points],
-        "steps": [point.step for _, point in points],
-        "values": [point.value for _, point in points],
-        "times": [point.time for _, point in points],
-    }
+def _columns(names: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """Rows as one array per column, so that one statement stores them all however many they are."""
+    return dict(zip(names.split(), map(list, zip(*rows, strict=True)), strict=True))
 
 
-def _line_columns(batches: Sequence[TelemetryBatch]) -> dict[str, list[Any]]:
-    lines = [(batch, position, line) for batch in batches for position, line in enumerate(batch.lines)]
-    return {
-        "experiments": [batch.experiment_id for batch, _, _ in lines],
-        "epochs": [batch.epoch for batch, _, _ in lines],
-        "batches": [batch.batch for batch, _, _ in lines],
-        "positions": [position for _, position, _ in lines],
-        "times": [line.time for _, _, line in lines],
-        "levels": [line.level for _, _, line in lines],
-        "messages": [line.message for _, _, line in lines],
-    }
-
-
-def _extremes_columns(points: Sequence[tuple[TelemetryBatch, MetricPoint]]) -> dict[str, list[Any]]:
-    """The extremes of what arrived, one per bucket; a value that is not finite has none."""
+def _extremes(batches: Sequence[TelemetryBatch]) -> list[tuple[Any, ...]]:
+    """The extremes of what arrived, one row per bucket; a value that is not finite has none."""
     least: dict[tuple[UUID, int, str, int], tuple[float, int]] = {}
     greatest: dict[tuple[UUID, int, str, int], tuple[float, int]] = {}
-    for batch, point in points:
-        if point.value is None:
-            continue
-        key = (batch.experiment_id, batch.epoch, point.name, point.step // EXTREMES_STEPS)
-        here = (point.value, point.step)
-        least[key] = min(least.get(key, here), here)
-        greatest[key] = max(greatest.get(key, here), here)
-    if not least:
-        return {}
+    for batch in batches:
+        for point in batch.points:
+            if point.value is not None:
+                key = (batch.experiment_id, batch.epoch, point.name, point.step // EXTREMES_STEPS)
+                here = (point.value, point.step)
+                least[key] = min(least.get(key, here), here)
+                greatest[key] = max(greatest.get(key, here), here)
     # In the order of the key, so that two writers never wait for each other crosswise.
-    keys = sorted(least)
-    return {
-        "experiments": [key[0] for key in keys],
-        "epochs": [key[1] for key in keys],
-        "names": [key[2] for key in keys],
-        "buckets": [key[3] for key in keys],
-        "min_steps": [least[key][1] for key in keys],
-        "min_values": [least[key][0] for key in keys],
-        "max_steps": [greatest[key][1] for key in keys],
-        "max_values": [greatest[key][0] for key in keys],
-    }
+    return [(*key, *least[key], *greatest[key]) for key in sorted(least)]
 
 
 def _progress(batches: Sequence[TelemetryBatch]) -> dict[tuple[UUID, int], dict[str, float | None]]:
@@ -158,28 +137,22 @@ async def extremes_of(session: AsyncSession, experiment_id: UUID, *, name: str) 
     return iter([tuple(row) for row in found.all()])
 
 
-async def log_behind(session: AsyncSession, experiment_id: UUID, *, after: int, limit: int) -> Sequence[LogRow]:
-    """Lines behind `after`, oldest first."""
-    statement = select(LogRow).where(LogRow.experiment_id == experiment_id, LogRow.seq > after)
-    return (await session.scalars(statement.order_by(LogRow.seq).limit(limit))).all()
-
-
 async def log_of(
     session: AsyncSession,
     experiment_id: UUID,
     *,
-    after: int,
+    after: int | None,
     limit: int,
     levels: Sequence[str] = (),
     q: str | None = None,
 ) -> Sequence[LogRow]:
-    """Lines behind `after` (oldest first), or the newest ones when `after` is 0; of these levels, with this text."""
+    """The first lines behind `after`, or the newest of all for None, oldest first; of these levels, with this text."""
     statement = select(LogRow).where(LogRow.experiment_id == experiment_id)
     if levels:
         statement = statement.where(LogRow.level.in_(levels))
     if q:
         statement = statement.where(LogRow.message.icontains(q, autoescape=True))
-    if after:
+    if after is not None:
         return (await session.scalars(statement.where(LogRow.seq > after).order_by(LogRow.seq).limit(limit))).all()
     newest = (await session.scalars(statement.order_by(LogRow.seq.desc()).limit(limit))).all()
     return list(reversed(newest))
