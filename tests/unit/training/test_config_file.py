@@ -89,6 +89,13 @@ def test_what_is_wrong_in_a_block_is_named(changes: dict[str, Any], problem: str
     assert problem in problems_of({"name": "n", "training_dataset": "d", **changes})
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("f1", "macro_f1"), ("f1_score", "macro_f1"), ("rouge", "rouge_l"), ("rouge_l", "rouge_l")]
+)
+def test_metrics_are_kept_by_the_names_that_an_evaluation_has(asked: str, kept: str) -> None:
+    assert config_of({**FLAT, "evaluation_metrics": [asked]})["evaluation_metrics"] == kept
+
+
 def test_what_is_said_twice_has_to_agree() -> None:
     assert config_of({**FLAT, "hyperparameters": {"epochs": 3}})["epochs"] == 3
     (problem,) = problems_of({**FLAT, "hyperparameters": {"epochs": 4}})

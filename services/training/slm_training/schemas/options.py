@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from slm_shared import metrics
 from slm_training.domain import MAX_FAMILY_LENGTH, without_version
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -20,9 +21,16 @@ _Reference = Annotated[str, Field(min_length=1, max_length=200, description="An 
 _Tag = Annotated[str, Field(min_length=1, max_length=60)]
 _Switch = Annotated[Literal["auto"] | bool, Field(union_mode="left_to_right")]
 Patience = Annotated[int, Field(strict=True, ge=1, le=100, description="Evaluations without a better loss.")]
+# What other tools call them; `f1_score` is scikit-learn's, which goes with accuracy.
+_METRIC_ALIASES = {"f1": "macro_f1", "f1_score": "macro_f1", "rouge": "rouge_l"}
 _MetricName = Annotated[
-    Literal["loss", "perplexity", "accuracy", "token_accuracy", "exact_match", "f1", "f1_score", "bleu", "rouge"],
-    Field(description="Shown first in the evaluation; all that apply are measured."),
+    str,
+    BeforeValidator(lambda value: _METRIC_ALIASES.get(value, value) if isinstance(value, str) else value),
+    AfterValidator(metrics.measured),
+    Field(
+        description="Kept with the run; an evaluation measures all that apply.",
+        json_schema_extra={"enum": [*metrics.MEASURED, *_METRIC_ALIASES]},
+    ),
 ]
 
 
