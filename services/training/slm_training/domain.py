@@ -81,6 +81,7 @@ def states_shown_as(status: ExperimentStatus) -> frozenset[RunState]:
 
 
 MAX_FAILURES = 5
+# Also for a run that comes a little further each time: it would hold a worker for ever.
 MAX_TOTAL_FAILURES = 20
 MAX_OUT_OF_MEMORY = 2
 FIRST_RETRY_S = 10.0
@@ -118,6 +119,7 @@ def judge(failure: Failure, *, failures: int, total_failures: int = 0) -> Verdic
     return Verdict(S.QUEUED, min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (failures - 1)))
 
 
+# The newest may turn out damaged; two more to fall back on.
 KEPT_CHECKPOINTS = 3
 
 
@@ -127,10 +129,9 @@ def lost_steps(attempts: Sequence[tuple[int, int]]) -> list[int]:
     `attempts` has, oldest first, the step each went on from and the last it made; what an attempt made beyond the point
     from which the next one went on is lost.
     """
-    following = [resumed_from for resumed_from, _ in attempts[1:]]
-    return [max(0, last - resumed) for (_, last), resumed in zip(attempts, following, strict=False)] + (
-        [0] if attempts else []
-    )
+    # Nothing went on after the newest attempt: none of its steps is lost.
+    went_on = [*(resumed_from for resumed_from, _ in attempts[1:]), *(last for _, last in attempts[-1:])]
+    return [max(0, last - resumed) for (_, last), resumed in zip(attempts, went_on, strict=True)]
 
 
 TRAINABLE_FORMATS = ("prompt/completion", "messages", "text", "chosen/rejected")
@@ -145,13 +146,13 @@ class Objective(StrEnum):
     DPO = "dpo"
 
 
+# What rows of a format are trained for when nothing else is asked.
 OBJECTIVE_OF = {
     "prompt/completion": Objective.SFT,
     "messages": Objective.SFT,
     "text": Objective.PRETRAIN,
     PREFERENCES: Objective.DPO,
 }
-"""What rows of a format are trained for when nothing else is asked."""
 
 OBJECTIVES_FOR = {
     "prompt/completion": frozenset({Objective.SFT}),
@@ -185,21 +186,16 @@ def family_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a worker has: its device (`cpu` or `gpu`), its memory in GB, and how many processes it may run at once."""
+    """What a worker has: its device (`cpu` or `gpu`), the memory of that in GB, and a core for each process."""
 
     device: str = "cpu"
     memory_gb: float = 1e9
-    slots: int = 64
+    cores: int = 64
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "Capabilities":
-        """From what a worker said of itself; one that says nothing may have everything."""
-        default = cls()
-        return cls(
-            str(said.get("device", default.device)),
-            float(said.get("memory_gb", default.memory_gb)),
-            int(said.get("cores", default.slots)),
-        )
+        """From what a worker said of itself; what it does not say counts as enough for everything."""
+        return cls(**{name: said[name] for name in cls.__dataclass_fields__ if said.get(name) is not None})
 
 
 def lacks(needs: Mapping[str, Any], able: Capabilities) -> str | None:
@@ -208,7 +204,7 @@ def lacks(needs: Mapping[str, Any], able: Capabilities) -> str | None:
         return f"a {needs['device']}"
     if needs.get("memory_gb", 0) > able.memory_gb:
         return f"{needs['memory_gb']:g} GB of memory"
-    if needs.get("processes", 1) > able.slots:
+    if needs.get("processes", 1) > able.cores:
         return f"{needs['processes']} processor cores"
     return None
 

@@ -173,6 +173,14 @@ async def test_a_run_waits_for_a_worker_that_has_what_it_needs(platform: Trainin
     assert seen == [("trainer-1", "idle", "cpu", None), ("trainer-2", "busy", "gpu", "Commands")]
 
 
+async def test_a_worker_that_does_not_know_its_memory_takes_any_run(platform: TrainingPlatform) -> None:
+    await platform.dataset("rows")
+    run = await platform.launch(device="gpu", min_memory_gb=40)
+    cluster = {"device": "gpu", "devices": 4, "cores": 4}
+    answer = await platform.worker.post("/api/leases:claim", json=claim(capabilities=cluster))
+    assert answer.json()["run_id"] == run["id"]
+
+
 async def test_out_of_memory_is_tried_again_with_half_the_batch(platform: TrainingPlatform) -> None:
     await platform.dataset("rows")
     run = await platform.launch(batch_size=4, gradient_accumulation_steps=2)

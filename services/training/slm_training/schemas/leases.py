@@ -12,13 +12,13 @@ from slm_training.schemas.options import TrainingConfig
 
 
 class WorkerFacts(protocol.Request):
-    """What a worker says of itself; `memory_gb` is of the device it trains on."""
+    """What a worker says of itself; `memory_gb` is of the device it trains on, None where nobody knows it."""
 
     device: Literal["cpu", "gpu"] = "cpu"
     device_name: Annotated[str, Field(max_length=200)] = ""
     devices: Annotated[int, Field(strict=True, ge=0, le=1024)] = 0
     cores: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1
-    memory_gb: Annotated[float, Field(strict=True, ge=0)] = 0.0
+    memory_gb: Annotated[float, Field(strict=True, ge=0)] | None = None
     host: Annotated[str, Field(max_length=200)] = ""
     pid: Annotated[int, Field(strict=True, ge=0)] = 0
     versions: dict[str, Annotated[str, Field(max_length=100)]] = Field(default_factory=dict, max_length=50)

@@ -19,7 +19,16 @@ from slm_shared.storage.objects import ObjectStore
 from slm_training import store
 from slm_training.domain import KEPT_CHECKPOINTS, Capabilities, RunState, halved, judge
 from slm_training.errors import RunNotFoundError
-from slm_training.schemas.leases import Checkpoint, Choices, Claim, Completion, PlanReport, Resumption, RunLease
+from slm_training.schemas.leases import (
+    Checkpoint,
+    CheckpointRef,
+    Choices,
+    Claim,
+    Completion,
+    PlanReport,
+    Resumption,
+    RunLease,
+)  # fmt: skip
 from slm_training.service import completing
 from slm_training.service.completing import artifact_prefix
 from slm_training.service.control import announce_cancelled
@@ -27,6 +36,7 @@ from slm_training.settings import TrainingSettings
 from slm_training.store import Job
 from slm_training.tables import PlanRow, RunRow
 
+# Characters of the child's log that stay with the run: enough for a stack trace.
 MAX_LOG_TAIL = 8000
 
 
@@ -52,13 +62,12 @@ class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
 
     def queues(self, claim: Claim) -> Sequence[Queue[Job]]:
         """Plans first, for somebody waits for them; of each kind what the worker is able to do."""
-        able = Capabilities.of(claim.capabilities.model_dump() if claim.capabilities else {})
+        able = Capabilities.of(_said(claim))
         return [store.queue(kind, pool=claim.pool, able=able) for kind in (PlanRow, RunRow)]
 
     async def claim(self, session: AsyncSession, claim: Claim) -> RunLease | None:
         """Lease the next job to a worker, which is noted as connected."""
-        said = claim.capabilities.model_dump() if claim.capabilities else {}
-        await store.note_worker(session, claim.worker, pool=claim.pool, capabilities=said)
+        await store.note_worker(session, claim.worker, pool=claim.pool, capabilities=_said(claim))
         return await super().claim(session, claim)
 
     async def grant(self, session: AsyncSession, row: Job) -> RunLease:
@@ -66,25 +75,17 @@ class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
         if isinstance(row, RunRow) and await store.open_attempt(session, row):
             store.note_transition(session, row)
         checkpoints = await store.checkpoints_of(session, row.id) if isinstance(row, RunRow) else []
+        same = ("epoch", "attempt", "name", "config", "base_model", "training_dataset", "evaluation_dataset")
         return RunLease.model_validate(
             {
+                **{name: getattr(row, name) for name in same},
                 "purpose": "train" if isinstance(row, RunRow) else "plan",
                 "run_id": row.id,
                 # A plan has no experiment; whatever a trainer says of one goes nowhere.
                 "experiment_id": row.experiment_id if isinstance(row, RunRow) else row.id,
-                "epoch": row.epoch,
-                "attempt": row.attempt,
-                "name": row.name,
-                "config": row.config,
-                "base_model": row.base_model,
-                "training_dataset": row.training_dataset,
-                "evaluation_dataset": row.evaluation_dataset,
                 "artifact_prefix": artifact_prefix(row),
                 "checkpoint_prefix": checkpoint_prefix(row),
-                "checkpoints": [
-                    {"step": each.step, "prefix": each.prefix, "manifest_sha256": each.manifest_sha256}
-                    for each in checkpoints
-                ],
+                "checkpoints": [CheckpointRef.model_validate(each, from_attributes=True) for each in checkpoints],
                 "lease_ttl_s": self.lease_ttl_s,
                 "heartbeat_s": self._settings.heartbeat_s,
             }
@@ -211,6 +212,10 @@ class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
             await store.requeue(session, row, after_s=verdict.retry_after_s, values=counts)
             return
         await _end_failed(session, row, failure, verdict.state, counts)
+
+
+def _said(claim: Claim) -> dict[str, Any]:
+    return claim.capabilities.model_dump(exclude_none=True) if claim.capabilities else {}
 
 
 async def _start_run(session: AsyncSession, run: RunRow, values: Mapping[str, Any]) -> None:
