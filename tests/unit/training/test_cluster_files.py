@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slm_training.worker.cluster.file_transfer import PIECE_BYTES, pack, pieces, unpacked, write_piece
@@ -15,6 +15,8 @@ from tests.support.training_jobs import make_job
 ROWS = [{"prompt": "turn on", "completion": "yes"}]
 
 
+# Some examples write 24 MiB: how long that takes says nothing.
+@settings(deadline=None)
 @given(sizes=st.lists(st.sampled_from([0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1]), max_size=3))
 def test_a_file_arrives_as_it_was(sizes: list[int]) -> None:
     # Not `tmp_path`: each of a hundred examples would leave its files there until the end.

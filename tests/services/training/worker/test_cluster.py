@@ -101,7 +101,7 @@ def processes_called(*names: str) -> list[psutil.Process]:
 async def nothing_left_in_ray() -> bool:
     """For `eventually`: no process belongs to a training."""
     return not processes_called(
-        "Desk", "PlacementGroupCleaner", "RayTrainWorker", "SynchronizationActor", "TrainController"
+        "Mailbox", "PlacementGroupCleaner", "RayTrainWorker", "SynchronizationActor", "TrainController"
     )
 
 
