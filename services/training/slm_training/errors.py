@@ -1,10 +1,6 @@
 """What may go wrong with runs, as a user is told."""
 
-from slm_shared.errors import (
-    ConflictError,
-    InvalidError,
-    NotFoundError,
-)
+from slm_shared.errors import ConflictError, InvalidError, NotFoundError
 
 
 class RunNotFoundError(NotFoundError):

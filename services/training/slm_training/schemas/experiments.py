@@ -97,23 +97,13 @@ class Experiment(BaseModel):
     def of(cls, row: RunRow, attempts: Sequence[Attempt] = (), timeline: Sequence[Transition] = ()) -> "Experiment":
         """The experiment in a run's row."""
         result = row.result or {}
-        same = Run.of(row).model_dump(include=set(cls.model_fields) - {"id"})
+        columns = ("attempt", "progress", "started_at", "completed_at", "chosen")
         return cls.model_validate(
-            same
+            Run.of(row).model_dump(include=set(cls.model_fields) - {"id"})
             | {name: result.get(name) for name in RESULT_FIELDS}
-            | {
-                "id": row.experiment_id,
-                "run_id": row.id,
-                "status": str(STATUS_OF[RunState(row.state)]),
-                "attempt": row.attempt,
-                "progress": row.progress,
-                "artifact": result or None,
-                "started_at": row.started_at,
-                "completed_at": row.completed_at,
-                "attempts": list(attempts),
-                "timeline": list(timeline),
-                "chosen": row.chosen,
-            }
+            | {name: getattr(row, name) for name in columns}
+            | {"id": row.experiment_id, "run_id": row.id, "status": str(STATUS_OF[RunState(row.state)])}
+            | {"artifact": result or None, "attempts": list(attempts), "timeline": list(timeline)}
         )
 
 

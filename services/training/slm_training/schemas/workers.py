@@ -24,16 +24,9 @@ class Worker(BaseModel):
     @classmethod
     def of(cls, row: WorkerRow, job: RunRow | PlanRow | None) -> "Worker":
         """The worker in a row, with the run (or plan) that it holds."""
-        return cls(
-            name=row.name,
-            pool=row.pool,
-            state="busy" if job else "idle",
-            capabilities=row.capabilities,
-            first_seen_at=row.first_seen_at,
-            last_seen_at=row.last_seen_at,
-            run_id=job.id if job else None,
-            run_name=job.name if job else None,
-        )
+        held = {"state": "busy", "run_id": job.id, "run_name": job.name} if job else {"state": "idle"}
+        columns = {column.key: getattr(row, column.key) for column in row.__table__.columns}
+        return cls.model_validate({"run_id": None, "run_name": None, **columns, **held})
 
 
 class Workers(BaseModel):

@@ -13,10 +13,15 @@ from slm_shared.storage import manifest
 from slm_shared.storage.database import database_now
 from slm_training import store
 from slm_training.domain import RunState
-from slm_training.errors import RunNotFoundError
 from slm_training.schemas.leases import Completion, PlanReport
+from slm_training.service import launching
 from slm_training.store import Job
 from slm_training.tables import PlanRow, RunRow
+
+RESULT = (
+    "manifest_key", "manifest_sha256", "size_bytes", "parameter_count", "steps", "train_loss", "eval_loss",
+    "duration_s",
+)  # fmt: skip
 
 
 def artifact_prefix(job: Job) -> str:
@@ -35,9 +40,7 @@ def refuse_foreign_manifest(run: RunRow, completion: Completion) -> str:
 
 async def is_complete(session: AsyncSession, run_id: UUID, completion: Completion) -> bool:
     """Whether this very completion was accepted before; the run is locked. Raises RunNotFoundError, LeaseLostError."""
-    run = await store.locked_run(session, run_id)
-    if run is None:
-        raise RunNotFoundError("There is no such run.")
+    run = await launching.locked(session, run_id)
     if run.state != RunState.SUCCEEDED or run.epoch != completion.epoch or not run.result:
         return False
     if run.result["manifest_sha256"] != completion.manifest_sha256:
@@ -92,11 +95,5 @@ def _completed(run: RunRow) -> ExperimentCompleted:
         started_at=run.started_at,
         completed_at=run.completed_at,
         config=run.config | {f"version_{name}": version for name, version in result["versions"].items()},
-        **{
-            name: result[name]
-            for name in (
-                "manifest_key", "manifest_sha256", "size_bytes", "parameter_count", "steps", "train_loss", "eval_loss",
-                "duration_s",
-            )
-        },
-    )  # fmt: skip
+        **{name: result[name] for name in RESULT},
+    )

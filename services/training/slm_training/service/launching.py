@@ -16,15 +16,18 @@ from slm_shared.storage.database import database_now
 from slm_shared.storage.ids import new_id
 from slm_training import store
 from slm_training.domain import RunState, family_of
-from slm_training.errors import (
-    NotPossibleNowError,
-    RunNotFoundError,
-)
+from slm_training.errors import NotPossibleNowError, RunNotFoundError
 from slm_training.schemas.blocks import FLAT_NAMES, flattened
 from slm_training.schemas.config import RunCreate
 from slm_training.schemas.runs import Origin
 from slm_training.service.resolving import Inputs, objective_of
 from slm_training.tables import PlanRow, RunRow
+
+# What a reproduction takes over; whatever came of the earlier run stays there.
+REPRODUCED = (
+    "name", "family", "goal", "description", "tags", "priority", "needs", "request", "base_model", "pool",
+    "training_dataset", "evaluation_dataset", "config",
+)  # fmt: skip
 
 
 async def launch_run(
@@ -37,20 +40,25 @@ async def launch_run(
     plan_id: UUID | None = None,
 ) -> RunRow:
     """Store a run with its experiment and, unless it is a draft, queue and announce it."""
+    facts = {"plan_id": plan_id, "pool": "default", **facts_of(request, inputs)}
+    return await _add_run(session, facts, owner=owner, origin=origin, is_draft=request.draft)
+
+
+async def _add_run(
+    session: AsyncSession, facts: Mapping[str, object], *, owner: str, origin: Origin | None, is_draft: bool = False
+) -> RunRow:
     run = RunRow(
         id=new_id(),
         experiment_id=new_id(),
         owner=owner,
-        pool="default",
-        state=RunState.DRAFT if request.draft else RunState.QUEUED,
-        queued_at=None if request.draft else await database_now(session),
+        state=RunState.DRAFT if is_draft else RunState.QUEUED,
+        queued_at=None if is_draft else await database_now(session),
         origin=origin.model_dump(mode="json") if origin else None,
-        plan_id=plan_id,
         progress={},
-        **facts_of(request, inputs),
+        **facts,
     )
     await store.add(session, run)
-    if request.draft:
+    if is_draft:
         await audit.append(session, "run.drafted", actor=owner, object_id=run.id, name=run.name)
     else:
         await announce_launched(session, run, actor=owner)
@@ -179,22 +187,5 @@ async def reproduce_run(session: AsyncSession, run_id: UUID, *, owner: str) -> R
     if earlier.state == RunState.DRAFT:
         raise NotPossibleNowError("A draft was never run; start it instead.")
     origin = Origin(relation="reproduction", run_id=earlier.id, experiment_id=earlier.experiment_id)
-    run = RunRow(
-        id=new_id(),
-        experiment_id=new_id(),
-        owner=owner,
-        state=RunState.QUEUED,
-        queued_at=await database_now(session),
-        origin=origin.model_dump(mode="json"),
-        progress={},
-        **{
-            name: getattr(earlier, name)
-            for name in (
-                "name", "family", "goal", "description", "tags", "priority", "needs", "request", "base_model", "pool",
-                "training_dataset", "evaluation_dataset", "config",
-            )
-        },
-    )  # fmt: skip
-    await store.add(session, run)
-    await announce_launched(session, run, actor=owner)
-    return run
+    facts = {name: getattr(earlier, name) for name in REPRODUCED}
+    return await _add_run(session, facts, owner=owner, origin=origin)

@@ -8,12 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from slm_shared.errors import FieldProblem, UnavailableError
 from slm_shared.storage.database import Database
 from slm_training import store
-from slm_training.errors import (
-    DatasetNotFoundError,
-    PlanNotFoundError,
-    PlanNotReadyError,
-    PlanRefusedError,
-)
+from slm_training.errors import DatasetNotFoundError, PlanNotFoundError, PlanNotReadyError, PlanRefusedError
 from slm_training.schemas.config import RunCreate
 from slm_training.schemas.plans import Plan, status_of
 from slm_training.service import launching, queue

@@ -13,6 +13,7 @@ from slm_training.schemas.workers import Statistics, Worker, Workers
 from slm_training.store import Job
 from slm_training.tables import PlanRow
 
+# A worker speaks every few seconds; it may start its child anew meanwhile.
 WORKER_SEEN_S = 60.0
 
 

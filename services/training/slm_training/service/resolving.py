@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from pydantic import JsonValue
 
@@ -23,6 +24,7 @@ from slm_training.errors import (
 from slm_training.schemas.config import RunCreate
 from slm_training.tables import PlanRow, RunRow
 
+# None of it needs quoting in a path, and none leads out of one.
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MODEL_FIELDS = ("id", "name", "artifact_prefix", "manifest_key", "manifest_sha256")
 
@@ -75,7 +77,7 @@ class Resolver:
                 hint=Hint.LIST_MODELS,
                 errors=[FieldProblem("base_model", "is neither an id nor a name such as nano-v1")],
             )
-        found = await self._registry.get(f"/api/models/{_quoted(reference)}")
+        found = await self._registry.get(f"/api/models/{reference}")
         if found is None:
             raise ModelNotFoundError("There is no such base model.", hint=Hint.LIST_MODELS)
         return ModelRef.model_validate({name: found[name] for name in MODEL_FIELDS})
@@ -98,17 +100,13 @@ class Resolver:
         return found
 
     async def _ask_for_dataset(self, reference: str, *, field: str) -> DatasetRef:
-        found = await self._datasets.get(f"/api/datasets/{_quoted(reference)}")
+        found = await self._datasets.get(f"/api/datasets/{quote(reference, safe='')}")
         if found is None:
             raise DatasetNotFoundError(f"There is no such {field}.", hint=Hint.LIST_DATASETS)
         if found["status"] != "processed":
             hint = "Wait until it is processed." if found["status"] == "in_progress" else "Mend and upload it again."
             raise DatasetNotReadyError(f"The {field} is not processed: its status is {found['status']}.", hint=hint)
         return DatasetRef.model_validate(found | {"sha256": found["canonical_sha256"]})
-
-
-def _quoted(reference: str) -> str:
-    return "".join(char if char.isalnum() or char in "-_." else f"%{ord(char):02X}" for char in reference)
 
 
 def objective_of(request: RunCreate, inputs: Inputs) -> Objective:

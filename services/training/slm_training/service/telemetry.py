@@ -18,6 +18,7 @@ from slm_training import store
 log = structlog.get_logger()
 
 DURABLE = "training-telemetry"
+# Messages per transaction: beyond that a commit costs no less per message.
 BATCH = 50
 
 
