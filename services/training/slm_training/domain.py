@@ -222,12 +222,9 @@ def least_and_greatest(points: Sequence[tuple[int, float | None]], limit: int) -
         if value is None:
             continue
         stretch = int((step - first) / width)
-        low, high = kept.get(stretch, ((step, value), (step, value)))
-        if value < low[1]:
-            low = (step, value)
-        if value > high[1]:
-            high = (step, value)
-        kept[stretch] = (low, high)
+        here = (step, value)
+        low, high = kept.get(stretch, (here, here))
+        kept[stretch] = (here if value < low[1] else low, here if value > high[1] else high)
     chosen = {point for pair in kept.values() for point in pair}
     return sorted({points[0], points[-1], *chosen}, key=lambda point: point[0])
 

@@ -11,7 +11,7 @@ from slm_evaluation.domain import RETRY_S, EvaluationStatus, derived, is_retried
 from slm_evaluation.errors import EvaluationNotFoundError
 from slm_evaluation.schemas.leases import Completion, EvaluationLease
 from slm_evaluation.service import regression
-from slm_evaluation.service.planning import named, predictions_key, predictions_prefix
+from slm_evaluation.service.planning import ids_and_names, predictions_key, predictions_prefix
 from slm_evaluation.service.regression import Regression
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import EvaluationRow
@@ -120,7 +120,7 @@ async def _end_completed(
     if not await store.move(session, row, EvaluationStatus.COMPLETED, values=values):
         raise LeaseLostError("The evaluation is not running.")
     facts = {"rows": completion.rows, "metrics": metrics, "started_at": row.started_at}
-    await outbox.append(session, EvaluationCompleted.model_validate({**named(row), **facts}))
+    await outbox.append(session, EvaluationCompleted.model_validate({**ids_and_names(row), **facts}))
 
 
 async def _end_cancelled(session: AsyncSession, row: EvaluationRow) -> None:
@@ -134,4 +134,4 @@ async def _end_failed(session: AsyncSession, row: EvaluationRow, failure: Failur
     values = {"error": error, "completed_at": await database_now(session)}
     if await store.move(session, row, EvaluationStatus.FAILED, values=values):
         why = {"code": failure.code, "message": failure.message, "started_at": row.started_at}
-        await outbox.append(session, EvaluationFailed.model_validate({**named(row), **why}))
+        await outbox.append(session, EvaluationFailed.model_validate({**ids_and_names(row), **why}))

@@ -18,7 +18,7 @@ from slm_evaluation.errors import (
 from slm_evaluation.schemas.evaluations import EvaluationCreate
 from slm_evaluation.schemas.leases import KnownModel, Measuring
 from slm_evaluation.service.planning import queued
-from slm_evaluation.service.reading import there
+from slm_evaluation.service.reading import existing
 from slm_evaluation.service.suites import read_suite
 from slm_evaluation.settings import EvaluationSettings
 from slm_evaluation.tables import EvaluationRow
@@ -86,7 +86,7 @@ async def order_evaluation(
     if request.suite is not None:
         chosen["suite"] = read_suite(settings.suites_folder, request.suite)
     new = replace(queued(model, inputs.dataset, Measuring.model_validate(chosen)), owner=owner)
-    row = there(await store.locked(session, await store.add_evaluation(session, new)))
+    row = existing(await store.locked(session, await store.add_evaluation(session, new)))
     if row.id == new.id:
         names = {"model": row.model["name"], "dataset": row.dataset["name"]}
         await audit.append(session, "evaluation.queued", actor=owner, object_id=row.id, **names)
@@ -98,7 +98,7 @@ async def cancel_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor
 
     Raises EvaluationNotFoundError and EvaluationFinishedError.
     """
-    row = there(await store.locked(session, evaluation_id))
+    row = existing(await store.locked(session, evaluation_id))
     status = EvaluationStatus(row.status)
     if status in (EvaluationStatus.COMPLETED, EvaluationStatus.FAILED):
         raise EvaluationFinishedError(f"The evaluation is {status} and cannot be cancelled any more.")
@@ -117,7 +117,7 @@ async def retry_evaluation(session: AsyncSession, evaluation_id: UUID, *, actor:
 
     Raises EvaluationNotFoundError and EvaluationNotRetryableError.
     """
-    row = there(await store.locked(session, evaluation_id))
+    row = existing(await store.locked(session, evaluation_id))
     if not await store.retry(session, row):
         raise EvaluationNotRetryableError(f"The evaluation is {row.status}, so there is nothing to try again.")
     await audit.append(session, "evaluation.retried", actor=actor, object_id=row.id)

@@ -68,7 +68,7 @@ def queued(model: ModelRow, dataset: DatasetRef, chosen: Measuring) -> NewEvalua
     )
 
 
-def named(row: EvaluationRow) -> Mapping[str, object]:
+def ids_and_names(row: EvaluationRow) -> Mapping[str, object]:
     """An evaluation, its model and its dataset, as every event of this service names them."""
     names = {"model_name": row.model["name"], "dataset_name": row.dataset["name"]}
     return {"evaluation_id": row.id, "model_id": row.model_id, "dataset_id": row.dataset_id, **names}

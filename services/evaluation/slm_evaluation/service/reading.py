@@ -17,10 +17,10 @@ SORTED_BY = tuple(store.SORTS)
 
 async def find_evaluation(session: AsyncSession, evaluation_id: UUID) -> EvaluationRow:
     """An evaluation. Raises EvaluationNotFoundError."""
-    return there(await store.find(session, evaluation_id))
+    return existing(await store.find(session, evaluation_id))
 
 
-def there(row: EvaluationRow | None) -> EvaluationRow:
+def existing(row: EvaluationRow | None) -> EvaluationRow:
     """The row itself. Raises EvaluationNotFoundError for None."""
     if row is None:
         raise EvaluationNotFoundError("There is no such evaluation.", hint=Hint.LIST_EVALUATIONS)

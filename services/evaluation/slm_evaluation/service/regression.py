@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from slm_evaluation.service.comparing import Difference, paired_differences, verdict
-from slm_evaluation.service.planning import named
+from slm_evaluation.service.planning import ids_and_names
 from slm_evaluation.store import Neighbours
 from slm_evaluation.tables import EvaluationRow
 from slm_shared.delivery import outbox
@@ -69,4 +69,4 @@ async def announce_regression(session: AsyncSession, regression: Regression) -> 
         "low": {name: each.low for name, each in found.items()},
         "high": {name: each.high for name, each in found.items()},
     }
-    await outbox.append(session, EvaluationRegressed.model_validate({**named(regression.now), **facts}))
+    await outbox.append(session, EvaluationRegressed.model_validate({**ids_and_names(regression.now), **facts}))

@@ -161,15 +161,15 @@ def _request_from(run: RunRow) -> dict[str, Any]:
 
 async def find_run(session: AsyncSession, run_id: UUID) -> RunRow:
     """A run. Raises RunNotFoundError."""
-    return _there(await store.find_run(session, run_id))
+    return _existing(await store.find_run(session, run_id))
 
 
 async def locked(session: AsyncSession, run_id: UUID) -> RunRow:
     """A run that is to be changed. Raises RunNotFoundError."""
-    return _there(await store.locked_run(session, run_id))
+    return _existing(await store.locked_run(session, run_id))
 
 
-def _there(run: RunRow | None) -> RunRow:
+def _existing(run: RunRow | None) -> RunRow:
     if run is None:
         raise RunNotFoundError("There is no such run.", hint=Hint.LIST_RUNS)
     return run

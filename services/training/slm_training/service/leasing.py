@@ -62,12 +62,12 @@ class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
 
     def queues(self, claim: Claim) -> Sequence[Queue[Job]]:
         """Plans first, for somebody waits for them; of each kind what the worker is able to do."""
-        able = Capabilities.of(_said(claim))
+        able = Capabilities.of(_capabilities(claim))
         return [store.queue(kind, pool=claim.pool, able=able) for kind in (PlanRow, RunRow)]
 
     async def claim(self, session: AsyncSession, claim: Claim) -> RunLease | None:
         """Lease the next job to a worker, which is noted as connected."""
-        await store.note_worker(session, claim.worker, pool=claim.pool, capabilities=_said(claim))
+        await store.note_worker(session, claim.worker, pool=claim.pool, capabilities=_capabilities(claim))
         return await super().claim(session, claim)
 
     async def grant(self, session: AsyncSession, row: Job) -> RunLease:
@@ -214,7 +214,7 @@ class LeasedJobs(LeasedWork[Job, Claim, RunLease, Completion | PlanReport]):
         await _end_failed(session, row, failure, verdict.state, counts)
 
 
-def _said(claim: Claim) -> dict[str, Any]:
+def _capabilities(claim: Claim) -> dict[str, Any]:
     return claim.capabilities.model_dump(exclude_none=True) if claim.capabilities else {}
 
 

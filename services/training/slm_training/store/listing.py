@@ -35,13 +35,14 @@ async def list_runs(
 def _filtered(statement: Select[Any], filters: Filters) -> Select[Any]:
     if filters.status is not None:
         statement = statement.where(RunRow.state.in_(states_shown_as(filters.status)))
-    elif isinstance(filters, ExperimentFilters):
-        statement = statement.where(RunRow.state != RunState.DRAFT)
-    if isinstance(filters, ExperimentFilters) and filters.dataset_id is not None:
-        trained, evaluated = RunRow.training_dataset["id"].astext, RunRow.evaluation_dataset["id"].astext
-        statement = statement.where(or_(trained == str(filters.dataset_id), evaluated == str(filters.dataset_id)))
-    if isinstance(filters, ExperimentFilters) and filters.base_model_id is not None:
-        statement = statement.where(RunRow.base_model["id"].astext == str(filters.base_model_id))
+    if isinstance(filters, ExperimentFilters):
+        if filters.status is None:
+            statement = statement.where(RunRow.state != RunState.DRAFT)
+        if filters.dataset_id is not None:
+            trained, evaluated = RunRow.training_dataset["id"].astext, RunRow.evaluation_dataset["id"].astext
+            statement = statement.where(or_(trained == str(filters.dataset_id), evaluated == str(filters.dataset_id)))
+        if filters.base_model_id is not None:
+            statement = statement.where(RunRow.base_model["id"].astext == str(filters.base_model_id))
     if filters.tag is not None:
         statement = statement.where(RunRow.tags.contains([filters.tag]))
     if filters.owner is not None:

@@ -42,31 +42,22 @@ async def statistics(session: AsyncSession, *, since: datetime | None) -> dict[s
     first = select(func.min(AttemptRow.started_at)).where(AttemptRow.run_id == RunRow.id).scalar_subquery()
     done = func.extract("epoch", RunRow.completed_at - RunRow.started_at)
     waited = func.extract("epoch", first - RunRow.queued_at)
-    times = (
-        await session.execute(
-            select(
-                func.avg(done).filter(RunRow.state == RunState.SUCCEEDED),
-                func.percentile_cont(0.5).within_group(done).filter(RunRow.state == RunState.SUCCEEDED),
-                func.avg(waited),
-                func.percentile_cont(0.5).within_group(waited),
-            ).where(*mine)
-        )
-    ).one()
+    succeeded, median = RunRow.state == RunState.SUCCEEDED, func.percentile_cont(0.5).within_group
+    columns = (
+        func.avg(done).filter(succeeded).label("mean_duration_s"),
+        median(done).filter(succeeded).label("median_duration_s"),
+        func.avg(waited).label("mean_queue_wait_s"),
+        median(waited).label("median_queue_wait_s"),
+    )
+    times = (await session.execute(select(*columns).where(*mine))).mappings().one()
     worked = func.extract("epoch", func.coalesce(AttemptRow.ended_at, func.clock_timestamp()) - AttemptRow.started_at)
     attempts = select(func.sum(worked), func.count()).join(RunRow, RunRow.id == AttemptRow.run_id).where(*mine)
     seconds, count = (await session.execute(attempts)).one()
     tokens = select(func.sum(RunRow.result["trained_tokens"].astext.cast(Float))).where(*mine)
     return {
         "by_state": {state: number for state, number in by_state.all()},
-        "mean_duration_s": _number(times[0]),
-        "median_duration_s": _number(times[1]),
-        "mean_queue_wait_s": _number(times[2]),
-        "median_queue_wait_s": _number(times[3]),
+        **{name: None if time is None else round(float(time), 3) for name, time in times.items()},
         "device_hours": round(float(seconds or 0) / 3600, 6),
         "attempts": count,
         "trained_tokens": int(await session.scalar(tokens) or 0),
     }
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else round(float(value), 3)

@@ -28,12 +28,8 @@ class EncodedRows:
     @property
     def lengths(self) -> list[int]:
         """Tokens of each row; of a preference row those of its longer answer."""
-        chosen = [len(example.input_ids) for example in self.examples]
-        return (
-            [max(pair) for pair in zip(chosen, map(len, (each.input_ids for each in self.rejected)), strict=True)]
-            if self.rejected
-            else chosen
-        )
+        pairs = zip(self.examples, self.rejected or self.examples, strict=True)
+        return [max(len(chosen.input_ids), len(rejected.input_ids)) for chosen, rejected in pairs]
 
     @property
     def tokens(self) -> int:

@@ -56,10 +56,11 @@ def save(trainer: Any, folder: Path) -> None:
     }
     (partial / REST).write_text(json.dumps(rest))
     trainer.state.save_to_json(str(partial / TRAINER_STATE_NAME))
-    _sync(partial)
+    # The files before the name under which they count, so that no crash leaves a name without its content.
+    _sync(*partial.iterdir(), partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    _sync_folder(folder.parent)
+    _sync(folder.parent)
 
 
 def load_weights(trainer: Any, folder: Path) -> None:
@@ -102,7 +103,7 @@ def load_random(folder: Path) -> None:
     version, internal, gauss = _rest(folder)["python_random"]
     random.setstate((version, tuple(internal), gauss))
     torch.set_rng_state(tensors["cpu"])
-    name, _, position, has_gauss, cached = numpy.random.get_state(legacy=True)
+    name, *_ = numpy.random.get_state(legacy=True)
     position, has_gauss, cached = tensors["numpy_rest"].tolist()
     numpy.random.set_state((str(name), tensors["numpy"].numpy(), int(position), int(has_gauss), float(cached)))
     devices = sorted(key for key in tensors if key.startswith("cuda"))
@@ -147,16 +148,10 @@ def _rest(folder: Path) -> dict[str, Any]:
     return rest
 
 
-def _sync(folder: Path) -> None:
-    for path in folder.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(*paths: Path) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

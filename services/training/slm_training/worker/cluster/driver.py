@@ -24,7 +24,7 @@ from slm_training.worker.cluster.submission import Submission
 from slm_training.worker.errors import EXIT_DRAINED, EXIT_FAILED
 from slm_training.worker.job import TrainingJob
 
-KNOCK_S = 10.0
+CONNECT_TIMEOUT_S = 10.0
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     options = ClusterOptions.model_validate_json(sys.argv[1])
     try:
-        _knock(options.address)
+        _check_reachable(options.address)
         ray.init(address=options.address, log_to_driver=False, logging_level=logging.WARNING)
     except (OSError, RuntimeError, ValueError):
         traceback.print_exc()
@@ -52,11 +52,11 @@ def main() -> int:
             return {"error": EXIT_FAILED, "drained": EXIT_DRAINED}.get(message["kind"], 0)
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raises OSError when nobody listens, which Ray would take minutes to find out."""
     host, _, port = address.rpartition(":")
     if host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 def _served(job: TrainingJob, options: ClusterOptions, parent: Parent) -> Message:

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 MODULE = "slm_training.worker.child.main"
 DRIVER_MODULE = "slm_training.worker.cluster.driver"
 # A driver answers at once unless its cluster is gone.
-TOUCH_S = 10.0
+ANSWER_TIMEOUT_S = 10.0
 # A child that cannot start (no memory, a broken installation) must not be started over without a pause.
 RESTART_DELAY_S = 2.0
 KEPT_LOGS = 10
@@ -58,18 +58,18 @@ class WarmChild:
                 self._starting = None
                 await asyncio.sleep(RESTART_DELAY_S)
                 continue
-            if child.exit_code is None and await self._is_in_touch(child):
+            if child.exit_code is None and await self._still_answers(child):
                 return
             log.warning("trainer.warm_child_died", exit_code=child.exit_code)
             self._starting = None
 
-    async def _is_in_touch(self, child: Child) -> bool:
+    async def _still_answers(self, child: Child) -> bool:
         """Whether a driver still answers for its cluster, which comes and goes without us; notes what it has now."""
         if self._cluster is None:
             return True
         await child.send({"facts": True})
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TOUCH_S):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 message = await child.receive()
             if message is not None:
                 self.facts = message["facts"]
