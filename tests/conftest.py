@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.report import Injected, table_of
 
 pytest_plugins = ["slm_testing.plugin"]
+
+# No test depends on how fast the machine is at the moment.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 # Until everything is imported: half of the time that collecting the tests takes went into looking for garbage.
 gc.disable()

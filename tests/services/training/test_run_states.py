@@ -274,6 +274,6 @@ async def test_runs_keep_to_the_table(platform_settings: PlatformSettings, servi
     name = await service_database("training")
     machine = type("RunsHere", (Runs,), {"url": platform_settings.database_url(name)})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    how = settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=checks)
+    how = settings(max_examples=30, stateful_step_count=25, suppress_health_check=checks)
     # Its own thread: the machine runs an event loop for each example.
     await asyncio.to_thread(run_state_machine_as_test, machine, settings=how)

@@ -222,7 +222,7 @@ def test_the_profile_tells_of_every_column(tmp_path: Path) -> None:
 KEYS = st.text(alphabet="abcdefgh_ ", min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(KEYS, st.sampled_from(["text", "integer", "boolean"]), min_size=1, max_size=4), st.data())
 def test_rows_of_any_content_come_out_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, kinds: dict[str, str], data: st.DataObject

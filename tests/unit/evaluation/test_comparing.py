@@ -39,7 +39,7 @@ def test_ratios_are_weighted_by_tokens() -> None:
     assert (found.first, found.second) == (11 / 6, 22 / 6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=40), st.integers(0, 5))
 def test_the_interval_follows_from_the_seed_and_turns_with_the_sides(values: list[float], seed: int) -> None:
     one, other = ones(values), ones(values[::-1])

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slm_registry.schemas import Card, ModelEvaluation
@@ -173,7 +173,6 @@ def test_a_name_cannot_break_a_table(name: str, cell: str) -> None:
     assert f"| Run | {cell} |" in render(make_card(model=model_facts(run_name=name)))
 
 
-@settings(deadline=None)
 @given(st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*-v[1-9][0-9]{0,3}", fullmatch=True))
 def test_metadata_keeps_any_name(name: str) -> None:
     card = make_card(

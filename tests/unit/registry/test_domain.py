@@ -5,7 +5,7 @@ import struct
 from math import prod
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slm_registry.domain import (
@@ -21,13 +21,11 @@ FAMILIES = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True)
 VERSIONS = st.integers(1, 10**9 - 1)
 
 
-@settings(deadline=None)
 @given(FAMILIES, VERSIONS)
 def test_a_name_gives_back_its_family_and_version(family: str, version: int) -> None:
     assert parse_model_name(model_name(family, version)) == (family, version)
 
 
-@settings(deadline=None)
 @given(st.text() | st.from_regex(r"[a-z-]*-v[0-9]*", fullmatch=True))
 def test_what_is_read_as_a_name_is_a_name(text: str) -> None:
     parsed = parse_model_name(text)
@@ -46,7 +44,6 @@ def test_the_version_is_what_follows_the_last_mark() -> None:
     assert parse_model_name("nano-v2-v3") == ("nano-v2", 3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 50), max_size=4)))
 def test_parameters_are_the_sizes_of_all_tensors(shapes: list[list[int]]) -> None:
     header = {f"t{n}": {"dtype": "F16", "shape": shape, "data_offsets": [0, 0]} for n, shape in enumerate(shapes)}
@@ -77,7 +74,6 @@ def test_a_flowchart_has_a_line_for_each_node_and_edge() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_name_breaks_out_of_a_flowchart(name: str) -> None:
     lines = Lineage((LineageNode("x", "run", name),), ()).mermaid().split("\n")

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
@@ -167,7 +167,6 @@ def test_a_template_that_writes_answers_elsewhere_is_refused(plain_tokenizer: Pr
 PIECES = st.text(st.characters(codec="utf-8", exclude_characters="<|>"), min_size=1, max_size=30)
 
 
-@settings(deadline=None)
 @given(prompt=PIECES, completion=PIECES, max_length=st.integers(1, 60))
 def test_the_mask_begins_where_the_prompt_ends(
     prompt: str, completion: str, max_length: int, tokenizer: PreTrainedTokenizerBase

@@ -137,7 +137,7 @@ def test_a_tokenizer_without_a_template_trains_plain_pairs(plain_tokenizer: PreT
     assert report([{"messages": []}], plain_tokenizer, MESSAGES).invalid_rows == 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     rows=st.lists(st.tuples(st.text(max_size=60), st.text(max_size=60)), max_size=8),
     max_length=st.integers(min_value=2, max_value=60),
