@@ -11,7 +11,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from slm_shared.delivery.broker import Broker
 from slm_shared.events.catalogue import Event
-from slm_shared.events.cloudevents import headers_of
+from slm_shared.events.cloudevents import MESSAGE_ID, headers_of
 from slm_shared.events.topology import EVENTS, STREAMS
 from slm_shared.settings import PlatformSettings
 from slm_shared.storage.ids import new_id
@@ -26,8 +26,8 @@ class EventLog:
     def __init__(self, jetstream: JetStreamContext) -> None:
         self._jetstream = jetstream
 
-    async def publish(self, event: Event, *, event_id: UUID | None = None) -> UUID:
-        """Publish an event in its owner's name; returns its id."""
+    async def publish(self, event: Event, *, event_id: UUID | None = None, message_id: str | None = None) -> UUID:
+        """Publish an event in its owner's name; returns its id. A `message_id` of its own gets past deduplication."""
         event_id = event_id or new_id()
         headers = headers_of(
             event_id=str(event_id),
@@ -37,9 +37,8 @@ class EventLog:
             time=datetime.now(UTC),
             traceparent=None,
         )
-        await self._jetstream.publish(
-            event.subject, event.model_dump_json().encode(), stream=EVENTS, headers=dict(headers)
-        )
+        own = dict(headers) | ({MESSAGE_ID: message_id} if message_id else {})
+        await self._jetstream.publish(event.subject, event.model_dump_json().encode(), stream=EVENTS, headers=own)
         return event_id
 
     async def all(self, event: type[E]) -> list[E]:

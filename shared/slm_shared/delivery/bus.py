@@ -40,6 +40,11 @@ log = structlog.get_logger()
 _session: ContextVar[AsyncSession | None] = ContextVar("session", default=None)
 
 CallNext = Callable[[Any], Awaitable[Any]]
+# Transactions at once where each message has its own: the pool of connections has more to serve than one consumer.
+AT_ONCE = 4
+# Messages fetched at once, and handled in one transaction. When every statement runs into its timeout of ten seconds,
+# all of them together and then each alone, the last is still answered within the 60 s that the server waits.
+BATCH = 16
 
 
 class RedriveFailedError(ConflictError):
@@ -146,7 +151,7 @@ class Bus:
         subscriber(injected(handle, event, self._provided))
         self._subscribers[consumer.durable] = subscriber
         handle_all = partial(self._handle_all, consumer.durable)
-        self._loops.append(PullLoop(consumer, jetstream=self._broker.jetstream, handle=handle_all))
+        self._loops.append(PullLoop(consumer, jetstream=self._broker.jetstream, handle=handle_all, batch=BATCH))
 
     def problem(self) -> str | None:
         """None while every consumer is subscribed."""
@@ -162,9 +167,32 @@ class Bus:
                 group.create_task(loop.run(), name=loop.name)
 
     async def _handle_all(self, durable: str, messages: Sequence[Msg]) -> None:
-        # Each in a transaction of its own, so that one cannot undo another. One transaction for all of them would be
-        # opened here, entered with `within`, and committed before the first acknowledgement.
-        await asyncio.gather(*(self._handle(durable, message) for message in messages))
+        # A message that came before may fail again, and would undo the others with it.
+        is_new = all(message.metadata.num_delivered == 1 for message in messages)
+        if len(messages) == 1 or not is_new or not await self._handle_together(durable, messages):
+            limit = asyncio.Semaphore(AT_ONCE)
+            await asyncio.gather(*(self._handle_alone(durable, message, limit) for message in messages))
+
+    async def _handle_together(self, durable: str, messages: Sequence[Msg]) -> bool:
+        """Handle several deliveries in one transaction; False, with none of them handled, when one fails."""
+        try:
+            async with self._database.transaction() as session:
+                with within(session):
+                    for message in messages:
+                        await self._subscribers[durable].process_message(message)
+                        await session.flush()
+                        # The next handler reads what is stored, as it would in a session of its own.
+                        session.expunge_all()
+        except Exception as error:  # noqa: BLE001  each is handled alone now, and tells what is wrong with it
+            log.info("bus.handled_one_by_one", durable=durable, error=type(error).__name__)
+            return False
+        failpoint("handled-before-ack")
+        await asyncio.gather(*(self._acknowledge(message) for message in messages))
+        return True
+
+    async def _handle_alone(self, durable: str, message: Msg, limit: asyncio.Semaphore) -> None:
+        async with limit:
+            await self._handle(durable, message)
 
     async def _handle(self, durable: str, message: Msg) -> None:
         """Handle one delivery and answer the server; what fails does not stop the others."""
